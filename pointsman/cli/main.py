@@ -1,0 +1,48 @@
+"""Puts the nouns together and turns Pointsman's errors into one line and an exit code.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 configuration invalid, 4 a dependency is down.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+import typer
+
+from pointsman.cli import agents, demo, job, leads, messages, stack
+from pointsman.errors import ConfigurationError, PointsmanError, TransientError
+
+EXIT_FAILED: Final = 1
+EXIT_CONFIGURATION: Final = 3
+EXIT_DEPENDENCY: Final = 4
+
+app = typer.Typer(
+    name="pointsman",
+    help="Agents that talk through Kafka, and a Flink job that decides who gets each message next.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(agents.app, name="agents", help="The agent definitions: validate, apply, list.")
+app.add_typer(job.app, name="job", help="The router job on the Flink cluster.")
+app.add_typer(leads.app, name="leads", help="Leads in MongoDB.")
+app.add_typer(messages.app, name="messages", help="Messages on Kafka.")
+stack.register(app)
+demo.register(app)
+
+
+def main() -> None:
+    """Run the command; errors become one line on stderr."""
+    try:
+        app()
+    except ConfigurationError as error:
+        _fail(error, EXIT_CONFIGURATION)
+    except TransientError as error:
+        _fail(error, EXIT_DEPENDENCY)
+    except PointsmanError as error:
+        _fail(error, EXIT_FAILED)
+
+
+def _fail(error: PointsmanError, code: int) -> None:
+    typer.echo(f"pointsman: {error}", err=True)
+    sys.exit(code)

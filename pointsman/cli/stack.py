@@ -1,0 +1,7 @@
+"""`pointsman` stack commands."""
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to `app`."""

@@ -1,0 +1,60 @@
+"""Payload contracts: JSON Schema 2020-12, compiled once and asked often."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import jsonschema_rs
+
+from pointsman.envelope import Payload
+from pointsman.errors import ErrorReason, InvalidPayloadError
+
+
+class Contract:
+    """A compiled JSON Schema 2020-12.
+
+    Args:
+        schema: the schema.
+
+    Raises:
+        ValueError: the schema itself is invalid, or refers to something outside itself.
+    """
+
+    def __init__(self, schema: dict[str, Any]) -> None:
+        self.schema = schema
+        _ = self._validator
+
+    @cached_property
+    def _validator(self) -> jsonschema_rs.Draft202012Validator:
+        try:
+            return jsonschema_rs.Draft202012Validator(
+                self.schema, validate_formats=True, registry=None, retriever=_refuse_reference
+            )
+        except jsonschema_rs.ValidationError as error:
+            message = f"the contract is no JSON Schema 2020-12: {error.message}"
+            raise ValueError(message) from None
+
+    def violation(self, payload: Payload) -> str | None:
+        """Where and why `payload` breaks the contract, without any value of it; None when it keeps it."""
+        error = next(self._validator.iter_errors(payload), None)
+        if error is None:
+            return None
+        where = "/".join(str(part) for part in error.instance_path) or "the payload"
+        rule = "/".join(str(part) for part in error.schema_path)
+        return f"{where} breaks {rule}"
+
+    def check(self, payload: Payload) -> None:
+        """Pass silently when `payload` keeps the contract.
+
+        Raises:
+            InvalidPayloadError: it does not; the text names the place and the rule, never a value.
+        """
+        violation = self.violation(payload)
+        if violation:
+            raise InvalidPayloadError(ErrorReason.CONTRACT_VIOLATION, violation)
+
+
+def _refuse_reference(uri: str) -> Any:
+    message = f"the contract refers to {uri}: contracts are self-contained, put it under $defs"
+    raise ValueError(message)

@@ -1,0 +1,103 @@
+"""What an agent definition holds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from pointsman.topics import AGENT_NAME_PATTERN
+
+AgentName = Annotated[str, StringConstraints(pattern=rf"^{AGENT_NAME_PATTERN}$")]
+EventType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$", max_length=100)]
+Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
+JsonSchema = dict[str, Any]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Accepts(_Strict):
+    """An event type the agent takes, and the contract its payload must keep."""
+
+    type: EventType = Field(description="Event type, past tense, e.g. lead.scored.")
+    contract: JsonSchema = Field(description="JSON Schema 2020-12 of the payload.")
+
+
+class Emits(_Strict):
+    """An event type the agent answers with, and the contract its payload keeps."""
+
+    type: EventType = Field(description="Event type, past tense, e.g. lead.scored.")
+    contract: JsonSchema = Field(description="JSON Schema 2020-12 of the payload.")
+    terminal: bool = Field(default=False, description="Nobody needs to act on it: the workflow is complete.")
+    next_agent: AgentName | None = Field(
+        default=None, description="A strict rule: this agent gets it next, and no model is asked."
+    )
+
+    @model_validator(mode="after")
+    def _terminal_has_no_next(self) -> Emits:
+        if self.terminal and self.next_agent:
+            message = "a terminal event has no next agent: remove one of the two"
+            raise ValueError(message)
+        return self
+
+
+class ModelChoice(_Strict):
+    """Which chat model the agent asks, and how."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        default=None, description="Model name; the setting POINTSMAN_MODEL when left out."
+    )
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    max_output_tokens: int = Field(default=1200, ge=1, le=100_000)
+    timeout_s: float = Field(default=20.0, gt=0, le=600, description="Seconds for one call.")
+
+
+class Limits(_Strict):
+    """How much the agent may do at once and how long it may try."""
+
+    in_flight: int = Field(default=32, ge=1, le=1000, description="Messages worked on at the same time per instance.")
+    timeout_s: float = Field(default=60.0, gt=0, le=3600, description="Seconds for one message, retries included.")
+    attempts: int = Field(default=4, ge=1, le=20, description="Tries per message while failures are transient.")
+
+
+class AgentDefinition(_Strict):
+    """One agent: what it is for, what it takes, what it answers.
+
+    The description, the examples and the counter-examples are what the router's model reads; the contracts decide
+    whether the agent is a candidate at all.
+    """
+
+    name: AgentName = Field(description="Same as the file's stem; lower case, digits, underscores.")
+    version: Version = Field(description="Semantic version, in quotes or plain: 1.2.0.")
+    description: Text = Field(description="When this agent is the right one. The router's model reads it.")
+    accepts: list[Accepts] = Field(min_length=1, max_length=50)
+    emits: list[Emits] = Field(min_length=1, max_length=50)
+    examples: list[Text] = Field(default=[], max_length=50, description="Messages that belong here.")
+    counter_examples: list[Text] = Field(default=[], max_length=50, description="Messages that belong elsewhere.")
+    model: ModelChoice = Field(default=ModelChoice())
+    instructions: Annotated[str, StringConstraints(max_length=20_000)] | None = Field(
+        default=None, description="System turn of the agent's own model call. Jinja2; variables: agent, event_type."
+    )
+    settings: dict[str, Any] = Field(default={}, description="The agent module's own settings.")
+    limits: Limits = Field(default=Limits())
+
+    @model_validator(mode="after")
+    def _types_are_listed_once(self) -> AgentDefinition:
+        for field in ("accepts", "emits"):
+            types = [entry.type for entry in getattr(self, field)]
+            twice = {name for name in types if types.count(name) > 1}
+            if twice:
+                message = f"{field} lists {', '.join(sorted(twice))} twice"
+                raise ValueError(message)
+        return self
+
+    def accepted(self, event_type: str) -> Accepts | None:
+        """The entry for `event_type` among what the agent accepts, if any."""
+        return next((entry for entry in self.accepts if entry.type == event_type), None)
+
+    def emitted(self, event_type: str) -> Emits | None:
+        """The entry for `event_type` among what the agent emits, if any."""
+        return next((entry for entry in self.emits if entry.type == event_type), None)

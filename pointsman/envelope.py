@@ -1,0 +1,285 @@
+"""The message: CloudEvents 1.0 in Kafka binary mode, its lineage and its ids.
+
+Attributes travel in headers, the payload (a JSON object) in the value, the workflow id is the record key.
+Protocol: CloudEvents 1.0.2, Kafka protocol binding, part 3.2 "Binary content mode".
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pointsman.errors import ErrorReason, InvalidEnvelopeError
+
+MAX_PAYLOAD_BYTES: Final = 1024 * 1024
+DEFAULT_PRIORITY: Final = 5
+OPERATOR_SOURCE: Final = "/operators/"
+"""Sources below this prefix are people; only they may name the next agent (`ce_targetagent`)."""
+
+_NAMESPACE: Final = uuid.UUID("8f3a1c52-6f0e-5d7c-9a55-2f6b1f0d7c11")
+_CONTENT_TYPE: Final = "application/json"
+_OWN_HEADERS: Final = frozenset({
+    "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "content-type", "ce_workflowid",
+    "ce_causationid", "ce_hop", "ce_deadline", "ce_priority", "ce_agentversion", "ce_catalog", "ce_targetagent",
+})  # fmt: skip
+
+Payload = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """A Kafka record, as bytes.
+
+    Attributes:
+        topic: where it is, or where it goes.
+        key: record key; None when it had none.
+        value: record value; None is a tombstone.
+        headers: header values by name (the last of a repeated name).
+        partition: partition it was read from, -1 before it is written.
+        offset: offset it was read at, -1 before it is written.
+        timestamp_ms: Kafka's timestamp in milliseconds, 0 if unknown.
+    """
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, bytes]
+    partition: int = -1
+    offset: int = -1
+    timestamp_ms: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Envelope:
+    """One message between agents.
+
+    Attributes:
+        id: unique with `source`; derived for replies, so that a redelivery makes the same id.
+        source: who says it: `/agents/<name>`, `/connectors/...`, `/operators/<person>`.
+        event_type: past-tense type, e.g. `lead.scored` (`ce_type` on the wire).
+        workflow_id: the same for a lead's whole journey; the record key.
+        payload: the JSON object.
+        time: when it happened, UTC.
+        subject: what it is about, e.g. `lead/42`.
+        causation_id: id of the message that this one answers.
+        hop: number of routing decisions between the workflow's first message and this one.
+        priority: 0 (can wait) to 9 (overtakes).
+        deadline: after this time nobody needs the answer.
+        agent_version: version of the agent that wrote it, or that it is routed to.
+        catalog: version of the agent catalog that routed it.
+        target_agent: the next agent, named by a person; ignored from any other source.
+        extra: headers this version does not know; they survive a hop.
+    """
+
+    id: str
+    source: str
+    event_type: str
+    workflow_id: str
+    payload: Payload
+    time: datetime
+    subject: str | None = None
+    causation_id: str | None = None
+    hop: int = 0
+    priority: int = DEFAULT_PRIORITY
+    deadline: datetime | None = None
+    agent_version: str | None = None
+    catalog: str | None = None
+    target_agent: str | None = None
+    extra: Mapping[str, bytes] = field(default_factory=dict)
+
+    def reply(
+        self,
+        *,
+        agent: str,
+        agent_version: str,
+        index: int,
+        event_type: str,
+        payload: Payload,
+        time: datetime,
+        subject: str | None = None,
+    ) -> Envelope:
+        """The `index`-th answer (from 0) of `agent` to this message, with an id derived from all three."""
+        return replace(
+            self,
+            id=derived_id(self.id, agent, str(index)),
+            source=f"/agents/{agent}",
+            event_type=event_type,
+            payload=payload,
+            time=time,
+            subject=subject or self.subject,
+            causation_id=self.id,
+            agent_version=agent_version,
+            target_agent=None,
+        )
+
+    def headers(self) -> dict[str, bytes]:
+        """All headers of this message, unknown ones included."""
+        texts: dict[str, str | None] = {
+            "ce_specversion": "1.0",
+            "ce_id": self.id,
+            "ce_source": self.source,
+            "ce_type": self.event_type,
+            "ce_time": to_rfc3339(self.time),
+            "ce_subject": self.subject,
+            "content-type": _CONTENT_TYPE,
+            "ce_workflowid": self.workflow_id,
+            "ce_causationid": self.causation_id,
+            "ce_hop": str(self.hop),
+            "ce_priority": str(self.priority),
+            "ce_deadline": to_rfc3339(self.deadline) if self.deadline else None,
+            "ce_agentversion": self.agent_version,
+            "ce_catalog": self.catalog,
+            "ce_targetagent": self.target_agent,
+        }
+        own = {name: text.encode() for name, text in texts.items() if text is not None}
+        return {**self.extra, **own}
+
+    def to_record(self, topic: str) -> Record:
+        """This message as a record for `topic`, keyed by workflow id."""
+        return Record(
+            topic=topic, key=self.workflow_id.encode(), value=encode_payload(self.payload), headers=self.headers()
+        )
+
+
+def decode(record: Record) -> Envelope:
+    """Read a record as a message.
+
+    Raises:
+        InvalidEnvelopeError: it is none; the error says which header or byte is wrong, never what it held.
+    """
+    text = {name: _text(record.headers, name) for name in _OWN_HEADERS}
+    if text["ce_specversion"] != "1.0":
+        raise InvalidEnvelopeError(ErrorReason.NOT_A_MESSAGE, "header ce_specversion is missing or not 1.0")
+    return Envelope(
+        id=_required(text, "ce_id"),
+        source=_required(text, "ce_source"),
+        event_type=_required(text, "ce_type"),
+        workflow_id=_required(text, "ce_workflowid"),
+        payload=decode_payload(record.value),
+        time=_time(text, "ce_time") or datetime.fromtimestamp(record.timestamp_ms / 1000, UTC),
+        subject=text["ce_subject"],
+        causation_id=text["ce_causationid"],
+        hop=_whole_number(text, "ce_hop", default=0, most=1_000_000),
+        priority=_whole_number(text, "ce_priority", default=DEFAULT_PRIORITY, most=9),
+        deadline=_time(text, "ce_deadline"),
+        agent_version=text["ce_agentversion"],
+        catalog=text["ce_catalog"],
+        target_agent=text["ce_targetagent"],
+        extra={name: value for name, value in record.headers.items() if name not in _OWN_HEADERS},
+    )
+
+
+def encode_payload(payload: Payload) -> bytes:
+    """The payload as JSON bytes in UTF-8.
+
+    Raises:
+        ValueError: it holds NaN, infinity or something JSON cannot say.
+    """
+    return json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def decode_payload(value: bytes | None) -> Payload:
+    """Read a record's value as a JSON object.
+
+    Raises:
+        InvalidEnvelopeError: no value, too large, not UTF-8, not JSON (RFC 8259: no NaN, no repeated name), no object.
+    """
+    if value is None:
+        raise InvalidEnvelopeError(ErrorReason.TOMBSTONE, "the record has no value")
+    if len(value) > MAX_PAYLOAD_BYTES:
+        detail = f"the value has {len(value)} bytes, at most {MAX_PAYLOAD_BYTES} are allowed"
+        raise InvalidEnvelopeError(ErrorReason.TOO_LARGE, detail)
+    try:
+        payload = json.loads(value, parse_constant=_refuse_constant, object_pairs_hook=_unique_names)
+    except (ValueError, RecursionError) as error:
+        where = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
+        raise InvalidEnvelopeError(ErrorReason.INVALID_JSON, f"the value is not JSON{where}") from None
+    if not isinstance(payload, dict):
+        raise InvalidEnvelopeError(ErrorReason.INVALID_JSON, "the value is JSON but not an object")
+    if b"\\u" in value and _holds_lone_surrogate(payload):
+        raise InvalidEnvelopeError(ErrorReason.INVALID_JSON, "a text holds half of a surrogate pair")
+    return payload
+
+
+def derived_id(*parts: str) -> str:
+    """A stable id from its parts (UUID version 5, RFC 9562)."""
+    return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))
+
+
+def to_rfc3339(time: datetime) -> str:
+    """`time` in UTC as RFC 3339 with milliseconds, e.g. `2030-01-02T03:04:05.678Z`."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def from_rfc3339(text: str) -> datetime:
+    """Parse RFC 3339.
+
+    Raises:
+        ValueError: it is malformed or has no offset from UTC.
+    """
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        message = "a time needs an offset from UTC"
+        raise ValueError(message)
+    return time.astimezone(UTC)
+
+
+def _text(headers: Mapping[str, bytes], name: str) -> str | None:
+    value = headers.get(name)
+    if value is None:
+        return None
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise InvalidEnvelopeError(ErrorReason.NOT_A_MESSAGE, f"header {name} is not UTF-8") from None
+
+
+def _required(text: Mapping[str, str | None], name: str) -> str:
+    value = text[name]
+    if not value:
+        raise InvalidEnvelopeError(ErrorReason.NOT_A_MESSAGE, f"header {name} is missing or empty")
+    return value
+
+
+def _whole_number(text: Mapping[str, str | None], name: str, *, default: int, most: int) -> int:
+    value = text[name]
+    if value is None:
+        return default
+    if not (value.isascii() and value.isdigit() and len(value) <= 9 and int(value) <= most):
+        detail = f"header {name} is not a whole number from 0 to {most}"
+        raise InvalidEnvelopeError(ErrorReason.NOT_A_MESSAGE, detail)
+    return int(value)
+
+
+def _time(text: Mapping[str, str | None], name: str) -> datetime | None:
+    value = text[name]
+    if value is None:
+        return None
+    try:
+        return from_rfc3339(value)
+    except (ValueError, OverflowError):
+        raise InvalidEnvelopeError(ErrorReason.NOT_A_MESSAGE, f"header {name} is not an RFC 3339 time") from None
+
+
+def _holds_lone_surrogate(payload: Payload) -> bool:
+    try:
+        encode_payload(payload)
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        message = "a name stands twice in one object"
+        raise ValueError(message)
+    return result

@@ -1,0 +1,161 @@
+"""Every error Pointsman raises, split by the one question a runner asks: may I try again?
+
+    PointsmanError
+    ├── TransientError            try again, with back-off
+    │   ├── ModelUnavailableError     time-out, refused connection, 429, 5xx
+    │   ├── BrokerUnavailableError
+    │   ├── StoreUnavailableError
+    │   └── EffectUnavailableError    an outside effect (mail) was refused for now, surely not done
+    ├── PermanentError            no retry helps: dead letter
+    │   ├── InvalidEnvelopeError      the record is no message
+    │   ├── InvalidPayloadError       the payload breaks its contract
+    │   ├── UndeclaredEventError      an agent answered with a type its definition does not emit
+    │   └── ModelAnswerError          the model answered, and the answer is of no use
+    └── ConfigurationError        a person must change something: exit at start, clear message
+        └── InvalidDefinitionsError   one or more agent definitions are wrong
+
+Errors pass all their arguments to `super().__init__`, so that they survive pickling between Flink's processes, and
+build their text in `__str__`. They never carry a payload, an address or a secret in their text.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pointsman.definitions.problems import Problem
+
+
+class ErrorReason(StrEnum):
+    """Why a record is a dead letter: the `x_error_reason` header of `agent_errors`."""
+
+    NOT_A_MESSAGE = "not_a_message"
+    """A CloudEvents header is missing or malformed."""
+    INVALID_JSON = "invalid_json"
+    """The value is not a JSON object."""
+    TOMBSTONE = "tombstone"
+    """The record has no value."""
+    TOO_LARGE = "too_large"
+    """The value is larger than `pointsman.envelope.MAX_PAYLOAD_BYTES`."""
+    CONTRACT_VIOLATION = "contract_violation"
+    """The payload breaks the contract of every agent that accepts its type."""
+    UNKNOWN_EVENT_TYPE = "unknown_event_type"
+    """The agent that received it does not accept this type."""
+    UNDECLARED_EVENT = "undeclared_event"
+    """An agent answered with a type that its definition does not emit."""
+    INVALID_DEFINITION = "invalid_definition"
+    """A record of `agent_definitions` is no agent definition."""
+    MODEL_ANSWER = "model_answer"
+    """The model's answer is of no use, also after a repair."""
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    """A passing failure did not pass within the agent's attempts."""
+    AGENT_FAULT = "agent_fault"
+    """The agent's own code raised something unforeseen."""
+
+
+class PointsmanError(Exception):
+    """Root of every error that Pointsman raises on purpose."""
+
+
+class TransientError(PointsmanError):
+    """Trying again may help.
+
+    Attributes:
+        retry_after_s: seconds the other side asked us to wait, if it did.
+    """
+
+    def __init__(self, what: str, retry_after_s: float | None = None) -> None:
+        super().__init__(what, retry_after_s)
+        self.what = what
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        wait = "" if self.retry_after_s is None else f" (asked to wait {self.retry_after_s:g} s)"
+        return f"{self.what}{wait}"
+
+
+class ModelUnavailableError(TransientError):
+    """The model did not answer: time-out, no connection, 429 or 5xx."""
+
+
+class BrokerUnavailableError(TransientError):
+    """Kafka did not answer."""
+
+
+class StoreUnavailableError(TransientError):
+    """The document store did not answer."""
+
+
+class EffectUnavailableError(TransientError):
+    """An effect outside Kafka was refused for now and has surely not happened."""
+
+
+class PermanentError(PointsmanError):
+    """No retry can save this record; it becomes a dead letter.
+
+    Attributes:
+        reason: the typed reason that the dead letter carries.
+        detail: one sentence for a person, without personal data.
+    """
+
+    def __init__(self, reason: ErrorReason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason.value}: {self.detail}"
+
+
+class InvalidEnvelopeError(PermanentError):
+    """The record is not a message."""
+
+
+class InvalidPayloadError(PermanentError):
+    """The payload breaks its contract."""
+
+
+class UndeclaredEventError(PermanentError):
+    """An agent answered with an event type that its definition does not declare."""
+
+
+class ModelAnswerError(PermanentError):
+    """The model answered and the answer is of no use."""
+
+    def __init__(self, detail: str) -> None:
+        # Not `super().__init__(reason, detail)` alone: pickling calls the class with `args`.
+        super().__init__(ErrorReason.MODEL_ANSWER, detail)
+        self.args = (detail,)
+
+
+class ConfigurationError(PointsmanError):
+    """A setting, a file or the environment is wrong, and only a person can mend it.
+
+    Attributes:
+        what: what is wrong and where.
+        remedy: what to do next.
+    """
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(what, remedy)
+        self.what = what
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.remedy}" if self.remedy else self.what
+
+
+class InvalidDefinitionsError(ConfigurationError):
+    """One or more agent definitions are wrong; none was applied.
+
+    Attributes:
+        problems: every error found, each with file, line and column.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.args = (problems,)
+        self.problems = problems

@@ -1,0 +1,74 @@
+"""The chat-model port: one question with a JSON Schema, one answer that keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatRequest:
+    """One question to a chat model.
+
+    Attributes:
+        system: the system turn: instructions, byte-stable from call to call so that providers can cache the prefix.
+        user: the user turn: data, as JSON text; whatever a lead wrote stands only here.
+        schema: JSON Schema 2020-12 that the answer must keep (an object).
+        schema_name: name of the schema: letters, digits, underscores.
+        model: model name; None is the adapter's default.
+        temperature: 0 to 2.
+        max_output_tokens: upper bound of the answer, in tokens.
+        timeout_s: seconds for one attempt; None is the adapter's default.
+        priority: 0 to 9; the higher goes first when the adapter's concurrency is used up.
+    """
+
+    system: str
+    user: str
+    schema: dict[str, Any]
+    schema_name: str = "answer"
+    model: str | None = None
+    temperature: float = 0.0
+    max_output_tokens: int = 1200
+    timeout_s: float | None = None
+    priority: int = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatAnswer:
+    """What the model answered.
+
+    Attributes:
+        content: the answer, parsed and valid against the request's schema.
+        raw: the answer's text as it came.
+        model: the model that answered, by its own word.
+        input_tokens: tokens of the prompt.
+        output_tokens: tokens of the answer.
+        latency_ms: milliseconds from first attempt to answer, retries included.
+        attempts: calls made, 1 when the first succeeded.
+    """
+
+    content: dict[str, Any]
+    raw: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    latency_ms: float
+    attempts: int = 1
+
+
+class ChatModel(Protocol):
+    """Answers questions in a declared shape."""
+
+    async def complete(self, request: ChatRequest) -> ChatAnswer:
+        """Ask the model.
+
+        Raises:
+            ModelUnavailableError: no answer within the attempts; trying later may help.
+            ModelAnswerError: an answer that breaks the schema, also after one repair, or a refusal.
+            ConfigurationError: the key or the model's name is wrong.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give connections back."""
+        ...

@@ -1,0 +1,100 @@
+"""The router's answer to one message, with everything that explains it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Outcome(StrEnum):
+    """What happens to the message."""
+
+    ROUTED = "routed"
+    COMPLETED = "completed"
+    ABSTAINED = "abstained"
+    REJECTED = "rejected"
+
+
+class Method(StrEnum):
+    """How the decision was made."""
+
+    OVERRIDE = "override"
+    RULE = "rule"
+    SINGLE_CANDIDATE = "single_candidate"
+    MODEL = "model"
+    CONTRACT = "contract"
+    """No agent was chosen: contracts, limits or the envelope alone decided (completed, abstained, rejected)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One agent, looked at for one message.
+
+    Attributes:
+        agent: its name.
+        version: its version.
+        fits: whether its input contract takes the message.
+        why: why it fell out, or how it came in.
+    """
+
+    agent: str
+    version: str
+    fits: bool
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCall:
+    """The model call behind a decision, complete enough to replay it.
+
+    Attributes:
+        model: the model that answered.
+        prompt_hash: SHA-256 of system turn, user turn and schema, hex.
+        raw_answer: the answer as it came, never cut.
+        input_tokens: tokens of the prompt.
+        output_tokens: tokens of the answer.
+        latency_ms: milliseconds, retries included.
+        attempts: calls made.
+    """
+
+    model: str
+    prompt_hash: str
+    raw_answer: str
+    input_tokens: int
+    output_tokens: int
+    latency_ms: float
+    attempts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """One decision on one message.
+
+    Attributes:
+        outcome: what happens to the message.
+        how: how that was decided.
+        reason: one sentence for a person.
+        reason_code: the same for programs, snake case, e.g. `none_fits`, `contract_violation`, `step_limit`.
+        agent: the agent that gets it, when routed.
+        agent_version: that agent's version.
+        candidates: every agent that lists the type, and why it fits or fell out.
+        model_call: the model call, if one was made.
+        catalog: version of the catalog that was used.
+        catalog_sequence: its sequence.
+    """
+
+    outcome: Outcome
+    how: Method
+    reason: str
+    reason_code: str
+    agent: str | None = None
+    agent_version: str | None = None
+    candidates: tuple[Candidate, ...] = field(default=())
+    model_call: ModelCall | None = None
+    catalog: str = ""
+    catalog_sequence: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The decision as a JSON object for `agent_decisions`."""
+        return asdict(self)

@@ -1,0 +1,77 @@
+"""What an agent is to the runtime: a decision on one message, and optionally messages that are due by the clock.
+
+A module `agents/<name>.py` has one public function, `build(context: AgentContext) -> Agent`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from pointsman.definitions import AgentDefinition
+from pointsman.envelope import Envelope, Payload
+from pointsman.models import ChatModel
+from pointsman.settings import Settings
+from pointsman.store import DocumentStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """One answer to a message; the runtime gives it id, lineage and headers.
+
+    Attributes:
+        event_type: a type that the definition emits.
+        payload: keeps that type's contract.
+        subject: what it is about, when that differs from the message.
+    """
+
+    event_type: str
+    payload: Payload
+    subject: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentContext:
+    """What an agent may use.
+
+    Attributes:
+        definition: its own definition, as applied.
+        model: the chat model.
+        store: the document store.
+        settings: the process's settings.
+        now: the clock, UTC.
+    """
+
+    definition: AgentDefinition
+    model: ChatModel
+    store: DocumentStore
+    settings: Settings
+    now: Callable[[], datetime]
+
+
+class Agent(Protocol):
+    """Turns one message into its answers."""
+
+    async def handle(self, message: Envelope) -> Sequence[Reply]:
+        """Answer `message`; may run twice for one message, so effects outside Kafka must be idempotent.
+
+        Raises:
+            TransientError: the runtime tries again, with back-off.
+            PermanentError: the message becomes a dead letter.
+        """
+        ...
+
+
+@runtime_checkable
+class Scheduled(Protocol):
+    """An agent that also speaks when something is due."""
+
+    async def due(self, now: datetime) -> Sequence[Envelope]:
+        """Messages that are due at `now`, with derived ids, so that a repeat makes the same id."""
+        ...
+
+    async def emitted(self, message: Envelope) -> None:
+        """`message`, one that `due` gave, is committed in Kafka."""
+        ...

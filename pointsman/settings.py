@@ -1,0 +1,107 @@
+"""Settings: the one place where the environment is read.
+
+A running local stack leaves its addresses in `<data dir>/stack.json`; they stand below the environment, so that
+`pointsman leads add` finds the stack that `pointsman up` started. Names are `POINTSMAN_<NAME>`, but for those the ecosystem already has (`KAFKA_BOOTSTRAP_SERVERS`, `MONGODB_URI`,
+`OPENAI_API_KEY`, `OPENAI_BASE_URL`). A secret may stand in a file under the folder named by `POINTSMAN_SECRETS_DIR`.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    JsonConfigSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from pointsman.errors import ConfigurationError
+
+
+class Settings(BaseSettings):
+    """What a process of Pointsman is told from outside."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="POINTSMAN_", extra="ignore", populate_by_name=True, json_file_encoding="utf-8"
+    )
+
+    data_dir: Path = Field(default=Path(".pointsman"), description="Where the local stack keeps state, logs and jars.")
+    definitions_dir: Path = Field(default=Path("agent_definitions"), description="Folder of the agent YAML files.")
+    log_level: str = "info"
+
+    kafka_bootstrap: str = Field(
+        default="127.0.0.1:9092", validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "kafka_bootstrap")
+    )
+    mongodb_uri: SecretStr = Field(
+        default=SecretStr("mongodb://127.0.0.1:27017/?replicaSet=rs0"),
+        validation_alias=AliasChoices("MONGODB_URI", "mongodb_uri"),
+    )
+    mongodb_database: str = "sdr"
+    flink_url: str = Field(default="http://127.0.0.1:8081", description="REST address of the Flink JobManager.")
+
+    model: str = Field(default="gpt-4o-mini", description="Chat model where a definition names none.")
+    openai_api_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("OPENAI_API_KEY", "openai_api_key")
+    )
+    openai_base_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("OPENAI_BASE_URL", "openai_base_url")
+    )
+    model_timeout_s: float = Field(default=5.0, gt=0, description="Seconds for one call where nothing else is said.")
+    model_attempts: int = Field(default=3, ge=1, le=10)
+    model_concurrency: int = Field(default=256, ge=1, description="Calls in flight per process.")
+
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = 1025
+    smtp_security: str = Field(default="none", pattern="^(none|starttls|tls)$")
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    mail_from: str = "Alex Kim <alex.kim@sdr.example>"
+    mail_postal_address: str = "Example Ltd, 1 Example Street, Example City"
+    mail_unsubscribe_base_url: str = "https://sdr.example/unsubscribe"
+    mail_daily_cap: int = Field(default=500, ge=0, description="Mails per day (UTC) over all leads.")
+    mail_dry_run: bool = False
+    mail_allow: list[str] = Field(
+        default=[], description='Only these addresses and @domains get mail; ["*"] means everybody; empty: nobody.'
+    )
+
+    instance: str = Field(default="1", description="Name of this instance among those of one agent, unique per host.")
+    nurture_day_s: float = Field(default=86400.0, gt=0, description="Seconds that a day of a campaign lasts.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before secret files before the running local stack."""
+        stack = JsonConfigSettingsSource(settings_cls, json_file=stack_file())
+        return init_settings, env_settings, file_secret_settings, stack
+
+
+def stack_file() -> Path:
+    """Where the local stack leaves its addresses: setting names and values, as JSON."""
+    return Path(os.environ.get("POINTSMAN_DATA_DIR", ".pointsman")) / "stack.json"
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The process's settings, read once.
+
+    Raises:
+        ConfigurationError: a variable has a value that does not fit; the text names it, never its value.
+    """
+    secrets = os.environ.get("POINTSMAN_SECRETS_DIR")
+    try:
+        return Settings(_secrets_dir=secrets) if secrets else Settings()
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = str(first["loc"][0])
+        variable = name if name.isupper() else f"POINTSMAN_{name.upper()}"
+        raise ConfigurationError(f"setting {variable}: {first['msg']}", f"correct {variable} and start again") from None

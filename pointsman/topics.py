@@ -1,0 +1,83 @@
+"""Every topic's name, key, partitions and retention, in one place.
+
+The SQL files, the connector's configuration and the deployment files are tested against this module.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+DAY_MS: Final = 24 * 60 * 60 * 1000
+MAX_RECORD_BYTES: Final = 5 * 1024 * 1024
+"""Largest record the broker takes: room for a dead letter, its headers and its original bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topic:
+    """One topic as it must exist.
+
+    Attributes:
+        name: the topic's name.
+        key: what the record key is, for people.
+        partitions: number of partitions when it is made.
+        retention_ms: how long records are kept; ignored when compacted.
+        compacted: keep the latest record per key for ever.
+    """
+
+    name: str
+    key: str
+    partitions: int = 4
+    retention_ms: int = 7 * DAY_MS
+    compacted: bool = False
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def config(self) -> dict[str, str]:
+        """The topic-level configuration Kafka wants."""
+        kept = (
+            {"cleanup.policy": "compact"}
+            if self.compacted
+            else {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
+        )
+        return {**kept, "max.message.bytes": str(MAX_RECORD_BYTES), **self.extra}
+
+
+LEADS: Final = "incoming-leads.sdr.leads"
+MESSAGES: Final = "agent_messages"
+DEFINITIONS: Final = "agent_definitions"
+DECISIONS: Final = "agent_decisions"
+ESCALATIONS: Final = "agent_escalations"
+ERRORS: Final = "agent_errors"
+WORKFLOW_STATE: Final = "workflow_state"
+
+ALL: Final[tuple[Topic, ...]] = (
+    Topic(name=LEADS, key="document key"),
+    Topic(name=MESSAGES, key="workflow id"),
+    # One partition: agents and the manifest that names them must be read in the order in which they were applied.
+    Topic(name=DEFINITIONS, key="agent name", partitions=1, compacted=True),
+    Topic(name=DECISIONS, key="message id", retention_ms=30 * DAY_MS),
+    Topic(name=ESCALATIONS, key="workflow id", retention_ms=30 * DAY_MS),
+    Topic(name=ERRORS, key="workflow id", retention_ms=30 * DAY_MS),
+    Topic(name=WORKFLOW_STATE, key="workflow id", compacted=True),
+)
+
+AGENT_NAME_PATTERN: Final = r"[a-z][a-z0-9_]{0,62}"
+_INBOX: Final = re.compile(rf"agents\.({AGENT_NAME_PATTERN})\.inbox")
+
+
+def inbox(agent: str) -> str:
+    """Name of the topic that the agent called `agent` reads."""
+    return f"agents.{agent}.inbox"
+
+
+def inbox_topic(agent: str, partitions: int = 4) -> Topic:
+    """The inbox of `agent` as it must exist."""
+    return Topic(name=inbox(agent), key="workflow id", partitions=partitions)
+
+
+def agent_of(topic: str) -> str | None:
+    """The agent whose inbox `topic` is, or None."""
+    match = _INBOX.fullmatch(topic)
+    return match.group(1) if match else None
