@@ -1,0 +1,1 @@
+"""What each agent decides; one module each, run by `python -m agents NAME`."""

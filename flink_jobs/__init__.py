@@ -1,0 +1,1 @@
+"""What runs inside Flink: job modules hold wiring only."""

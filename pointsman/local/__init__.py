@@ -1,0 +1,1 @@
+"""The embedded stack: broker, MongoDB, Connect, Flink, SMTP sink, offline model."""

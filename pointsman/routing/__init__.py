@@ -1,0 +1,1 @@
+"""Message and catalog in, decision out. No Flink, no Kafka, no client."""
