@@ -71,7 +71,12 @@ class Witness:
         return [decision for decision in found if decision["workflow_id"] == workflow]
 
     def write(
-        self, topic: str, value: bytes | None, *, key: bytes | None = None, headers: dict[str, bytes | None] | None = None
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        headers: dict[str, bytes | None] | None = None,
     ) -> None:
         """One raw record, garbage included."""
         producer = KafkaProducer(bootstrap_servers=self.bootstrap, max_request_size=6_000_000, retries=3)
@@ -84,7 +89,7 @@ class Witness:
     def _consumer(self) -> Iterator[KafkaConsumer]:
         consumer = KafkaConsumer(
             bootstrap_servers=self.bootstrap, isolation_level="read_committed", enable_auto_commit=False,
-            group_id=None, auto_offset_reset="earliest", fetch_max_bytes=20_000_000, max_partition_fetch_bytes=8_000_000,
+            group_id=None, auto_offset_reset="earliest", max_partition_fetch_bytes=8_000_000,
         )  # fmt: skip
         try:
             yield consumer
