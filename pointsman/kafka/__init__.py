@@ -1,0 +1,11 @@
+"""Kafka: the only package that imports confluent_kafka.
+
+`clients` has the connection settings and turns client errors into ours, `admin` makes and inspects topics, `reading`
+and `writing` move records, `inbox` is what the agents' runtime consumes and answers through.
+"""
+
+from pointsman.kafka.admin import KafkaAdmin
+from pointsman.kafka.reading import load_catalog, read_all, tail
+from pointsman.kafka.writing import publish
+
+__all__ = ["KafkaAdmin", "load_catalog", "publish", "read_all", "tail"]

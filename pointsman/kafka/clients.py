@@ -1,0 +1,155 @@
+"""Client settings that all Kafka clients here share, and the translation of their errors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message
+
+from pointsman.envelope import Record
+from pointsman.errors import BrokerUnavailableError, ConfigurationError, PointsmanError
+from pointsman.topics import MAX_RECORD_BYTES
+
+REQUEST_TIMEOUT_S: Final = 15.0
+
+# librdkafka writes its own log to stderr unless a logger takes it; silent until the process configures logging.
+_logger = logging.getLogger("pointsman.kafka")
+_logger.addHandler(logging.NullHandler())
+
+_NOT_ALLOWED: Final = frozenset({
+    KafkaError._AUTHENTICATION,  # noqa: SLF001 (librdkafka names its local errors with an underscore; they are public)
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+})  # fmt: skip
+_NO_TOPIC: Final = frozenset({
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+})  # fmt: skip
+_FENCED: Final = frozenset({
+    KafkaError._FENCED,  # noqa: SLF001
+    KafkaError.PRODUCER_FENCED,
+    KafkaError.FENCED_INSTANCE_ID,
+    KafkaError.INVALID_PRODUCER_EPOCH,
+})  # fmt: skip
+
+
+class FencedError(ConfigurationError):
+    """A second process took this one's transactional id or group instance id."""
+
+
+def client_config(bootstrap: str) -> dict[str, Any]:
+    """Settings of every client."""
+    return {
+        "bootstrap.servers": bootstrap,
+        "logger": _logger,
+        "error_cb": _ignore_error,
+        "reconnect.backoff.max.ms": 2_000,
+        "socket.keepalive.enable": True,
+        "allow.auto.create.topics": False,
+    }
+
+
+def reader_config(bootstrap: str, group: str) -> dict[str, Any]:
+    """Settings of every consumer: only what is committed, nothing committed by itself, low latency."""
+    return {
+        **client_config(bootstrap),
+        "group.id": group,
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+        "auto.offset.reset": "earliest",
+        "fetch.wait.max.ms": 100,
+        "fetch.error.backoff.ms": 50,
+        "topic.metadata.refresh.interval.ms": 3_000,
+        # The default of 100,000 records and 64 MiB per consumer is for throughput that nobody needs here.
+        "queued.min.messages": 1_000,
+        "queued.max.messages.kbytes": 16_384,
+    }
+
+
+def writer_config(bootstrap: str, transactional_id: str, transaction_timeout_s: float) -> dict[str, Any]:
+    """Settings of every producer; a transaction that lasts longer than `transaction_timeout_s` is aborted."""
+    milliseconds = int(transaction_timeout_s * 1000)
+    return {
+        **client_config(bootstrap),
+        "transactional.id": transactional_id,
+        "transaction.timeout.ms": milliseconds,
+        "message.timeout.ms": milliseconds,
+        "message.max.bytes": MAX_RECORD_BYTES,
+        "linger.ms": 0,
+        "compression.type": "lz4",
+        # Java's partitioner, so that Flink, Connect and we send a workflow to the same partition.
+        "partitioner": "murmur2_random",
+    }
+
+
+@contextmanager
+def translated(doing: str, bootstrap: str) -> Iterator[None]:
+    """Turn the client's exceptions inside the block into ours.
+
+    Args:
+        doing: what the block does, for the error's text, e.g. `reading agent_messages`.
+        bootstrap: the broker's address, for the error's text.
+
+    Raises:
+        BrokerUnavailableError: Kafka does not answer, or not in time.
+        ConfigurationError: something is missing or forbidden; the text says what to do.
+    """
+    try:
+        yield
+    except KafkaException as error:
+        raise translate(error, doing, bootstrap) from error
+
+
+def translate(error: KafkaException, doing: str, bootstrap: str) -> PointsmanError:
+    """Our error for the client's `error`."""
+    cause = kafka_error(error)
+    text = f"Kafka at {bootstrap}, {doing}: {cause.name()}"
+    if cause.code() in _FENCED:
+        return FencedError(text, "another process runs under the same name: stop it or choose another")
+    if cause.code() in _NOT_ALLOWED:
+        return ConfigurationError(text, "check the user's name, password and access rights")
+    if cause.code() in _NO_TOPIC:
+        return ConfigurationError(text, "the topic does not exist: `pointsman up` or `pointsman agents apply` makes it")
+    if cause.code() == KafkaError._INVALID_ARG:  # noqa: SLF001
+        return ConfigurationError(f"{text}: {cause.str()}", "correct the setting")
+    return BrokerUnavailableError(f"{text}; check KAFKA_BOOTSTRAP_SERVERS, and that the broker runs")
+
+
+def kafka_error(error: KafkaException) -> KafkaError:
+    """The error object inside the exception."""
+    inner = error.args[0] if error.args else None
+    return inner if isinstance(inner, KafkaError) else KafkaError(KafkaError.UNKNOWN, str(inner))
+
+
+def to_record(message: Message) -> Record:
+    """The client's message as a record."""
+    _, timestamp_ms = message.timestamp()
+    headers = message.headers() or []
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return Record(
+        topic=message.topic() or "",
+        key=message.key(),
+        value=message.value(),
+        headers={name: _header_bytes(value) for name, value in pairs},
+        partition=-1 if message.partition() is None else int(message.partition() or 0),
+        offset=-1 if message.offset() is None else int(message.offset() or 0),
+        timestamp_ms=max(timestamp_ms, 0),
+    )
+
+
+def _header_bytes(value: object) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    return b"" if value is None else str(value).encode()
+
+
+def _ignore_error(_: KafkaError) -> None:
+    """Without a callback librdkafka prints; what matters also comes out of the calls themselves."""

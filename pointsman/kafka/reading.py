@@ -1,0 +1,162 @@
+"""Reading whole topics, and following them."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from pointsman.catalog import Catalog, CatalogReader
+from pointsman.envelope import Record
+from pointsman.errors import BrokerUnavailableError, PermanentError
+from pointsman.kafka.clients import REQUEST_TIMEOUT_S, reader_config, to_record, translated
+from pointsman.topics import DEFINITIONS
+
+_SILENT_FOR_S: Final = 30.0
+_POLL_S: Final = 0.2
+
+_PartitionId = tuple[str, int]
+
+
+def read_all(bootstrap: str, topic: str) -> Iterator[Record]:
+    """Every committed record of `topic`, up to where its partitions end now.
+
+    Records of a transaction that is still open, and what comes after them in that partition, are left out.
+
+    Raises:
+        BrokerUnavailableError: Kafka does not answer.
+        ConfigurationError: there is no such topic.
+    """
+    with _consumer(bootstrap, {}) as consumer, translated(f"reading {topic}", bootstrap):
+        ends = _ends(consumer, topic)
+        open_partitions = {partition for partition, (first, end) in ends.items() if end > first}
+        consumer.assign([TopicPartition(name, number, OFFSET_BEGINNING) for name, number in open_partitions])
+        for message in _polled(consumer, bootstrap, open_partitions):
+            where = (message.topic() or "", message.partition() or 0)
+            if message.error() is None and _offset(message) < ends[where][1]:
+                yield to_record(message)
+            # Aborted records and transaction markers are never delivered, so the last offset alone is no sign.
+            if message.error() is not None or _offset(message) + 1 >= ends[where][1]:
+                open_partitions.discard(where)
+
+
+def tail(
+    bootstrap: str, topics: Sequence[str], *, from_beginning: bool = False, stop: threading.Event | None = None
+) -> Iterator[Record]:
+    r"""Follow `topics` as committed records arrive, for ever or until `stop` is set.
+
+    Args:
+        bootstrap: the broker's address.
+        topics: names; one that begins with `^` is a regular expression, e.g. `^agents\..*\.inbox$`. Topics made later
+            are taken in from their first record.
+        from_beginning: start with what is there, instead of at the end.
+        stop: looked at five times a second.
+
+    Raises:
+        ConfigurationError: not allowed.
+    """
+    stopped = stop or threading.Event()
+    with _consumer(bootstrap, {}) as consumer, translated(f"following {', '.join(topics)}", bootstrap):
+        known = set() if from_beginning else set(consumer.list_topics(timeout=REQUEST_TIMEOUT_S).topics)
+        consumer.subscribe(list(topics), on_assign=_start_at({} if from_beginning else dict.fromkeys(known, True)))
+        while not stopped.is_set():
+            message = consumer.poll(_POLL_S)
+            if message is None or _is_passing(message):
+                continue
+            yield to_record(message)
+
+
+def load_catalog(bootstrap: str) -> Catalog:
+    """The catalog in force, or the empty one when none was ever applied.
+
+    Raises:
+        BrokerUnavailableError: Kafka does not answer.
+    """
+    reader = CatalogReader()
+    catalog = Catalog()
+    if not _exists(bootstrap, DEFINITIONS):
+        return catalog
+    for record in read_all(bootstrap, DEFINITIONS):
+        catalog = accepted(reader, record) or catalog
+    return catalog
+
+
+def accepted(reader: CatalogReader, record: Record) -> Catalog | None:
+    """The catalog that `record` completes, if it does; a record that is no definition changes nothing."""
+    try:
+        return reader.accept(record.key, record.value)
+    except PermanentError:
+        return None
+
+
+def _exists(bootstrap: str, topic: str) -> bool:
+    with _consumer(bootstrap, {}) as consumer, translated("listing topics", bootstrap):
+        return topic in consumer.list_topics(timeout=REQUEST_TIMEOUT_S).topics
+
+
+@contextmanager
+def _consumer(bootstrap: str, config: dict[str, Any]) -> Iterator[Consumer]:
+    # A group of its own that never commits leaves nothing behind on the broker.
+    consumer = Consumer({**reader_config(bootstrap, f"pointsman.reader.{uuid.uuid4().hex[:12]}"), **config})
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+def _ends(consumer: Consumer, topic: str) -> dict[_PartitionId, tuple[int, int]]:
+    metadata = consumer.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
+    if metadata.error is not None:
+        raise KafkaException(metadata.error)
+    return {
+        (topic, number): consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=REQUEST_TIMEOUT_S)
+        for number in metadata.partitions
+    }
+
+
+def _polled(consumer: Consumer, bootstrap: str, open_partitions: set[_PartitionId]) -> Iterator[Message]:
+    """Messages and ends of partitions, until `open_partitions` is empty."""
+    heard = time.monotonic()
+    while open_partitions:
+        message = consumer.poll(_POLL_S)
+        if message is None or _is_passing(message, and_ends=False):
+            if time.monotonic() - heard > _SILENT_FOR_S:
+                raise BrokerUnavailableError(f"Kafka at {bootstrap} sent nothing for {_SILENT_FOR_S:g} s while reading")
+            continue
+        heard = time.monotonic()
+        yield message
+
+
+def _is_passing(message: Message, *, and_ends: bool = True) -> bool:
+    """Whether `message` is an event that passes by itself.
+
+    Raises:
+        KafkaException: it is an error that does not.
+    """
+    error = message.error()
+    if error is None:
+        return False
+    if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 (a public name of librdkafka)
+        return and_ends
+    if error.fatal() or "AUTH" in error.name():
+        raise KafkaException(error)
+    return True
+
+
+def _offset(message: Message) -> int:
+    offset = message.offset()
+    return -1 if offset is None else offset
+
+
+def _start_at(known: dict[str, bool]) -> Any:
+    def assign(consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for partition in partitions:
+            partition.offset = OFFSET_END if known.get(partition.topic) else OFFSET_BEGINNING
+        consumer.assign(partitions)
+
+    return assign

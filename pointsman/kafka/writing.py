@@ -1,0 +1,54 @@
+"""Writing records in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from pointsman.envelope import Record
+from pointsman.kafka.clients import REQUEST_TIMEOUT_S, translated, writer_config
+
+_TRANSACTION_TIMEOUT_S: Final = 15.0
+
+
+def publish(bootstrap: str, records: Iterable[Record], transactional_id: str) -> None:
+    """Write `records` so that readers see all of them or none.
+
+    A transaction that another process has open under the same `transactional_id` is aborted.
+
+    Raises:
+        BrokerUnavailableError: Kafka does not answer; nothing was written.
+        FencedError: a second process published under the same id meanwhile.
+        ConfigurationError: a topic is missing or not allowed.
+    """
+    with translated("publishing", bootstrap):
+        producer = Producer(writer_config(bootstrap, transactional_id, _TRANSACTION_TIMEOUT_S))
+        producer.init_transactions(REQUEST_TIMEOUT_S)
+        producer.begin_transaction()
+        failures: list[KafkaError] = []
+        for record in records:
+            produce(producer, record, failures)
+        producer.flush(REQUEST_TIMEOUT_S)
+        if failures:
+            producer.abort_transaction(REQUEST_TIMEOUT_S)
+            raise KafkaException(failures[0])
+        producer.commit_transaction(REQUEST_TIMEOUT_S)
+
+
+def produce(producer: Producer, record: Record, failures: list[KafkaError]) -> None:
+    """Hand `record` to `producer`; why it could not be written lands in `failures`."""
+
+    def delivered(error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            failures.append(error)
+
+    headers: list[tuple[str, str | bytes | None]] = list(record.headers.items())
+    while True:
+        try:
+            producer.produce(record.topic, record.value, record.key, headers=headers, on_delivery=delivered)
+        except BufferError:
+            producer.poll(0.05)  # the client's queue is full: let it drain
+        else:
+            return
