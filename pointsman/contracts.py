@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import jsonschema_rs
 
 from pointsman.envelope import Payload
 from pointsman.errors import ErrorReason, InvalidPayloadError
+
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Contract:
@@ -37,10 +40,13 @@ class Contract:
 
     def violation(self, payload: Payload) -> str | None:
         """Where and why `payload` breaks the contract, without any value of it; None when it keeps it."""
-        error = next(self._validator.iter_errors(payload), None)
+        try:
+            error = next(self._validator.iter_errors(payload), None)
+        except ValueError:
+            return "the payload breaks the validator's limits: nested too deeply, or not Unicode"
         if error is None:
             return None
-        where = "/".join(str(part) for part in error.instance_path) or "the payload"
+        where = "/".join(_plain(part) for part in error.instance_path) or "the payload"
         rule = "/".join(str(part) for part in error.schema_path)
         return f"{where} breaks {rule}"
 
@@ -53,6 +59,12 @@ class Contract:
         violation = self.violation(payload)
         if violation:
             raise InvalidPayloadError(ErrorReason.CONTRACT_VIOLATION, violation)
+
+
+def _plain(part: str | int) -> str:
+    # A property name comes from outside too: an address can stand in it.
+    text = str(part)
+    return text if _PLAIN_NAME.fullmatch(text) else "?"
 
 
 def _refuse_reference(uri: str) -> Any:

@@ -1,1 +1,15 @@
 """Message and catalog in, decision out. No Flink, no Kafka, no client."""
+
+from pointsman.routing.decision import Candidate, Decision, Method, ModelCall, Outcome
+from pointsman.routing.router import ModelQuestion, Router, RoutingOptions
+
+__all__ = [
+    "Candidate",
+    "Decision",
+    "Method",
+    "ModelCall",
+    "ModelQuestion",
+    "Outcome",
+    "Router",
+    "RoutingOptions",
+]

@@ -1,0 +1,282 @@
+"""The router: message and catalog in, decision out; a model is asked only where contracts leave a real choice.
+
+The order of the decision:
+
+1. more steps than allowed → abstained (`step_limit`)
+2. candidates: every agent that lists the event type, each asked by its contract
+3. a person named the next agent → that one (`override`), or abstained (`override_impossible`) when its contract does
+   not take the message: doing something else than the person said would be worse than asking again. From anybody else
+   the wish is ignored, and the reason says so.
+4. nobody lists the type → completed if some agent declares it terminal, else abstained (`no_agent_accepts`);
+   somebody does, but no contract takes it → completed if terminal, else rejected (`contract_violation`)
+5. the emitting agent declares the next agent → that one (`rule`), or abstained (`rule_impossible`): a strict rule is
+   never replaced by a guess
+6. one candidate → that one (`single_candidate`), unless the options say that the model is asked for every message
+7. several → the model chooses among them, or says that none fits (`none_fits`)
+
+An agent that accepts what it emits may get its own message: no special case; the step limit ends a circle.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from pointsman.catalog import Catalog
+from pointsman.envelope import OPERATOR_SOURCE, Envelope
+from pointsman.errors import ModelAnswerError, PointsmanError
+from pointsman.models.port import ChatAnswer, ChatRequest
+from pointsman.routing.candidates import CandidateFinder, fitting
+from pointsman.routing.decision import Candidate, Decision, Method, ModelCall, Outcome
+from pointsman.routing.prompt import MAX_REASON_CHARS, NONE, PromptPrefix, prefix_for, user_turn
+
+AGENT_SOURCE: Final = "/agents/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoutingOptions:
+    """How to route.
+
+    Attributes:
+        always_ask_model: ask the model also when one candidate is left (a person's word and strict rules stay).
+        max_steps: messages that one workflow may have routed.
+        max_user_chars: longest user turn, in characters; longer texts of the message are cut for the model only.
+        model: model name for routing; None is the adapter's default.
+        timeout_s: seconds for one attempt; None is the adapter's default.
+        max_output_tokens: upper bound of the answer, in tokens.
+    """
+
+    always_ask_model: bool = False
+    max_steps: int = 40
+    max_user_chars: int = 12_000
+    model: str | None = None
+    timeout_s: float | None = None
+    max_output_tokens: int = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelQuestion:
+    """A decision that waits for the model's answer.
+
+    Attributes:
+        request: what to ask.
+        message_id: id of the message that it is about.
+        candidates: every agent that lists the type; the model chooses among those that fit.
+        prompt_hash: SHA-256 of system turn, user turn and schema, hex.
+        catalog: version of the catalog that made the question.
+        catalog_sequence: its sequence.
+        note: what the decision's reason must add, if anything.
+    """
+
+    request: ChatRequest
+    message_id: str
+    candidates: tuple[Candidate, ...]
+    prompt_hash: str
+    catalog: str
+    catalog_sequence: int
+    note: str = ""
+
+
+class Router:
+    """Routes messages by one catalog. Build it once per catalog: contracts and prompts are made once.
+
+    Args:
+        catalog: the definitions in force.
+        options: how to route.
+    """
+
+    def __init__(self, catalog: Catalog, options: RoutingOptions | None = None) -> None:
+        self.catalog = catalog
+        self.options = options or RoutingOptions()
+        self._finder = CandidateFinder(catalog)
+        self._prefixes: dict[tuple[str, ...], PromptPrefix] = {}
+
+    def prepare(self, message: Envelope, step: int) -> Decision | ModelQuestion:
+        """Decide on `message`, or say what to ask the model; never raises, whatever the payload holds.
+
+        Args:
+            message: the message.
+            step: number of messages of its workflow so far, this one included (from 1).
+        """
+        if step > self.options.max_steps:
+            reason = f"the workflow has made {step} steps, at most {self.options.max_steps} are allowed"
+            return self._undecided(Outcome.ABSTAINED, "step_limit", reason, ())
+        candidates = self._finder.find(message.event_type, message.payload)
+        if message.target_agent and _is_operator(message):
+            return self._override(message.target_agent, candidates)
+        note = "the sender may not name the next agent, its wish was ignored" if message.target_agent else ""
+        decided = (
+            self._nobody(message.event_type, candidates) or self._rule(message, candidates) or self._single(candidates)
+        )
+        return _noted(decided, note) if decided else self._ask(message, candidates, note)
+
+    def conclude(self, question: ModelQuestion, answer: ChatAnswer) -> Decision:
+        """The decision that the model's answer makes; a choice outside the candidates decides nothing.
+
+        The question carries all it needs: a router of a later catalog may conclude it.
+        """
+        call = ModelCall(
+            model=answer.model,
+            prompt_hash=question.prompt_hash,
+            raw_answer=answer.raw,
+            input_tokens=answer.input_tokens,
+            output_tokens=answer.output_tokens,
+            latency_ms=answer.latency_ms,
+            attempts=answer.attempts,
+        )
+        choice = answer.content.get("agent")
+        reason = _reason(answer.content.get("reason"), question.note)
+        if choice == NONE:
+            return _concluded(question, Outcome.ABSTAINED, "none_fits", reason, call)
+        chosen = next((each for each in fitting(question.candidates) if each.agent == choice), None)
+        if chosen is None:
+            return _concluded(question, Outcome.ABSTAINED, "model_answer", "the model chose no candidate", call)
+        return _concluded(question, Outcome.ROUTED, "model_choice", reason, call, chosen)
+
+    def conclude_failure(self, question: ModelQuestion, error: Exception) -> Decision:
+        """The decision when the model gave no usable answer: abstained, a person decides.
+
+        Args:
+            question: what was asked.
+            error: why there is no answer; of an error that is not Pointsman's own only the type is kept.
+        """
+        if isinstance(error, ModelAnswerError):
+            return _concluded(question, Outcome.ABSTAINED, "model_answer", error.detail, None)
+        known = isinstance(error, PointsmanError)
+        detail = str(error) if known else type(error).__name__
+        return _concluded(question, Outcome.ABSTAINED, "model_unavailable", f"the model gave no answer: {detail}", None)
+
+    def _override(self, target: str, candidates: tuple[Candidate, ...]) -> Decision:
+        named = next((each for each in candidates if each.agent == target), None)
+        if named and named.fits:
+            return self._routed(Method.OVERRIDE, "named_by_person", "a person named this agent", named, candidates)
+        why = named.why if named else "no agent of that name accepts this event type"
+        reason = f"a person named an agent that cannot take the message: {why}"
+        return self._undecided(Outcome.ABSTAINED, "override_impossible", reason, candidates)
+
+    def _nobody(self, event_type: str, candidates: tuple[Candidate, ...]) -> Decision | None:
+        if fitting(candidates):
+            return None
+        if event_type in self.catalog.terminal_types:
+            reason = f"{event_type} is terminal and no agent takes it: the workflow is complete"
+            return self._undecided(Outcome.COMPLETED, "terminal", reason, candidates)
+        if candidates:
+            reason = "; ".join(f"{each.agent}: {each.why}" for each in candidates)
+            return self._undecided(Outcome.REJECTED, "contract_violation", reason, candidates)
+        # The type comes from outside: it is cut, it could be anything.
+        reason = f"no agent accepts {event_type[:100]}, and no agent declares it terminal"
+        return self._undecided(Outcome.ABSTAINED, "no_agent_accepts", reason, candidates)
+
+    def _rule(self, message: Envelope, candidates: tuple[Candidate, ...]) -> Decision | None:
+        emitter = self.catalog.definitions.get(message.source.removeprefix(AGENT_SOURCE))
+        is_agent = emitter is not None and message.source == f"{AGENT_SOURCE}{emitter.name}"
+        emitted = emitter.emitted(message.event_type) if emitter and is_agent else None
+        if emitter is None or emitted is None or emitted.next_agent is None:
+            return None
+        target = next((each for each in fitting(candidates) if each.agent == emitted.next_agent), None)
+        if target is None:
+            reason = f"{emitter.name} declares {emitted.next_agent} as the next agent, which cannot take the message"
+            return self._undecided(Outcome.ABSTAINED, "rule_impossible", reason, candidates)
+        reason = f"{emitter.name} declares it as the next agent for {emitted.type}"
+        return self._routed(Method.RULE, "declared_next", reason, target, candidates)
+
+    def _single(self, candidates: tuple[Candidate, ...]) -> Decision | None:
+        fit = fitting(candidates)
+        if len(fit) != 1 or self.options.always_ask_model:
+            return None
+        others = len(candidates) - 1
+        fell_out = f", {others} fell out by contract" if others else ""
+        reason = f"the only agent that takes this event{fell_out}"
+        return self._routed(Method.SINGLE_CANDIDATE, "single_candidate", reason, fit[0], candidates)
+
+    def _ask(self, message: Envelope, candidates: tuple[Candidate, ...], note: str) -> ModelQuestion:
+        prefix = self._prefix(tuple(each.agent for each in fitting(candidates)))
+        user = user_turn(message, self.options.max_user_chars)
+        request = ChatRequest(
+            system=prefix.system,
+            user=user,
+            schema=prefix.schema,
+            schema_name="routing_decision",
+            model=self.options.model,
+            max_output_tokens=self.options.max_output_tokens,
+            timeout_s=self.options.timeout_s,
+            priority=message.priority,
+        )
+        return ModelQuestion(
+            request=request,
+            message_id=message.id,
+            candidates=candidates,
+            prompt_hash=prefix.hash_with(user),
+            catalog=self.catalog.version,
+            catalog_sequence=self.catalog.sequence,
+            note=note,
+        )
+
+    def _prefix(self, names: tuple[str, ...]) -> PromptPrefix:
+        if names not in self._prefixes:
+            self._prefixes[names] = prefix_for([self.catalog.definitions[name] for name in names])
+        return self._prefixes[names]
+
+    def _routed(
+        self, how: Method, reason_code: str, reason: str, to: Candidate, candidates: tuple[Candidate, ...]
+    ) -> Decision:
+        return Decision(
+            outcome=Outcome.ROUTED,
+            how=how,
+            reason=reason,
+            reason_code=reason_code,
+            agent=to.agent,
+            agent_version=to.version,
+            candidates=candidates,
+            catalog=self.catalog.version,
+            catalog_sequence=self.catalog.sequence,
+        )
+
+    def _undecided(
+        self, outcome: Outcome, reason_code: str, reason: str, candidates: tuple[Candidate, ...]
+    ) -> Decision:
+        return Decision(
+            outcome=outcome,
+            how=Method.CONTRACT,
+            reason=reason,
+            reason_code=reason_code,
+            candidates=candidates,
+            catalog=self.catalog.version,
+            catalog_sequence=self.catalog.sequence,
+        )
+
+
+def _is_operator(message: Envelope) -> bool:
+    return message.source.startswith(OPERATOR_SOURCE)
+
+
+def _noted(decision: Decision, note: str) -> Decision:
+    return replace(decision, reason=f"{decision.reason} ({note})") if note else decision
+
+
+def _reason(given: Any, note: str) -> str:
+    # A schema asks for a text; the code does not rely on it.
+    text = given.strip()[:MAX_REASON_CHARS] if isinstance(given, str) else ""
+    return f"{text or 'the model gave no reason'}{f' ({note})' if note else ''}"
+
+
+def _concluded(
+    question: ModelQuestion,
+    outcome: Outcome,
+    reason_code: str,
+    reason: str,
+    call: ModelCall | None,
+    chosen: Candidate | None = None,
+) -> Decision:
+    return Decision(
+        outcome=outcome,
+        how=Method.MODEL,
+        reason=reason,
+        reason_code=reason_code,
+        agent=chosen.agent if chosen else None,
+        agent_version=chosen.version if chosen else None,
+        candidates=question.candidates,
+        model_call=call,
+        catalog=question.catalog,
+        catalog_sequence=question.catalog_sequence,
+    )
