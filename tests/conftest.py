@@ -1,0 +1,28 @@
+"""Marks tests by folder, and keeps every test away from a real model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+FOLDER_MARKS = {"integration": pytest.mark.stack, "e2e": pytest.mark.stack}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests in these folders need the stack, and more time."""
+    for item in items:
+        folder = Path(item.path).relative_to(Path(__file__).parent).parts[0]
+        if folder in FOLDER_MARKS:
+            item.add_marker(FOLDER_MARKS[folder])
+            item.add_marker(pytest.mark.timeout(300))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_real_model() -> Iterator[None]:
+    """No key of the environment reaches a test: the model is always the offline one."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+            patch.delenv(name, raising=False)
+        yield
