@@ -14,6 +14,22 @@ from pointsman.errors import ErrorReason, InvalidPayloadError
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
+class InvalidContractError(ValueError):
+    """The schema itself is invalid.
+
+    Attributes:
+        path: where in the schema, as far as the validator says.
+    """
+
+    def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message, path)
+        self.message = message
+        self.path = path
+
+    def __str__(self) -> str:
+        return self.message
+
+
 class Contract:
     """A compiled JSON Schema 2020-12.
 
@@ -21,7 +37,7 @@ class Contract:
         schema: the schema.
 
     Raises:
-        ValueError: the schema itself is invalid, or refers to something outside itself.
+        InvalidContractError: the schema itself is invalid, or refers to something outside itself.
     """
 
     def __init__(self, schema: dict[str, Any]) -> None:
@@ -36,7 +52,7 @@ class Contract:
             )
         except jsonschema_rs.ValidationError as error:
             message = f"the contract is no JSON Schema 2020-12: {error.message}"
-            raise ValueError(message) from None
+            raise InvalidContractError(message, tuple(error.instance_path)) from None
 
     def violation(self, payload: Payload) -> str | None:
         """Where and why `payload` breaks the contract, without any value of it; None when it keeps it."""
