@@ -1,0 +1,237 @@
+"""The chat model over OpenAI's chat-completions API, for OpenAI and every server that speaks it.
+
+One retry layer, ours: the SDK's own is off. An attempt holds a slot only while it is on its way; a call that waits
+to try again does not keep others out. Prompts and answers stand in no log and no error: an error of the SDK may quote
+them, so it is translated into words of our own and not chained.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import openai
+import stamina
+from httpx2 import Limits
+
+from pointsman.errors import ConfigurationError, ModelAnswerError, ModelUnavailableError, PointsmanError
+from pointsman.models.answers import RawAnswer, Shape, UnusableAnswerError, read_completion, shape_of, usable_content
+from pointsman.models.port import ChatAnswer, ChatRequest
+from pointsman.models.slots import PrioritySlots
+
+_TRANSIENT_STATUS: Final = frozenset({408, 409, 425, 429})
+_MAX_ECHO_CHARS: Final = 4000
+_Turns = list[dict[str, str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenAIOptions:
+    """How to call the server.
+
+    Attributes:
+        model: model name where a request names none.
+        base_url: address of the API, ending in `/v1`; None is OpenAI.
+        timeout_s: seconds for one attempt where a request says nothing.
+        attempts: tries per call while failures are transient.
+        concurrency: calls on their way at the same time.
+        wait_initial_s: seconds before the second try; doubles from try to try.
+        wait_max_s: longest wait between two tries, in seconds.
+        wait_jitter_s: up to so many random seconds are added to each wait.
+        retry_after_max_s: longest wait that the server may ask for; asked for more, the call fails at once and its
+            error says how long to wait.
+    """
+
+    model: str
+    base_url: str | None = None
+    timeout_s: float = 5.0
+    attempts: int = 3
+    concurrency: int = 256
+    wait_initial_s: float = 0.2
+    wait_max_s: float = 5.0
+    wait_jitter_s: float = 0.5
+    retry_after_max_s: float = 30.0
+
+
+@dataclass(kw_only=True)
+class _Tally:
+    """What a call has used so far."""
+
+    started: float
+    attempts: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+class OpenAIChatModel:
+    """A `ChatModel` on the openai SDK. Belongs to the event loop that first calls it.
+
+    Args:
+        api_key: the key; servers of one's own mostly take any.
+        options: how to call.
+        monotonic: a clock in seconds that never goes back.
+    """
+
+    def __init__(
+        self, api_key: str, options: OpenAIOptions, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.options = options
+        self._api_key = api_key
+        self._monotonic = monotonic
+        self._slots = PrioritySlots(options.concurrency)
+        self._client: openai.AsyncOpenAI | None = None
+
+    async def complete(self, request: ChatRequest) -> ChatAnswer:
+        """Ask the model; an answer of no use is sent back once with what is wrong with it.
+
+        Raises:
+            ModelUnavailableError: no answer within the attempts.
+            ModelAnswerError: an answer that breaks the schema, also after one repair, or a refusal.
+            ConfigurationError: the key or the model's name is wrong.
+        """
+        shape = shape_of(request.schema)
+        tally = _Tally(started=self._monotonic())
+        turns = [{"role": "system", "content": request.system}, {"role": "user", "content": request.user}]
+        raw = await self._ask(request, shape, turns, tally)
+        try:
+            content = usable_content(raw, shape)
+        except UnusableAnswerError as error:
+            raw, content = await self._repair(request, shape, turns + _repair_turns(raw, error.problem), tally)
+        return ChatAnswer(
+            content=content,
+            raw=raw.text,
+            model=raw.model or request.model or self.options.model,
+            input_tokens=tally.input_tokens,
+            output_tokens=tally.output_tokens,
+            latency_ms=(self._monotonic() - tally.started) * 1000,
+            attempts=tally.attempts,
+        )
+
+    async def close(self) -> None:
+        """Give connections back."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def _repair(
+        self, request: ChatRequest, shape: Shape, turns: _Turns, tally: _Tally
+    ) -> tuple[RawAnswer, dict[str, Any]]:
+        raw = await self._ask(request, shape, turns, tally)
+        try:
+            return raw, usable_content(raw, shape)
+        except UnusableAnswerError as error:
+            raise ModelAnswerError(f"also after one repair: {error.problem}") from None
+
+    async def _ask(self, request: ChatRequest, shape: Shape, turns: _Turns, tally: _Tally) -> RawAnswer:
+        """One completion, tried again while failures are transient."""
+        arguments = self._arguments(request, shape, turns)
+        raw = RawAnswer()
+        async for attempt in stamina.retry_context(
+            on=self._wait_before_next,
+            attempts=self.options.attempts,
+            timeout=None,
+            wait_initial=self.options.wait_initial_s,
+            wait_max=self.options.wait_max_s,
+            wait_jitter=self.options.wait_jitter_s,
+        ):
+            with attempt:
+                tally.attempts += 1
+                raw = await self._attempt(arguments, request)
+        tally.input_tokens += raw.input_tokens
+        tally.output_tokens += raw.output_tokens
+        if raw.refused:
+            raise ModelAnswerError("refused: the model or its content filter declined to answer")
+        return raw
+
+    async def _attempt(self, arguments: dict[str, Any], request: ChatRequest) -> RawAnswer:
+        timeout_s = request.timeout_s or self.options.timeout_s
+        async with self._slots.taken(request.priority):
+            try:
+                # The SDK's time-outs count silence; a server that drips bytes for ever is cut off here.
+                async with asyncio.timeout(timeout_s):
+                    create = self._opened().chat.completions.with_raw_response.create
+                    response = await create(**arguments, timeout=timeout_s)
+            except TimeoutError:
+                raise ModelUnavailableError(f"the model did not answer within {timeout_s:g} s") from None
+            except openai.OpenAIError as error:
+                raise _translated(error, timeout_s) from None
+        return read_completion(response.content)
+
+    def _arguments(self, request: ChatRequest, shape: Shape, turns: _Turns) -> dict[str, Any]:
+        json_schema = {"name": request.schema_name, "schema": shape.sent.schema, "strict": shape.sent.strict}
+        return {
+            "model": request.model or self.options.model,
+            "messages": turns,
+            "temperature": request.temperature,
+            "max_completion_tokens": request.max_output_tokens,
+            "response_format": {"type": "json_schema", "json_schema": json_schema},
+        }
+
+    def _wait_before_next(self, error: Exception) -> bool | float:
+        if not isinstance(error, ModelUnavailableError):
+            return False
+        if error.retry_after_s is None:
+            return True
+        return error.retry_after_s if error.retry_after_s <= self.options.retry_after_max_s else False
+
+    def _opened(self) -> openai.AsyncOpenAI:
+        # Not in the constructor: the transport belongs to the running loop, and a constructor touches no network.
+        if self._client is None:
+            limits = Limits(
+                max_connections=self.options.concurrency, max_keepalive_connections=self.options.concurrency
+            )
+            self._client = openai.AsyncOpenAI(
+                api_key=self._api_key,
+                base_url=self.options.base_url,
+                max_retries=0,
+                timeout=self.options.timeout_s,
+                http_client=openai.DefaultAioHttpClient(limits=limits),
+            )
+        return self._client
+
+
+def _repair_turns(raw: RawAnswer, problem: str) -> _Turns:
+    again = f"That answer cannot be used: {problem}. Answer again, only with a JSON object that keeps the schema."
+    return [{"role": "assistant", "content": raw.text[:_MAX_ECHO_CHARS]}, {"role": "user", "content": again}]
+
+
+def _translated(error: openai.OpenAIError, timeout_s: float) -> PointsmanError:
+    if isinstance(error, openai.APITimeoutError):
+        return ModelUnavailableError(f"the model did not answer within {timeout_s:g} s")
+    if not isinstance(error, openai.APIStatusError):
+        return ModelUnavailableError(f"no connection to the model ({type(error).__name__})")
+    status = error.status_code
+    if status >= 500 or status in _TRANSIENT_STATUS:
+        return ModelUnavailableError(f"the model server answered {status}", _retry_after_s(error))
+    if status in {401, 403}:
+        return ConfigurationError(f"the model server refuses the API key ({status})", "correct OPENAI_API_KEY")
+    if status == 404:
+        remedy = "correct POINTSMAN_MODEL, the definition's model name or OPENAI_BASE_URL"
+        return ConfigurationError("the model server does not know the model or the address (404)", remedy)
+    return ModelAnswerError(f"the model server refused the request ({status}{_code(error)})")
+
+
+def _code(error: openai.APIStatusError) -> str:
+    code = error.code
+    return f", {code}" if isinstance(code, str) and code.isidentifier() and len(code) <= 64 else ""
+
+
+def _retry_after_s(error: openai.APIStatusError) -> float | None:
+    """Seconds to wait, by the headers `retry-after-ms` or `Retry-After` (seconds or a date, RFC 9110 10.2.3)."""
+    headers = error.response.headers
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            return max(0.0, float(headers[name]) / unit)
+        except (KeyError, ValueError):
+            continue
+    try:
+        until = parsedate_to_datetime(headers["retry-after"])
+    except (KeyError, ValueError, TypeError):
+        return None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())
