@@ -1,0 +1,31 @@
+"""What the stack knows of each of its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+from typing import Protocol
+
+from pointsman.local.programs import Program
+
+
+class Component(Protocol):
+    """A part of the stack: one program, or several alike."""
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        """The programs that supervisord runs for it."""
+
+    def prepare(self) -> None:
+        """Write its configuration and what it needs on disk; called before its programs start."""
+
+    def is_ready(self) -> bool:
+        """Whether it does its work now; called again and again after its programs have started."""
+
+
+def fill(template: Path, target: Path, values: Mapping[str, object]) -> None:
+    """Write `template` to `target` with its `${...}` replaced by `values`."""
+    text = Template(template.read_text(encoding="utf-8")).substitute(values)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, encoding="utf-8")

@@ -1,0 +1,56 @@
+"""One supervised program of the stack, and how it is written on a command line."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+MARK: Final = "POINTSMAN_STACK"
+"""Environment variable that every process of a stack carries: the absolute path of its data folder."""
+
+_MODEL_SECRETS: Final = ("OPENAI_API_KEY",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A process that supervisord keeps running.
+
+    Attributes:
+        name: name in `pointsman status` and of the log file.
+        command: program and arguments; the working folder is the data folder.
+        environment: variables on top of those that `pointsman up` was called with.
+        ports: ports it listens on, the main one first.
+        needs_model: whether it may see the model's API key.
+        stop_wait_s: seconds between SIGTERM and SIGKILL.
+        last_to_stop: others write to it until they have stopped.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[int, ...] = ()
+    needs_model: bool = False
+    stop_wait_s: int = 12
+    last_to_stop: bool = False
+
+    @property
+    def command_line(self) -> str:
+        """The command as supervisord's configuration wants it.
+
+        The variables go through `env`, so that one way of quoting serves all, and secrets are taken away from
+        programs that have no use for them.
+        """
+        hidden = [] if self.needs_model else [part for name in _MODEL_SECRETS for part in ("-u", name)]
+        variables = [f"{name}={value}" for name, value in self.environment.items()]
+        return " ".join(quote(part) for part in ("env", *hidden, *variables, *self.command))
+
+
+def quote(text: str) -> str:
+    """Quote one word for supervisord: a shell word in which `%` is doubled and nothing starts a comment."""
+    # The file's parser takes " ;" and " #" for a comment, also inside quotes: let a quote stand between.
+    word = shlex.quote(text)
+    for sign in ";#":
+        word = word.replace(f" {sign}", f" ''{sign}")
+    return word.replace("%", "%%")
