@@ -182,9 +182,10 @@ class OpenAIChatModel:
     def _opened(self) -> openai.AsyncOpenAI:
         # Not in the constructor: the transport belongs to the running loop, and a constructor touches no network.
         if self._client is None:
-            limits = Limits(
-                max_connections=self.options.concurrency, max_keepalive_connections=self.options.concurrency
-            )
+            # Its debug lines quote prompts, and a prompt holds personal data.
+            logging.getLogger("openai").setLevel(logging.INFO)
+            most = self.options.concurrency
+            limits = Limits(max_connections=most, max_keepalive_connections=most)
             self._client = openai.AsyncOpenAI(
                 api_key=self._api_key,
                 base_url=self.options.base_url,
