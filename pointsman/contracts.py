@@ -53,6 +53,9 @@ class Contract:
         except jsonschema_rs.ValidationError as error:
             message = f"the contract is no JSON Schema 2020-12: {error.message}"
             raise InvalidContractError(message, tuple(error.instance_path)) from None
+        except ValueError as error:
+            message = f"the contract is no JSON Schema 2020-12: {error}"
+            raise InvalidContractError(message) from None
 
     def violation(self, payload: Payload) -> str | None:
         """Where and why `payload` breaks the contract, without any value of it; None when it keeps it."""
