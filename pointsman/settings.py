@@ -69,6 +69,11 @@ class Settings(BaseSettings):
         default=[], description='Only these addresses and @domains get mail; ["*"] means everybody; empty: nobody.'
     )
 
+    java_home: Path | None = Field(
+        default=None,
+        validation_alias=AliasChoices("JAVA_HOME", "java_home"),
+        description="JDK of the local stack and of job submission; the `java` on the PATH when not set.",
+    )
     instance: str = Field(default="1", description="Name of this instance among those of one agent, unique per host.")
     nurture_day_s: float = Field(default=86400.0, gt=0, description="Seconds that a day of a campaign lasts.")
 
@@ -86,6 +91,22 @@ class Settings(BaseSettings):
         return init_settings, env_settings, file_secret_settings, stack
 
 
+class OutsideSettings(Settings):
+    """The same settings without what a running local stack left: what the user has chosen."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before secret files."""
+        return init_settings, env_settings, file_secret_settings
+
+
 def stack_file() -> Path:
     """Where the local stack leaves its addresses: setting names and values, as JSON."""
     return Path(os.environ.get("POINTSMAN_DATA_DIR", ".pointsman")) / "stack.json"
@@ -98,9 +119,22 @@ def settings() -> Settings:
     Raises:
         ConfigurationError: a variable has a value that does not fit; the text names it, never its value.
     """
+    return _read(Settings)
+
+
+def outside_settings() -> Settings:
+    """The settings as they are without a local stack: for starting one.
+
+    Raises:
+        ConfigurationError: as `settings`.
+    """
+    return _read(OutsideSettings)
+
+
+def _read(kind: type[Settings]) -> Settings:
     secrets = os.environ.get("POINTSMAN_SECRETS_DIR")
     try:
-        return Settings(_secrets_dir=secrets) if secrets else Settings()
+        return kind(_secrets_dir=secrets) if secrets else kind()
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = str(first["loc"][0])

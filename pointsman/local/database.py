@@ -58,7 +58,7 @@ class Database:
 
     def __init__(self, layout: Layout, ports: Mapping[str, int]) -> None:
         self._layout = layout
-        self._port = ports["mongodb"]
+        self._port = ports["mongod"]
 
     @property
     def programs(self) -> tuple[Program, ...]:
@@ -72,7 +72,7 @@ class Database:
         }
         words = tuple(word for option in options.items() for word in option)
         command = (str(find_mongod()), *words, "--nounixsocket", "--quiet")
-        return (Program(name="mongodb", command=command, ports=(self._port,), stop_wait_s=20, last_to_stop=True),)
+        return (Program(name="mongod", command=command, ports=(self._port,), stop_wait_s=20, last_to_stop=True),)
 
     def prepare(self) -> None:
         (self._layout.mongodb / "data").mkdir(parents=True, exist_ok=True)

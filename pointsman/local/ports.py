@@ -17,7 +17,7 @@ DEFAULT_PORTS: Final[Mapping[str, int]] = MappingProxyType(
     {
         "kafka": 19092,
         "kafka-controller": 19093,
-        "mongodb": 27117,
+        "mongod": 27117,
         "connect": 18083,
         "flink": 18081,
         "flink-rpc": 16123,

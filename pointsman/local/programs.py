@@ -10,7 +10,9 @@ from typing import Final
 MARK: Final = "POINTSMAN_STACK"
 """Environment variable that every process of a stack carries: the absolute path of its data folder."""
 
-_MODEL_SECRETS: Final = ("OPENAI_API_KEY",)
+MODEL_SECRETS: Final = frozenset({"OPENAI_API_KEY"})
+MAIL_SECRETS: Final = frozenset({"POINTSMAN_SMTP_USERNAME", "POINTSMAN_SMTP_PASSWORD"})
+_SECRETS: Final = MODEL_SECRETS | MAIL_SECRETS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +24,7 @@ class Program:
         command: program and arguments; the working folder is the data folder.
         environment: variables on top of those that `pointsman up` was called with.
         ports: ports it listens on, the main one first.
-        needs_model: whether it may see the model's API key.
+        may_see: secrets of the environment that it has a use for; the others are taken away from it.
         stop_wait_s: seconds between SIGTERM and SIGKILL.
         last_to_stop: others write to it until they have stopped.
     """
@@ -31,7 +33,7 @@ class Program:
     command: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[int, ...] = ()
-    needs_model: bool = False
+    may_see: frozenset[str] = frozenset()
     stop_wait_s: int = 12
     last_to_stop: bool = False
 
@@ -39,10 +41,9 @@ class Program:
     def command_line(self) -> str:
         """The command as supervisord's configuration wants it.
 
-        The variables go through `env`, so that one way of quoting serves all, and secrets are taken away from
-        programs that have no use for them.
+        The variables go through `env`, so that one way of quoting serves all and secrets can be taken away.
         """
-        hidden = [] if self.needs_model else [part for name in _MODEL_SECRETS for part in ("-u", name)]
+        hidden = [part for name in sorted(_SECRETS - self.may_see) for part in ("-u", name)]
         variables = [f"{name}={value}" for name, value in self.environment.items()]
         return " ".join(quote(part) for part in ("env", *hidden, *variables, *self.command))
 

@@ -1,0 +1,168 @@
+"""Flink: one JobManager and as many TaskManagers as the router's parallelism, run by `java` directly.
+
+Flink's shell scripts are not used: they break on paths with spaces, and they need a whole Flink home.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import sysconfig
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from ruamel.yaml import YAML
+
+from pointsman.local.component import fill
+from pointsman.local.jars import pyflink_folder
+from pointsman.local.java import SMALL_JVM
+from pointsman.local.layout import CONFIG, Layout
+from pointsman.local.options import StackOptions
+from pointsman.local.programs import MODEL_SECRETS, Program
+from pointsman.local.rest import get_json
+
+_CONF: Final = "flink/conf"
+_LIB: Final = "jars/flink-lib/*"
+# As Flink's scripts would work them out from config/flink.yaml: heap = framework + task heap; direct memory =
+# framework and task off-heap + network.
+_JOBMANAGER_MEMORY: Final = ("-Xms128m", "-Xmx384m", "-XX:MaxMetaspaceSize=256m")
+_TASKMANAGER_MEMORY: Final = ("-Xms128m", "-Xmx512m", "-XX:MaxDirectMemorySize=192m", "-XX:MaxMetaspaceSize=256m")
+
+
+@cache
+def java_options() -> tuple[str, ...]:
+    """The module options that Flink's own configuration gives every JVM."""
+    stock = YAML(typ="safe").load(pyflink_folder() / "conf" / "config.yaml")
+    options: str = stock["env"]["java"]["opts"]["all"]
+    return tuple(options.split())
+
+
+class JobManager:
+    """Flink's JobManager, with its web page and REST interface.
+
+    Args:
+        layout: the data folder.
+        java: path of `java`.
+        ports: ports by name.
+        options: what the caller chose.
+    """
+
+    def __init__(self, layout: Layout, java: Path, ports: Mapping[str, int], options: StackOptions) -> None:
+        self._layout = layout
+        self._java = java
+        self._rest_port = ports["flink"]
+        self._rpc_port = ports["flink-rpc"]
+        self._options = options
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        command = _java_command(
+            self._java,
+            "jobmanager",
+            (*_JOBMANAGER_MEMORY, *SMALL_JVM),
+            "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint",
+        )
+        program = Program(
+            name="jobmanager",
+            command=(*command, "--executionMode", "cluster"),
+            environment=_environment(self._layout),
+            ports=(self._rest_port, self._rpc_port),
+        )
+        return (program,)
+
+    def prepare(self) -> None:
+        """Write the cluster's configuration, which the TaskManagers and the job's client read too."""
+        values = {
+            "rpc_port": self._rpc_port,
+            "rest_port": self._rest_port,
+            "checkpoint_interval_ms": self._options.checkpoint_interval_ms,
+            # Flink quotes a path itself: percent signs in it would become part of the folder's name.
+            "checkpoints": _yaml(f"file://{self._layout.checkpoints}"),
+            "python_mode": self._options.python_mode,
+            "python": _yaml(sys.executable),
+        }
+        conf = self._layout.data_dir / _CONF
+        fill(CONFIG / "flink.yaml", conf / "config.yaml", values)
+        for name in ("log4j.properties", "log4j-cli.properties"):
+            shutil.copyfile(CONFIG / "flink-log4j.properties", conf / name)
+        _empty(self._layout.flink / "tmp")
+
+    def is_ready(self) -> bool:
+        return get_json(self._rest_port, "/overview") is not None
+
+
+class TaskManagers:
+    """Flink's TaskManagers: one slot each, because all slots of a process would share one Python interpreter.
+
+    Args:
+        layout: the data folder.
+        java: path of `java`.
+        ports: ports by name.
+        options: what the caller chose.
+    """
+
+    def __init__(self, layout: Layout, java: Path, ports: Mapping[str, int], options: StackOptions) -> None:
+        self._layout = layout
+        self._java = java
+        self._rest_port = ports["flink"]
+        self._options = options
+
+    @property
+    def programs(self) -> tuple[Program, ...]:
+        return tuple(self._program(f"taskmanager-{number + 1}") for number in range(self._options.parallelism))
+
+    def prepare(self) -> None:
+        """Nothing of their own: they read what the JobManager's `prepare` wrote."""
+
+    def is_ready(self) -> bool:
+        """Whether all slots are registered."""
+        overview = get_json(self._rest_port, "/overview")
+        return overview is not None and overview["slots-total"] >= self._options.parallelism
+
+    def _program(self, name: str) -> Program:
+        return Program(
+            name=name,
+            command=_java_command(
+                self._java,
+                name,
+                (*_TASKMANAGER_MEMORY, "-XX:+UseG1GC", "-XX:+PerfDisableSharedMem", "-XX:+ExitOnOutOfMemoryError"),
+                "org.apache.flink.runtime.taskexecutor.TaskManagerRunner",
+            ),
+            # Python runs inside the TaskManager (thread mode) and must find what the job imports.
+            environment={**_environment(self._layout), "PYTHONPATH": sysconfig.get_path("purelib")},
+            may_see=MODEL_SECRETS if self._options.own_model else frozenset(),
+        )
+
+
+def newest_checkpoint(checkpoints: Path) -> Path | None:
+    """The last complete checkpoint of any job in `checkpoints`, to continue from; None when there is none."""
+    complete = [marker.parent for marker in checkpoints.glob("*/chk-*/_metadata")]
+    return max(complete, key=lambda folder: folder.stat().st_mtime, default=None)
+
+
+def forget_other_checkpoints(checkpoints: Path, keep: Path | None) -> None:
+    """Delete the checkpoint folders of all jobs but the one that `keep` belongs to."""
+    for job_folder in checkpoints.iterdir() if checkpoints.is_dir() else ():
+        if keep is None or job_folder != keep.parent:
+            shutil.rmtree(job_folder, ignore_errors=True)
+
+
+def _java_command(java: Path, name: str, options: tuple[str, ...], main_class: str) -> tuple[str, ...]:
+    logging = (f"-Dlog4j.configurationFile={_CONF}/log4j.properties", f"-Dlog.file=logs/{name}.log")
+    return (str(java), *options, *java_options(), *logging, "-cp", _LIB, main_class, "--configDir", _CONF)
+
+
+def _environment(layout: Layout) -> dict[str, str]:
+    return {"TMPDIR": str(layout.flink / "tmp"), "FLINK_CONF_DIR": str(layout.data_dir / _CONF)}
+
+
+def _yaml(text: str) -> str:
+    return json.dumps(text)
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)

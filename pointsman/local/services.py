@@ -1,0 +1,105 @@
+"""Pointsman's own programs in the stack: mailbox, offline model, page, agents."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from pointsman.local.addresses import Addresses
+from pointsman.local.options import StackOptions
+from pointsman.local.ports import answers
+from pointsman.local.programs import MAIL_SECRETS, MODEL_SECRETS, Program
+from pointsman.local.rest import request
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """One or more Python programs that need no preparation.
+
+    Attributes:
+        programs: what supervisord runs.
+        health: whether they do their work now.
+    """
+
+    programs: tuple[Program, ...]
+    health: Callable[[], bool]
+
+    def prepare(self) -> None:
+        """Nothing to prepare."""
+
+    def is_ready(self) -> bool:
+        return self.health()
+
+
+def smtp_sink(ports: Mapping[str, int]) -> Service:
+    """The local mailbox."""
+    port = ports["smtp"]
+    command = _python("pointsman.local.smtp_sink", "--port", str(port), "--mailbox", "mailbox")
+    return Service(programs=(Program(name="smtp", command=command, ports=(port,)),), health=lambda: answers(port))
+
+
+def offline_model(ports: Mapping[str, int], options: StackOptions) -> Service:
+    """The deterministic stand-in for a language model."""
+    port = ports["model"]
+    latency = ("--latency-ms", str(options.model_latency_ms))
+    command = _python("pointsman.models.offline", "--port", str(port), *latency)
+    program = Program(name="model", command=command, ports=(port,))
+    return Service(programs=(program,), health=lambda: _is_healthy(port))
+
+
+def console(ports: Mapping[str, int], addresses: Addresses) -> Service:
+    """The page."""
+    port = ports["console"]
+    command = _python("pointsman.console", "--port", str(port))
+    program = Program(name="console", command=command, environment=addresses.environment(), ports=(port,))
+    return Service(programs=(program,), health=lambda: _is_healthy(port))
+
+
+def agents(names: Iterable[str], addresses: Addresses, options: StackOptions) -> Service:
+    """One process per agent; they find their work when they are ready, so nothing is asked of them here."""
+    environment = {**addresses.environment(), **_model(addresses, options), **_mail(addresses, options)}
+    may_see = (MODEL_SECRETS if options.own_model else frozenset()) | (MAIL_SECRETS if options.own_mail else frozenset())
+    programs = tuple(
+        Program(
+            name=agent_program(name),
+            command=_python("agents", name, "--instance", "1"),
+            environment=environment,
+            may_see=may_see,
+        )
+        for name in names
+    )
+    return Service(programs=programs, health=lambda: True)
+
+
+def agent_program(agent: str) -> str:
+    """Name of the program that runs the agent called `agent`."""
+    return f"agent-{agent}"
+
+
+def _python(module: str, *arguments: str) -> tuple[str, ...]:
+    # -P: the working folder is the data folder, which must not shadow a module.
+    return (sys.executable, "-P", "-m", module, *arguments)
+
+
+def _model(addresses: Addresses, options: StackOptions) -> dict[str, str]:
+    return {} if options.own_model else {"OPENAI_BASE_URL": addresses.model_url}
+
+
+def _mail(addresses: Addresses, options: StackOptions) -> dict[str, str]:
+    """Mail to everybody goes to the sink and nowhere else; an SMTP server of the user's keeps the user's allow-list."""
+    day = {} if options.nurture_day_s is None else {"POINTSMAN_NURTURE_DAY_S": str(options.nurture_day_s)}
+    if options.own_mail:
+        return day
+    return {
+        **day,
+        "POINTSMAN_SMTP_HOST": addresses.host,
+        "POINTSMAN_SMTP_PORT": str(addresses.ports["smtp"]),
+        "POINTSMAN_SMTP_SECURITY": "none",
+        "POINTSMAN_MAIL_ALLOW": '["*"]',
+    }
+
+
+def _is_healthy(port: int) -> bool:
+    status, _ = request(port, "GET", "/healthz")
+    return status == 200
