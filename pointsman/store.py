@@ -5,10 +5,25 @@ Documents are plain JSON-like dictionaries, readable by a person; `_id` is alway
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC
+from typing import Any, Final, Protocol
+
+import bson
+from bson.codec_options import CodecOptions
+from bson.errors import InvalidDocument, InvalidStringData
+from pymongo import ASCENDING, AsyncMongoClient, ReturnDocument
+from pymongo.errors import ConfigurationError as PyMongoConfigurationError
+from pymongo.errors import DocumentTooLarge, DuplicateKeyError, InvalidURI, OperationFailure, PyMongoError
+
+from pointsman.errors import ConfigurationError, ErrorReason, InvalidPayloadError, StoreUnavailableError
 
 Document = dict[str, Any]
+
+_CODEC: Final[CodecOptions[Document]] = CodecOptions(tz_aware=True, tzinfo=UTC)
+_NOT_ALLOWED: Final = frozenset({13, 18, 8000})
+"""Server codes: Unauthorized, AuthenticationFailed, AtlasError (login)."""
 
 
 class DocumentStore(Protocol):
@@ -21,7 +36,10 @@ class DocumentStore(Protocol):
     async def find(
         self, collection: str, criteria: Mapping[str, Any], *, sort: str | None = None, limit: int = 100
     ) -> list[Document]:
-        """Documents that match: `{field: value}` equality, or `{field: {"$lte": value}}` and the like; dotted names."""
+        """Documents that match: `{field: value}` equality, or `{field: {"$lte": value}}` and the like; dotted names.
+
+        Operators: `$eq $ne $lt $lte $gt $gte $in $exists`. Sorted by `sort` (descending: `-field`).
+        """
         ...
 
     async def insert_once(self, collection: str, document: Document) -> Document:
@@ -49,3 +67,124 @@ class DocumentStore(Protocol):
     async def close(self) -> None:
         """Give connections back."""
         ...
+
+
+class MongoStore:
+    """The document store on MongoDB.
+
+    Args:
+        uri: connection string.
+        database: name of the database.
+        timeout_s: seconds for one operation, finding a server included.
+    """
+
+    def __init__(self, uri: str, database: str, *, timeout_s: float = 10.0) -> None:
+        milliseconds = int(timeout_s * 1000)
+        with _translated():
+            self._client: AsyncMongoClient[Document] = AsyncMongoClient(
+                uri,
+                w="majority",
+                readConcernLevel="majority",
+                tz_aware=True,
+                timeoutMS=milliseconds,
+                serverSelectionTimeoutMS=milliseconds,
+                appname="pointsman",
+            )
+        self._database = self._client[database]
+
+    async def get(self, collection: str, key: str) -> Document | None:
+        """The document with `_id` = `key`, or None."""
+        with _translated():
+            return await self._database[collection].find_one({"_id": key})
+
+    async def find(
+        self, collection: str, criteria: Mapping[str, Any], *, sort: str | None = None, limit: int = 100
+    ) -> list[Document]:
+        """Documents that match, sorted by the field `sort` (descending as `-field`), then by `_id`."""
+        with _translated():
+            cursor = self._database[collection].find(criteria).limit(limit)
+            return await (cursor.sort(sort_order(sort)) if sort else cursor).to_list()
+
+    async def insert_once(self, collection: str, document: Document) -> Document:
+        """Insert unless a document with that `_id` is there; the one that is there afterwards."""
+        with _translated():
+            try:
+                await self._database[collection].insert_one(dict(document))
+            except DuplicateKeyError:
+                existing: Document | None = await self._database[collection].find_one({"_id": document["_id"]})
+                if existing is None:
+                    raise _not_unique(collection) from None
+                return existing
+        return as_stored(document)
+
+    async def put(self, collection: str, document: Document) -> None:
+        """Insert or replace the document with that `_id`."""
+        with _translated():
+            try:
+                await self._database[collection].replace_one({"_id": document["_id"]}, document, upsert=True)
+            except DuplicateKeyError:
+                raise _not_unique(collection) from None
+
+    async def update_if(
+        self, collection: str, key: str, expected: Mapping[str, Any], changes: Mapping[str, Any]
+    ) -> Document | None:
+        """Set `changes` if the document still matches `expected`; it afterwards, or None if it did not."""
+        with _translated():
+            updated: Document | None = await self._database[collection].find_one_and_update(
+                {**expected, "_id": key}, {"$set": dict(changes)}, return_document=ReturnDocument.AFTER
+            )
+        return updated
+
+    async def count(self, collection: str, criteria: Mapping[str, Any]) -> int:
+        """Number of documents that match."""
+        with _translated():
+            return await self._database[collection].count_documents(dict(criteria))
+
+    async def ensure_index(self, collection: str, fields: Sequence[str], *, unique: bool = False) -> None:
+        """Make an ascending index if it is missing."""
+        with _translated():
+            await self._database[collection].create_index([(name, ASCENDING) for name in fields], unique=unique)
+
+    async def close(self) -> None:
+        """Give connections back."""
+        await self._client.close()
+
+
+def sort_order(sort: str) -> list[tuple[str, int]]:
+    """`name` or `-name` as the fields and directions to sort by; `_id` last, so that the order is total."""
+    return [(sort.removeprefix("-"), -1 if sort.startswith("-") else 1), ("_id", 1)]
+
+
+def as_stored(document: Document) -> Document:
+    """`document` as it comes back from the store: times in UTC and milliseconds, no shared parts.
+
+    Raises:
+        InvalidPayloadError: it holds something that the store cannot keep.
+    """
+    with _translated():
+        return bson.decode(bson.encode(document), _CODEC)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (InvalidURI, PyMongoConfigurationError) as error:
+        raise ConfigurationError("MONGODB_URI is no usable connection string", "correct MONGODB_URI") from error
+    except OperationFailure as error:
+        if error.code in _NOT_ALLOWED:
+            raise ConfigurationError(
+                f"MongoDB refused the operation (code {error.code})", "check user, password and roles in MONGODB_URI"
+            ) from None
+        # The server's text may quote the document; its code says enough.
+        raise StoreUnavailableError(f"MongoDB refused the operation (code {error.code})") from None
+    except (InvalidDocument, InvalidStringData, DocumentTooLarge, OverflowError, UnicodeEncodeError):
+        detail = "a document holds something that MongoDB cannot keep, or is too large"
+        raise InvalidPayloadError(ErrorReason.CONTRACT_VIOLATION, detail) from None
+    except PyMongoError as error:
+        raise StoreUnavailableError(f"MongoDB does not answer ({type(error).__name__}); see MONGODB_URI") from error
+
+
+def _not_unique(collection: str) -> InvalidPayloadError:
+    detail = f"another document of {collection} has the same values in a unique index"
+    return InvalidPayloadError(ErrorReason.CONTRACT_VIOLATION, detail)
