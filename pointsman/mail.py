@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass, field
-from email import policy
 from email.message import EmailMessage
+from email.policy import EmailPolicy
 from email.utils import parseaddr
 from enum import StrEnum
 from typing import Final, Literal, Protocol
@@ -26,6 +26,18 @@ _AUTHENTICATION_CODES: Final = frozenset({530, 534, 535, 538})
 
 Security = Literal["none", "starttls", "tls"]
 _SECURITIES: Final[dict[str, Security]] = {"none": "none", "starttls": "starttls", "tls": "tls"}
+
+
+class _WirePolicy(EmailPolicy):
+    """As the standard library writes mails, but links in headers stay whole: it would encode a long one as a word."""
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        if name.lower() == "list-unsubscribe":
+            return f"{name}: {value}{self.linesep}".encode("ascii")
+        return super().fold_binary(name, value)
+
+
+_WIRE: Final = _WirePolicy(linesep="\r\n")
 
 
 class Outcome(StrEnum):
@@ -106,7 +118,7 @@ class SmtpMailer:
 
     async def send(self, message: EmailMessage, *, sender: str, recipient: str) -> Delivery:
         """Try once to hand `message` over; see `Mailer.send`."""
-        content = message.as_bytes(policy=policy.SMTP)
+        content = message.as_bytes(policy=_WIRE)
         async with self._slots:
             client = self._client()
             try:

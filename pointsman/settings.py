@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     mail_from: str = "Alex Kim <alex.kim@sdr.example>"
     mail_postal_address: str = "Example Ltd, 1 Example Street, Example City"
     mail_unsubscribe_base_url: str = "https://sdr.example/unsubscribe"
+    mail_unsubscribe_secret: SecretStr | None = Field(
+        default=None, description="Key of unsubscribe links; made once and kept in MongoDB when left out."
+    )
     mail_daily_cap: int = Field(default=500, ge=0, description="Mails per day (UTC) over all leads.")
     mail_dry_run: bool = False
     mail_allow: list[str] = Field(

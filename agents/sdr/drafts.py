@@ -172,10 +172,10 @@ def _link_host(link: str) -> str:
     """The host that `link` leads to; empty when it is no plain web link."""
     try:
         parts = urlsplit(link)
-        is_plain = parts.scheme in ("http", "https") and "@" not in parts.netloc
-        return (parts.hostname or "") if is_plain else ""
     except ValueError:
         return ""
+    is_plain = parts.scheme in ("http", "https") and "@" not in parts.netloc
+    return (parts.hostname or "") if is_plain else ""
 
 
 def _is_below(host: str, hosts: Sequence[str]) -> bool:

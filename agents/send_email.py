@@ -1,0 +1,203 @@
+"""Sends a drafted mail to the lead it was written for: once, or not at all, and never to people who want none.
+
+Recipient, sender, headers, links and footer are this module's; the draft gives subject and body. The ledger decides
+who may send; what SMTP cannot tell stays `unknown` and is never sent again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+from typing import Final
+
+import stamina
+from pydantic import Field, SecretStr
+
+from agents.sdr.allowance import is_allowed, take_slot
+from agents.sdr.declared import DeclaredSettings, declared
+from agents.sdr.indexes import Indexes
+from agents.sdr.people import AddressError, read_address
+from agents.sdr.profiles import load_profile
+from agents.sdr.suppressions import is_suppressed, suppress
+from pointsman.envelope import Envelope, Payload, to_rfc3339
+from pointsman.errors import ConfigurationError, EffectUnavailableError, StoreUnavailableError
+from pointsman.mail import Delivery, Mailer, Outcome, SmtpMailer
+from pointsman.plaintext import many_lines, one_line
+from pointsman.runtime import AgentContext, Reply
+from pointsman.runtime.ledger import Effect, EffectLedger, EffectState, effect_id
+from pointsman.store import Document
+from pointsman.unsubscribe import UnsubscribeLinks
+
+_LEASE_S: Final = 180.0
+"""Longer than a try lasts: seven answers of the server at 15 s each, and its reply to the ledger."""
+
+
+class SendingSettings(DeclaredSettings):
+    """What `agent_definitions/send_email.yaml` sets."""
+
+    footer: str = Field(min_length=1, max_length=500)
+    unsubscribe_line: str = Field(min_length=1, max_length=200)
+
+
+def build(context: AgentContext) -> SendEmail:
+    """The agent, as its definition declares it.
+
+    Raises:
+        ConfigurationError: the sender's address is no address.
+    """
+    ledger = EffectLedger(
+        context.store,
+        now=context.now,
+        owner=f"{context.definition.name}.{context.settings.instance}",
+        lease_s=_LEASE_S,
+    )
+    return SendEmail(
+        context=context,
+        settings=declared(SendingSettings, context.definition),
+        mailer=SmtpMailer.of(context.settings),
+        ledger=ledger,
+        sender=_sender(context.settings.mail_from),
+        indexes=Indexes(context.store, {"mail_slots": ["effect"]}),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendEmail:
+    """Answers `campaign.drafted` with `email.sent`, `email.suppressed` or `email.failed`."""
+
+    context: AgentContext
+    settings: SendingSettings
+    mailer: Mailer
+    ledger: EffectLedger
+    sender: str
+    indexes: Indexes
+    _links: list[UnsubscribeLinks] = field(default_factory=list, init=False, repr=False)
+
+    async def handle(self, message: Envelope) -> Sequence[Reply]:
+        """Send the mail in `message` unless something stands against it.
+
+        Raises:
+            InvalidPayloadError: nobody profiled that lead, so there is no address.
+            EffectUnavailableError: the mail server refuses for now, or another process is sending this mail.
+            StoreUnavailableError: the store did not answer.
+            ConfigurationError: the mail server wants another login or security.
+        """
+        await self.indexes.ensure()
+        draft = message.payload
+        profile = await load_profile(self.context.store, str(draft["lead_id"]))
+        effect_key = effect_id(str(draft["lead_id"]), str(draft["campaign_id"]), str(draft["step"]))
+        objection = await self._objection(profile, effect_key)
+        if objection:
+            facts = {"message": message.id, "reason": objection}
+            effect = await self.ledger.suppress(effect_key, facts)
+            if effect.state == EffectState.SUPPRESSED:
+                return [_answer(message, effect)]
+        # All that can fail for another reason than the mail server's comes before the ledger's point of no return.
+        mail = await self._mail(draft, profile, effect_key)
+        effect = await self.ledger.begin(effect_key, _facts(message))
+        if effect.may_send:
+            effect = await self._send(effect, mail, profile)
+        return [_answer(message, effect)]
+
+    async def _objection(self, profile: Document, effect_key: str) -> str | None:
+        """Why the lead of `profile` gets no mail now, if so: a reason of `email.suppressed`."""
+        settings = self.context.settings
+        if await is_suppressed(self.context.store, profile):
+            return "unsubscribed"
+        if profile.get("consent") is False:
+            return "no_consent"
+        if not is_allowed(profile["email"], settings.mail_allow):
+            return "not_allowed"
+        if settings.mail_dry_run:
+            return "dry_run"
+        cap, now = settings.mail_daily_cap, self.context.now()
+        return None if await take_slot(self.context.store, effect_key, cap=cap, now=now) else "daily_cap"
+
+    async def _send(self, effect: Effect, mail: EmailMessage, profile: Document) -> Effect:
+        try:
+            delivery = await self.mailer.send(mail, sender=self.sender, recipient=profile["email"])
+        except (EffectUnavailableError, ConfigurationError):
+            await self.ledger.release(effect)
+            raise
+        effect = await self._note(effect, delivery, str(mail["Message-ID"]))
+        if delivery.is_recipient_refused:
+            await suppress(self.context.store, profile, reason="the mailbox refuses mail", now=self.context.now())
+        return effect
+
+    async def _note(self, effect: Effect, delivery: Delivery, message_id: str) -> Effect:
+        """Write down how it ended; what is known now must not become `unknown` because the store hiccups."""
+        facts = {"message_id": message_id, "code": delivery.code, "sent_at": to_rfc3339(self.context.now())}
+        async for attempt in stamina.retry_context(on=StoreUnavailableError, attempts=5, timeout=30):
+            with attempt:
+                if delivery.outcome == Outcome.SENT:
+                    effect = await self.ledger.finish(effect, EffectState.SENT, facts)
+                elif delivery.outcome == Outcome.REJECTED:
+                    effect = await self.ledger.finish(effect, EffectState.REJECTED, facts)
+                else:
+                    effect = await self.ledger.finish(effect, EffectState.UNKNOWN, facts)
+        return effect
+
+    async def _mail(self, draft: Payload, profile: Document, effect_key: str) -> EmailMessage:
+        link = (await self._unsubscribe_links()).link(str(draft["lead_id"]))
+        mail = EmailMessage()
+        mail["From"] = self.context.settings.mail_from
+        mail["To"] = profile["email"]
+        mail["Subject"] = one_line(str(draft["subject"]), 120)
+        mail["Date"] = format_datetime(self.context.now())
+        mail["Message-ID"] = f"<{effect_key}@{self.sender.rpartition('@')[2]}>"
+        mail["List-Unsubscribe"] = f"<{link}>"
+        mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        footer = [self.settings.footer, self.context.settings.mail_postal_address]
+        footer.append(f"{self.settings.unsubscribe_line}: {link}")
+        mail.set_content("\n".join((many_lines(str(draft["body"]), 5000), "", "-- ", *footer, "")))
+        return mail
+
+    async def _unsubscribe_links(self) -> UnsubscribeLinks:
+        if not self._links:
+            base_url = self.context.settings.mail_unsubscribe_base_url
+            self._links.append(UnsubscribeLinks(base_url=base_url, secret=await self._secret()))
+        return self._links[0]
+
+    async def _secret(self) -> SecretStr:
+        """The key of unsubscribe links: as set, or made once for all instances, so that old links stay good."""
+        if self.context.settings.mail_unsubscribe_secret:
+            return self.context.settings.mail_unsubscribe_secret
+        fresh: Document = {"_id": "unsubscribe", "secret": secrets.token_urlsafe(32)}
+        return SecretStr(str((await self.context.store.insert_once("keys", fresh))["secret"]))
+
+
+def _sender(mail_from: str) -> str:
+    try:
+        return read_address(parseaddr(mail_from)[1]).mailbox
+    except AddressError:
+        raise ConfigurationError(
+            "POINTSMAN_MAIL_FROM holds no mail address", "write it as Alex Kim <alex.kim@sdr.example>"
+        ) from None
+
+
+def _facts(message: Envelope) -> dict[str, str | int]:
+    draft = message.payload
+    return {
+        "message": message.id,
+        "lead_id": str(draft["lead_id"]),
+        "campaign_id": str(draft["campaign_id"]),
+        "step": int(draft["step"]),
+    }
+
+
+def _answer(message: Envelope, effect: Effect) -> Reply:
+    """What `message` gets for the state its mail is in; the same each time it is delivered."""
+    draft, facts = message.payload, effect.facts
+    about: Payload = {name: draft[name] for name in ("lead_id", "campaign_id", "step")}
+    if effect.state == EffectState.SENT and facts.get("message") == message.id:
+        sent = {"message_id": facts["message_id"], "sent_at": facts["sent_at"]}
+        return Reply(event_type="email.sent", payload={**about, **sent})
+    if effect.state == EffectState.SENT:
+        return Reply(event_type="email.suppressed", payload={**about, "reason": "already_sent"})
+    if effect.state == EffectState.SUPPRESSED:
+        return Reply(event_type="email.suppressed", payload={**about, "reason": facts["reason"]})
+    reason = "rejected" if effect.state == EffectState.REJECTED else "unknown"
+    return Reply(event_type="email.failed", payload={**about, "reason": reason})
