@@ -1,5 +1,213 @@
-"""`pointsman agents`."""
+"""`pointsman agents`: what the folder holds, what is in force on Kafka, and the way from one to the other.
+
+Data goes to stdout, problems go to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pointsman.catalog import Catalog
+from pointsman.cli.catalog_changes import change_lines, summary
+from pointsman.cli.watching import follow
+from pointsman.definitions.checks import check
+from pointsman.definitions.loader import LoadResult, load_folder
+from pointsman.definitions.model import AgentDefinition
+from pointsman.definitions.problems import Problem
+from pointsman.definitions.schema import schema_text
+from pointsman.definitions.words import did_you_mean
+from pointsman.definitions.writing import to_yaml
+from pointsman.errors import ConfigurationError
+from pointsman.publish import CatalogTopic, KafkaCatalogTopic, planned
+from pointsman.publish import apply as publish_definitions
+from pointsman.publish import remove as remove_definition
+from pointsman.settings import settings
+
+EXIT_INVALID = 3
 
 app = typer.Typer(no_args_is_help=True)
+
+Folder = Annotated[
+    Path | None,
+    typer.Argument(metavar="[DIR]", help="Folder of the YAML files; POINTSMAN_DEFINITIONS_DIR if left out."),
+]
+Prune = Annotated[bool, typer.Option("--prune", help="Also remove agents that the folder does not hold.")]
+
+
+class Output(StrEnum):
+    """How data is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+@app.command()
+def validate(folder: Folder = None) -> None:
+    """Check every definition of a folder; exit 3 if one is wrong."""
+    result = _loaded(_folder(folder))
+    warned = f", {len(result.warnings)} warnings" if result.warnings else ""
+    typer.echo(f"{len(result.definitions)} agent definitions are valid{warned}")
+
+
+@app.command("diff")
+def show_diff(folder: Folder = None, *, prune: Prune = False) -> None:
+    """Show what an apply would change on Kafka."""
+    before = catalog_topic().load()
+    result = _loaded(_folder(folder), beside=() if prune else before.definitions.values())
+    _echo(change_lines(planned(before, result.definitions, prune=prune)))
+
+
+@app.command()
+def apply(
+    folder: Folder = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay, and apply again whenever a file changes.")] = False,
+    prune: Prune = False,
+) -> None:
+    """Put the folder's definitions in force; nothing is applied when anything is wrong."""
+    path = _folder(folder)
+    if dry_run:
+        show_diff(path, prune=prune)
+    elif watch:
+        follow(path, lambda: _apply(path, prune=prune))
+    elif not _apply(path, prune=prune):
+        raise typer.Exit(EXIT_INVALID)
+
+
+@app.command("ls")
+def list_agents(*, output: Annotated[Output, typer.Option("--output", "-o")] = Output.TABLE) -> None:
+    """List the agents in force."""
+    catalog = catalog_topic().load()
+    if not catalog.definitions:
+        typer.echo("no agents are in force: `pointsman agents apply`", err=True)
+    if output is Output.TABLE:
+        _print_table(catalog)
+    else:
+        agents = [_in_short(definition) for definition in catalog.definitions.values()]
+        _print_data({"sequence": catalog.sequence, "version": catalog.version, "agents": agents}, output)
+
+
+@app.command()
+def show(name: str, *, output: Annotated[Output, typer.Option("--output", "-o")] = Output.YAML) -> None:
+    """Show the definition of one agent in force."""
+    agents = catalog_topic().load().definitions
+    if name not in agents:
+        hint = did_you_mean(name, agents) or ": `pointsman agents ls` names them"
+        raise ConfigurationError(f"the catalog has no agent {name[:80]}{hint}")
+    definition = agents[name]
+    if output is Output.TABLE:
+        _print_definition(definition)
+    else:
+        _print_data(definition.model_dump(mode="json", exclude_none=True), output)
+
+
+@app.command()
+def remove(name: str) -> None:
+    """Take one agent out of the catalog; what is queued in its inbox is still worked off."""
+    move = remove_definition(catalog_topic(), name)
+    _complain(check([*move.after.definitions.values()]))
+    _echo(change_lines(move))
+    typer.echo(summary(move))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the definition format, for editors."""
+    typer.echo(schema_text(), nl=False)
+
+
+def catalog_topic() -> CatalogTopic:
+    """The catalog of the cluster that the settings name."""
+    return KafkaCatalogTopic(settings().kafka_bootstrap)
+
+
+def _apply(folder: Path, *, prune: bool) -> bool:
+    """Apply once; False when something in the folder is wrong, which is then said and not applied."""
+    # Before Kafka is asked: a wrong file is told also when no broker runs.
+    if not _valid(load_folder(folder), with_warnings=False):
+        return False
+    topic = catalog_topic()
+    others = () if prune else topic.load().definitions.values()
+    result = load_folder(folder, beside=others)
+    if not _valid(result):
+        return False
+    move = publish_definitions(topic, result.definitions, prune=prune)
+    _echo(change_lines(move))
+    typer.echo(summary(move))
+    return True
+
+
+def _folder(given: Path | None) -> Path:
+    return given or settings().definitions_dir
+
+
+def _loaded(folder: Path, beside: Iterable[AgentDefinition] = ()) -> LoadResult:
+    result = load_folder(folder, beside=beside)
+    if not _valid(result):
+        raise typer.Exit(EXIT_INVALID)
+    return result
+
+
+def _valid(result: LoadResult, *, with_warnings: bool = True) -> bool:
+    _complain(result.problems if with_warnings or result.errors else ())
+    if result.errors:
+        typer.echo(f"{len(result.errors)} errors: nothing is applied", err=True)
+    return not result.errors
+
+
+def _complain(problems: Sequence[Problem]) -> None:
+    for problem in problems:
+        typer.secho(str(problem), fg="red" if problem.severity == "error" else "yellow", err=True)
+
+
+def _echo(lines: Iterable[str]) -> None:
+    colours = {"+": "green", "-": "red", "~": "yellow"}
+    for line in lines:
+        typer.secho(line, fg=colours.get(line[:1]))
+
+
+def _print_data(data: dict[str, Any], output: Output) -> None:
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=False) if output is Output.JSON else to_yaml(data).rstrip("\n"))
+
+
+def _in_short(definition: AgentDefinition) -> dict[str, Any]:
+    return {
+        "name": definition.name,
+        "version": definition.version,
+        "accepts": [entry.type for entry in definition.accepts],
+        "emits": [entry.type for entry in definition.emits],
+        "description": definition.description,
+    }
+
+
+def _print_table(catalog: Catalog) -> None:
+    table = Table(box=box.SIMPLE, title=f"catalog {catalog.sequence} ({catalog.version})", title_justify="left")
+    for heading in ("agent", "version", "accepts", "emits"):
+        table.add_column(heading, no_wrap=heading in {"agent", "version"})
+    for definition in catalog.definitions.values():
+        emitted = [f"{entry.type} (ends)" if entry.terminal else entry.type for entry in definition.emits]
+        accepted = [entry.type for entry in definition.accepts]
+        table.add_row(definition.name, definition.version, "\n".join(accepted), "\n".join(emitted))
+    Console().print(table)
+
+
+def _print_definition(definition: AgentDefinition) -> None:
+    table = Table(box=box.SIMPLE, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for field, value in definition.model_dump(mode="json", exclude_none=True).items():
+        # Text, not markup: a description may hold square brackets.
+        table.add_row(field, Text(value if isinstance(value, str) else to_yaml(value).rstrip("\n")))
+    Console().print(table)

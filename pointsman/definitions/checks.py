@@ -63,7 +63,9 @@ def _next_agents(agents: _Agents, places: _Places) -> Iterator[Problem]:
             message = f"there is no agent {rule}{did_you_mean(rule, agents)}"
             yield places.problem(definition.name, here, message, warning=False)
         elif not agents[rule].accepted(emitted.type):
-            message = f"{rule} does not accept {emitted.type}{did_you_mean(emitted.type, _accepted_by(agents[rule]))}"
+            message = (
+                f"{rule} does not accept {emitted.type}; it accepts {', '.join(sorted(_accepted_by(agents[rule])))}"
+            )
             yield places.problem(definition.name, here, message, warning=False)
 
 
@@ -108,7 +110,7 @@ def _unreachable(agents: _Agents, places: _Places) -> Iterator[Problem]:
         if not more:
             break
         reached |= more
-    for name in agents.keys() - reached:
+    for name in sorted(agents.keys() - reached):
         message = "no event from outside leads here: what it accepts comes only from itself or from agents like it"
         yield places.problem(name, ("accepts",), message)
 

@@ -83,7 +83,8 @@ def _translated(source: Source, details: list[ErrorDetails]) -> Iterator[Problem
 
 def _place(source: Source, detail: ErrorDetails) -> Place:
     path: Path = detail["loc"]
-    if detail["type"] == "extra_forbidden":
+    # A value that is left out has no place of its own: YAML puts it before whatever comes next.
+    if detail["type"] == "extra_forbidden" or detail["input"] is None:
         return source.key_place(path)
     if detail["type"] == "missing":
         return source.key_place(path[:-1])

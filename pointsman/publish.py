@@ -1,0 +1,150 @@
+"""Moves the catalog on Kafka from one set of definitions to the next.
+
+The set in force is read inside the transaction that replaces it. Whoever publishes takes the transactional id over, so
+of two people who apply at the same time one is refused and neither overwrites what it has not seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from pointsman.catalog import Catalog, CatalogDiff, diff
+from pointsman.definitions.checks import check
+from pointsman.definitions.model import AgentDefinition
+from pointsman.definitions.words import did_you_mean
+from pointsman.envelope import Record
+from pointsman.errors import ConfigurationError, InvalidDefinitionsError
+from pointsman.kafka import KafkaAdmin, load_catalog, publish
+from pointsman.kafka.clients import FencedError
+from pointsman.topics import ALL, DEFINITIONS, Topic, inbox_topic
+
+TRANSACTIONAL_ID: Final = "pointsman.catalog"
+
+
+class CatalogTopic(Protocol):
+    """Where the catalog lives."""
+
+    def load(self) -> Catalog:
+        """The catalog in force; the empty one before the first apply."""
+        ...
+
+    def ensure_topics(self, topics: Iterable[Topic]) -> list[str]:
+        """Make the topics that are missing; their names."""
+        ...
+
+    def publish(self, records: Iterable[Record]) -> None:
+        """Write all or none; `records` is begun only when nobody else can publish any more."""
+        ...
+
+
+class KafkaCatalogTopic:
+    """The catalog on a Kafka cluster.
+
+    Args:
+        bootstrap: `host:port`, several separated by commas.
+    """
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+
+    def load(self) -> Catalog:
+        return load_catalog(self._bootstrap)
+
+    def ensure_topics(self, topics: Iterable[Topic]) -> list[str]:
+        return KafkaAdmin(self._bootstrap).ensure_topics(topics)
+
+    def publish(self, records: Iterable[Record]) -> None:
+        try:
+            publish(self._bootstrap, records, TRANSACTIONAL_ID)
+        except FencedError as error:
+            what = "somebody else changed the catalog at the same time, and nothing of yours was applied"
+            raise ConfigurationError(what, "look at `pointsman agents diff` and apply again") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """A step from one catalog to the next.
+
+    Attributes:
+        before: the catalog that was in force.
+        after: the catalog that is in force now; `before` itself when nothing changed.
+        kept: agents in force that the folder does not hold, and that stay.
+        topics_made: names of the inboxes that did not exist.
+    """
+
+    before: Catalog
+    after: Catalog
+    kept: tuple[str, ...] = ()
+    topics_made: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> CatalogDiff:
+        """What the step adds, changes and removes."""
+        return diff(self.before, self.after)
+
+
+def planned(before: Catalog, definitions: Sequence[AgentDefinition], *, prune: bool = False) -> Move:
+    """The step that an apply of `definitions` would make.
+
+    Args:
+        before: the catalog in force.
+        definitions: what the folder holds.
+        prune: remove agents that the folder does not hold.
+    """
+    named = {definition.name for definition in definitions}
+    others = [] if prune else [other for name, other in before.definitions.items() if name not in named]
+    after = Catalog.of([*definitions, *others], before.sequence + 1)
+    kept = tuple(other.name for other in others)
+    return Move(before=before, after=after if diff(before, after) else before, kept=kept)
+
+
+def apply(topic: CatalogTopic, definitions: Sequence[AgentDefinition], *, prune: bool = False) -> Move:
+    """Put `definitions` in force; inboxes exist before anything can be routed to them.
+
+    Raises:
+        InvalidDefinitionsError: together with agents that stay in force they contradict each other.
+        ConfigurationError: somebody else applied at the same time, or is not allowed to.
+        BrokerUnavailableError: Kafka does not answer; nothing was changed.
+    """
+    made = topic.ensure_topics([_definitions_topic(), *(inbox_topic(one.name) for one in definitions)])
+    move = _publish(topic, lambda before: planned(before, definitions, prune=prune))
+    return Move(before=move.before, after=move.after, kept=move.kept, topics_made=tuple(made))
+
+
+def remove(topic: CatalogTopic, name: str) -> Move:
+    """Take the agent `name` out of the catalog; its inbox stays, so that what is queued is worked off.
+
+    Raises:
+        ConfigurationError: there is no such agent, or another agent names it as its next one.
+        BrokerUnavailableError: Kafka does not answer; nothing was changed.
+    """
+
+    def without(before: Catalog) -> Move:
+        if name not in before.definitions:
+            hint = did_you_mean(name, before.definitions) or ": `pointsman agents ls` names them"
+            raise ConfigurationError(f"the catalog has no agent {name[:80]}{hint}")
+        return planned(before, [one for one in before.definitions.values() if one.name != name], prune=True)
+
+    return _publish(topic, without)
+
+
+def _publish(topic: CatalogTopic, plan: Callable[[Catalog], Move]) -> Move:
+    moves: list[Move] = []
+
+    def records() -> Iterator[Record]:
+        move = plan(topic.load())
+        errors = [problem for problem in check([*move.after.definitions.values()]) if problem.severity == "error"]
+        if errors:
+            raise InvalidDefinitionsError(errors)
+        moves.append(move)
+        if move.changes:
+            yield from move.after.records(move.before)
+
+    topic.publish(records())
+    return moves[0]
+
+
+def _definitions_topic() -> Topic:
+    return next(topic for topic in ALL if topic.name == DEFINITIONS)
