@@ -13,22 +13,7 @@ from hypothesis import strategies as st
 from pointsman.definitions.files import MAX_FILE_BYTES
 from pointsman.definitions.loader import load_folder, load_folder_or_raise
 from pointsman.errors import InvalidDefinitionsError
-
-GOOD = """\
-name: greeter
-version: 1.0.0
-description: Greets people who say hello.
-accepts:
-  - type: hello.said
-    contract: {type: object}
-emits:
-  - type: greeting.written
-    terminal: true
-    contract:
-      type: object
-      properties:
-        text: {type: string}
-"""
+from tests.definitions import GOOD
 
 
 def problems_of(folder: Path, text: str | bytes, name: str = "greeter.yaml") -> list[str]:
