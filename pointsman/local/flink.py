@@ -40,8 +40,10 @@ def java_options() -> tuple[str, ...]:
     return tuple(options.split())
 
 
-class JobManager:
-    """Flink's JobManager, with its web page and REST interface.
+class Flink:
+    """A standalone cluster.
+
+    Every TaskManager has one slot, because all slots of a process would share one Python interpreter.
 
     Args:
         layout: the data folder.
@@ -59,22 +61,11 @@ class JobManager:
 
     @property
     def programs(self) -> tuple[Program, ...]:
-        command = _java_command(
-            self._java,
-            "jobmanager",
-            (*_JOBMANAGER_MEMORY, *SMALL_JVM),
-            "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint",
-        )
-        program = Program(
-            name="jobmanager",
-            command=(*command, "--executionMode", "cluster"),
-            environment=_environment(self._layout),
-            ports=(self._rest_port, self._rpc_port),
-        )
-        return (program,)
+        numbers = range(1, self._options.parallelism + 1)
+        return (self._jobmanager(), *(self._taskmanager(f"taskmanager-{number}") for number in numbers))
 
     def prepare(self) -> None:
-        """Write the cluster's configuration, which the TaskManagers and the job's client read too."""
+        """Write the configuration of the cluster and of its client."""
         values = {
             "rpc_port": self._rpc_port,
             "rest_port": self._rest_port,
@@ -88,66 +79,36 @@ class JobManager:
         fill(CONFIG / "flink.yaml", conf / "config.yaml", values)
         for name in ("log4j.properties", "log4j-cli.properties"):
             shutil.copyfile(CONFIG / "flink-log4j.properties", conf / name)
-        _empty(self._layout.flink / "tmp")
-
-    def is_ready(self) -> bool:
-        return get_json(self._rest_port, "/overview") is not None
-
-
-class TaskManagers:
-    """Flink's TaskManagers: one slot each, because all slots of a process would share one Python interpreter.
-
-    Args:
-        layout: the data folder.
-        java: path of `java`.
-        ports: ports by name.
-        options: what the caller chose.
-    """
-
-    def __init__(self, layout: Layout, java: Path, ports: Mapping[str, int], options: StackOptions) -> None:
-        self._layout = layout
-        self._java = java
-        self._rest_port = ports["flink"]
-        self._options = options
-
-    @property
-    def programs(self) -> tuple[Program, ...]:
-        return tuple(self._program(f"taskmanager-{number + 1}") for number in range(self._options.parallelism))
-
-    def prepare(self) -> None:
-        """Nothing of their own: they read what the JobManager's `prepare` wrote."""
+        temporary = self._layout.flink / "tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
 
     def is_ready(self) -> bool:
         """Whether all slots are registered."""
         overview = get_json(self._rest_port, "/overview")
         return overview is not None and overview["slots-total"] >= self._options.parallelism
 
-    def _program(self, name: str) -> Program:
+    def _jobmanager(self) -> Program:
+        options = (*_JOBMANAGER_MEMORY, *SMALL_JVM)
+        main_class = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+        command = _java_command(self._java, "jobmanager", options, main_class)
+        return Program(
+            name="jobmanager",
+            command=(*command, "--executionMode", "cluster"),
+            environment=_environment(self._layout),
+            ports=(self._rest_port, self._rpc_port),
+        )
+
+    def _taskmanager(self, name: str) -> Program:
+        options = (*_TASKMANAGER_MEMORY, "-XX:+UseG1GC", "-XX:+PerfDisableSharedMem", "-XX:+ExitOnOutOfMemoryError")
+        main_class = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
         return Program(
             name=name,
-            command=_java_command(
-                self._java,
-                name,
-                (*_TASKMANAGER_MEMORY, "-XX:+UseG1GC", "-XX:+PerfDisableSharedMem", "-XX:+ExitOnOutOfMemoryError"),
-                "org.apache.flink.runtime.taskexecutor.TaskManagerRunner",
-            ),
+            command=_java_command(self._java, name, options, main_class),
             # Python runs inside the TaskManager (thread mode) and must find what the job imports.
             environment={**_environment(self._layout), "PYTHONPATH": sysconfig.get_path("purelib")},
             may_see=MODEL_SECRETS if self._options.own_model else frozenset(),
         )
-
-
-def newest_checkpoint(checkpoints: Path) -> Path | None:
-    """The last complete checkpoint of any job in `checkpoints`, to continue from; None when there is none."""
-    complete = [marker.parent for marker in checkpoints.glob("*/chk-*/_metadata")]
-    return max(complete, key=lambda folder: folder.stat().st_mtime, default=None)
-
-
-def forget_other_checkpoints(checkpoints: Path, keep: Path | None) -> None:
-    """Delete the checkpoint folders of all jobs but the one that `keep` belongs to."""
-    for job_folder in checkpoints.iterdir() if checkpoints.is_dir() else ():
-        if keep is None or job_folder != keep.parent:
-            shutil.rmtree(job_folder, ignore_errors=True)
 
 
 def _java_command(java: Path, name: str, options: tuple[str, ...], main_class: str) -> tuple[str, ...]:
@@ -161,8 +122,3 @@ def _environment(layout: Layout) -> dict[str, str]:
 
 def _yaml(text: str) -> str:
     return json.dumps(text)
-
-
-def _empty(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)

@@ -13,6 +13,7 @@ from typing import Final
 
 from pointsman.errors import ConfigurationError
 from pointsman.local.layout import CONNECTORS, Layout
+from pointsman.local.locks import locked
 
 POM: Final = CONNECTORS / "pom.xml"
 _MARKER: Final = "complete"
@@ -33,18 +34,24 @@ def ensure_jars(layout: Layout) -> None:
     Raises:
         ConfigurationError: Maven is absent or failed.
     """
-    if jars_complete(layout):
-        return
+    jars = layout.jars.resolve()  # the folder itself when several data folders share it
+    jars.parent.mkdir(parents=True, exist_ok=True)
+    with locked(jars.with_name(f"{jars.name}.lock"), wait=True):
+        if not jars_complete(layout):
+            _fetch(jars)
+
+
+def _fetch(jars: Path) -> None:
     # A new folder, moved into place when it is whole: an interrupted download never passes for a complete one.
-    fresh = layout.data_dir / "jars.new"
+    fresh = jars.with_name(f"{jars.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
+    fresh.mkdir()
     _run_maven(fresh)
     _announce_connector(fresh)
     _lay_out_flink_lib(fresh)
     (fresh / _MARKER).write_text(_fingerprint(), encoding="utf-8")
-    shutil.rmtree(layout.jars, ignore_errors=True)
-    fresh.rename(layout.jars)
+    shutil.rmtree(jars, ignore_errors=True)
+    fresh.rename(jars)
 
 
 def pyflink_folder() -> Path:

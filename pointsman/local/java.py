@@ -45,7 +45,7 @@ class Java:
 
 def find_java(java_home: Path | None) -> Java | None:
     """The Java of `java_home` when given, else the one on the PATH; None when there is none."""
-    if java_home is not None:
+    if java_home is not None and java_home != Path():  # JAVA_HOME="" is as good as unset
         executable = java_home / "bin" / "java"
         if not os.access(executable, os.X_OK):
             return None

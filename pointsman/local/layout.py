@@ -25,9 +25,11 @@ class Layout:
 
     Attributes:
         data_dir: absolute path of the data folder.
+        shared_jars: folder of jars that several data folders share; `jars` is a link to it then.
     """
 
     data_dir: Path
+    shared_jars: Path | None = None
 
     @property
     def run(self) -> Path:
@@ -90,8 +92,13 @@ class Layout:
         return self.data_dir / "stack.lock"
 
     @property
+    def options_file(self) -> Path:
+        """The choices that the running stack was started with."""
+        return self.run / "options.json"
+
+    @property
     def socket(self) -> Path:
-        """supervisord's control socket: in `run`, or where the path is too long for one, in the temporary folder."""
+        """The supervisor's control socket: in `run`, or in the temporary folder when the path there is too long."""
         beside = self.run / "supervisor.sock"
         if len(str(beside).encode()) <= _LONGEST_SOCKET_PATH:
             return beside
@@ -103,3 +110,7 @@ class Layout:
         for folder in (self.run, self.logs, self.kafka, self.mongodb, self.checkpoints, self.mailbox):
             folder.mkdir(parents=True, exist_ok=True)
         self.run.chmod(0o700)
+        if self.shared_jars is not None and not self.jars.exists():
+            self.shared_jars.mkdir(parents=True, exist_ok=True)
+            self.jars.unlink(missing_ok=True)
+            self.jars.symlink_to(self.shared_jars.resolve(), target_is_directory=True)

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Final, Literal
 
 PythonMode = Literal["thread", "process"]
+
+_HELD_BY_THE_STACK: Final = (
+    "ports",
+    "free_ports",
+    "parallelism",
+    "python_mode",
+    "checkpoint_interval_ms",
+    "own_model",
+    "own_mail",
+    "model_latency_ms",
+    "nurture_day_s",
+    "always_ask_model",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,6 +30,8 @@ class StackOptions:
 
     Attributes:
         data_dir: folder for state, logs and jars; made when missing.
+        jars_dir: folder of the jars when several data folders share them; None keeps them in the data folder.
+        java_home: JDK to use; None takes the `java` on the PATH.
         ports: chosen ports by name (see `pointsman.local.ports.DEFAULT_PORTS`); the others keep their default.
         free_ports: let the machine choose ports that are free; the data folder remembers them.
         parallelism: parallelism of the router's decisions, and number of TaskManagers.
@@ -32,6 +48,8 @@ class StackOptions:
     """
 
     data_dir: Path = Path(".pointsman")
+    jars_dir: Path | None = None
+    java_home: Path | None = None
     ports: Mapping[str, int] = field(default_factory=dict)
     free_ports: bool = False
     parallelism: int = 1
@@ -45,3 +63,25 @@ class StackOptions:
     nurture_day_s: float | None = None
     submit_job: bool = True
     always_ask_model: bool = False
+
+    def held(self) -> dict[str, Any]:
+        """The choices that hold from the stack's start to its stop."""
+        chosen = asdict(replace(self, ports=dict(self.ports)))
+        return {name: chosen[name] for name in _HELD_BY_THE_STACK}
+
+    def save(self, file: Path) -> None:
+        """Write the choices that hold until the stack stops."""
+        file.write_text(json.dumps(self.held(), indent=2) + "\n", encoding="utf-8")
+
+    def as_running(self, file: Path) -> StackOptions:
+        """These options with the choices that `save` wrote to `file`; unchanged when there is no such file."""
+        try:
+            held = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return self
+        return replace(self, **{name: value for name, value in held.items() if name in _HELD_BY_THE_STACK})
+
+    def differences(self, running: StackOptions) -> list[str]:
+        """In words, the choices in which these options differ from those of a running stack."""
+        mine, theirs = self.held(), running.held()
+        return [f"{name} {theirs[name]}, not {mine[name]}" for name in mine if mine[name] != theirs[name]]

@@ -26,7 +26,7 @@ DEFAULT_PORTS: Final[Mapping[str, int]] = MappingProxyType(
         "console": 18000,
     }
 )
-# Below the range from which systems take ports for outgoing connections, so that a restarting server finds its own free.
+# Below the range that systems use for outgoing connections: a server that restarts finds its own port free.
 _FREE_FROM, _FREE_TO = 20_000, 32_000
 
 
@@ -42,8 +42,8 @@ def resolve(kept_in: Path, chosen: Mapping[str, int], *, free: bool) -> dict[str
         ConfigurationError: a chosen name is unknown, a number is no port, or two names share one port.
     """
     _check(chosen)
-    kept = _read(kept_in) if free else {}
-    ports = {name: chosen.get(name) or kept.get(name) or 0 for name in DEFAULT_PORTS}
+    before = kept(kept_in) if free else {}
+    ports = {name: chosen.get(name) or before.get(name) or 0 for name in DEFAULT_PORTS}
     taken = set(ports.values())
     for name in (name for name, port in ports.items() if not port):
         ports[name] = _free_port(taken) if free else DEFAULT_PORTS[name]
@@ -56,6 +56,17 @@ def keep(kept_in: Path, ports: Mapping[str, int]) -> None:
     """Remember `ports` for the next run."""
     kept_in.parent.mkdir(parents=True, exist_ok=True)
     kept_in.write_text(json.dumps(dict(ports), indent=2) + "\n", encoding="utf-8")
+
+
+def kept(kept_in: Path) -> dict[str, int]:
+    """The ports that an earlier run remembered; empty when there was none."""
+    try:
+        read = json.loads(kept_in.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(read, dict):
+        return {}
+    return {name: port for name, port in read.items() if name in DEFAULT_PORTS and isinstance(port, int)}
 
 
 def is_free(port: int) -> bool:
@@ -94,16 +105,6 @@ def _refuse_twins(ports: Mapping[str, int]) -> None:
         if port in owner:
             raise ConfigurationError(f"{owner[port]} and {name} both want port {port}", f"choose --port {name}=NUMBER")
         owner[port] = name
-
-
-def _read(kept_in: Path) -> dict[str, int]:
-    try:
-        kept = json.loads(kept_in.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(kept, dict):
-        return {}
-    return {name: port for name, port in kept.items() if name in DEFAULT_PORTS and isinstance(port, int)}
 
 
 def _free_port(taken: set[int]) -> int:

@@ -26,7 +26,6 @@ class Program:
         ports: ports it listens on, the main one first.
         may_see: secrets of the environment that it has a use for; the others are taken away from it.
         stop_wait_s: seconds between SIGTERM and SIGKILL.
-        last_to_stop: others write to it until they have stopped.
     """
 
     name: str
@@ -35,7 +34,6 @@ class Program:
     ports: tuple[int, ...] = ()
     may_see: frozenset[str] = frozenset()
     stop_wait_s: int = 12
-    last_to_stop: bool = False
 
     @property
     def command_line(self) -> str:

@@ -59,7 +59,9 @@ def console(ports: Mapping[str, int], addresses: Addresses) -> Service:
 def agents(names: Iterable[str], addresses: Addresses, options: StackOptions) -> Service:
     """One process per agent; they find their work when they are ready, so nothing is asked of them here."""
     environment = {**addresses.environment(), **_model(addresses, options), **_mail(addresses, options)}
-    may_see = (MODEL_SECRETS if options.own_model else frozenset()) | (MAIL_SECRETS if options.own_mail else frozenset())
+    may_see = (MODEL_SECRETS if options.own_model else frozenset()) | (
+        MAIL_SECRETS if options.own_mail else frozenset()
+    )
     programs = tuple(
         Program(
             name=agent_program(name),

@@ -1,6 +1,6 @@
 """The local mailbox: takes every mail over SMTP and keeps it as a file, and sends nothing on.
 
-    python -m pointsman.local.smtp_sink --port 11025 --mailbox .pointsman/mailbox
+python -m pointsman.local.smtp_sink --port 11025 --mailbox .pointsman/mailbox
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Mailbox:
         self._numbers = count(1)
         folder.mkdir(parents=True, exist_ok=True)
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Keep one mail; the answer is given when it is on disk."""
         content = envelope.original_content or b""
         noted = [f"Return-Path: <{envelope.mail_from}>", *(f"Delivered-To: {to}" for to in envelope.rcpt_tos)]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 import xmlrpc.client
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -19,7 +20,8 @@ from pointsman.local.programs import MARK, Program
 
 _CONFIG: Final = "run/supervisord.conf"
 _LOG: Final = "run/supervisord.log"
-RUNNING_STATES: Final = frozenset({"STARTING", "RUNNING", "BACKOFF"})
+_LOOK_AGAIN_S: Final = 0.05
+_TAIL_BYTES: Final = 4096
 
 # A program that cannot start is tried 20 times with growing pauses: about three minutes, then it is FATAL.
 _PROGRAM: Final = """
@@ -75,7 +77,7 @@ class ProgramState:
 
 
 def config_text(programs: Iterable[Program], socket: Path) -> str:
-    """supervisord's configuration for `programs`; its working folder is the data folder."""
+    """Configuration of supervisord for `programs`; its working folder is the data folder."""
     # Only the socket may stand outside the data folder; there its name is ours and has no sign of the parser's.
     head = _SUPERVISORD.format(log=_LOG, socket=str(socket).replace("%", "%%"))
     parts = [
@@ -105,8 +107,8 @@ class Supervisor:
 
     def configure(self, programs: Iterable[Program]) -> None:
         """Write the configuration; a running supervisord takes over programs that are new or have changed."""
-        socket = self._socket_in_config()
-        (self._layout.data_dir / _CONFIG).write_text(config_text(programs, socket), encoding="utf-8")
+        text = config_text(programs, self._socket_in_config())
+        (self._layout.data_dir / _CONFIG).write_text(text, encoding="utf-8")
         if self.is_running():
             self._reload()
 
@@ -137,6 +139,26 @@ class Supervisor:
         """Stop the program; nothing happens when it does not run."""
         self._tolerating(Faults.NOT_RUNNING, "stopProcess", name, wait)
 
+    def stop_all(self, names: Collection[str]) -> None:
+        """Stop the programs at the same time, and return when all have stopped."""
+        for name in names:
+            self.stop(name, wait=False)
+        while any(state.name in names and state.pid for state in self.states()):
+            time.sleep(_LOOK_AGAIN_S)
+
+    def refuse_failed(self, names: Collection[str]) -> None:
+        """Find programs that supervisord has given up.
+
+        Raises:
+            ConfigurationError: one of `names` is such a program.
+        """
+        for state in self.states():
+            if state.name in names and state.state == "FATAL":
+                last = last_line(self._layout.logs / f"{state.name}.log")
+                raise ConfigurationError(
+                    f"{state.name} does not start: {state.problem or last}", f"run: pointsman logs {state.name}"
+                )
+
     def states(self) -> list[ProgramState]:
         """All programs; empty when supervisord does not run."""
         try:
@@ -159,11 +181,13 @@ class Supervisor:
         return next((state for state in self.states() if state.name == name), None)
 
     def shutdown(self) -> None:
-        """Stop supervisord itself and every program that still runs."""
+        """Stop supervisord itself and every program that still runs; returns when it no longer answers."""
         try:
             self._call("shutdown")
         except (OSError, HTTPException):
             return
+        while self.is_running():
+            time.sleep(_LOOK_AGAIN_S)
 
     def restarts(self) -> dict[str, int]:
         """How often each program ended by itself in this run and was started again."""
@@ -199,12 +223,23 @@ class Supervisor:
 
     def _call(self, method: str, *arguments: object) -> Any:
         # A connection per call: calls come from several threads, and a proxy serves one at a time.
-        transport = SupervisorTransport(None, None, f"unix://{self._layout.socket}")
+        transport = SupervisorTransport(None, None, f"unix://{self._layout.socket}")  # type: ignore[no-untyped-call]
         proxy = xmlrpc.client.ServerProxy("http://localhost", transport=transport)
         try:
             return getattr(proxy.supervisor, method)(*arguments)
         finally:
-            transport.close()
+            transport.close()  # type: ignore[no-untyped-call]
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that says something."""
+    try:
+        with log.open("rb") as handle:
+            handle.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+            lines = handle.read().decode(errors="replace").split("\n")
+    except OSError:
+        return "it wrote no log"
+    return next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
 
 
 def count_exits(log_lines: Sequence[str]) -> dict[str, int]:

@@ -1,0 +1,63 @@
+"""Submits the router job to the stack's cluster, from the last checkpoint when there is one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from pointsman.job import JobSubmissionError, SubmitOptions, submit
+from pointsman.job_options import JobOptions
+from pointsman.kafka import load_catalog
+from pointsman.local.addresses import Addresses
+from pointsman.local.layout import Layout
+from pointsman.local.options import StackOptions
+
+
+def submit_router_job(layout: Layout, java: Path, addresses: Addresses, options: StackOptions) -> str:
+    """Submit the job unless it runs; its id.
+
+    Raises:
+        JobSubmissionError: Flink's client failed; when there was a checkpoint, the text says how to start without it.
+    """
+    checkpoint = newest_checkpoint(layout.checkpoints)
+    job = JobOptions(
+        kafka_bootstrap=addresses.kafka_bootstrap,
+        parallelism=options.parallelism,
+        python_mode=options.python_mode,
+        checkpoint_interval_ms=options.checkpoint_interval_ms,
+        min_catalog=load_catalog(addresses.kafka_bootstrap).sequence,
+        always_ask_model=options.always_ask_model,
+        openai_base_url="" if options.own_model else addresses.model_url,
+    )
+    try:
+        job_id = submit(
+            SubmitOptions(
+                job=job,
+                flink_url=addresses.flink_url,
+                flink_lib_dir=layout.flink_lib,
+                # A plain path: Flink would take the percent signs of a URI for part of the name.
+                restore_from=str(checkpoint) if checkpoint else None,
+                java=str(java),
+            )
+        )
+    except JobSubmissionError as error:
+        if checkpoint is None:
+            raise
+        remedy = f"to start the job without its last checkpoint, delete {layout.checkpoints}"
+        raise JobSubmissionError(f"{error}\n{remedy}") from error
+    forget_checkpoints(layout.checkpoints, keep={job_id, *((checkpoint.parent.name,) if checkpoint else ())})
+    return job_id
+
+
+def newest_checkpoint(checkpoints: Path) -> Path | None:
+    """The last complete checkpoint of any job in `checkpoints`; None when there is none."""
+    complete = checkpoints.glob("*/chk-*/_metadata")
+    newest = max(complete, key=lambda marker: marker.stat().st_mtime_ns, default=None)
+    return newest.parent if newest else None
+
+
+def forget_checkpoints(checkpoints: Path, keep: set[str]) -> None:
+    """Delete the checkpoints of all jobs but those whose ids are to `keep`."""
+    for folder in checkpoints.iterdir():
+        if folder.name not in keep:
+            shutil.rmtree(folder, ignore_errors=True)

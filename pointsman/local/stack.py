@@ -1,0 +1,259 @@
+"""The local stack: starts, watches and stops real parts on this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Collection
+from functools import cached_property, partial
+from signal import Signals
+from threading import Event
+from typing import Final
+
+import psutil
+
+from pointsman.definitions.loader import load_folder_or_raise
+from pointsman.errors import ConfigurationError, TransientError
+from pointsman.kafka import KafkaAdmin, load_catalog
+from pointsman.local import ports as stack_ports
+from pointsman.local.addresses import Addresses
+from pointsman.local.component import Component
+from pointsman.local.jars import ensure_jars
+from pointsman.local.java import Java
+from pointsman.local.layout import Layout
+from pointsman.local.leftovers import end_processes_of, processes_of
+from pointsman.local.locks import locked
+from pointsman.local.options import StackOptions
+from pointsman.local.parts import LAST_TO_STOP, Part, fixed_parts, port_of, programs_of
+from pointsman.local.preflight import preflight
+from pointsman.local.progress import Progress, Silent
+from pointsman.local.routerjob import submit_router_job
+from pointsman.local.services import agents
+from pointsman.local.status import ProgramStatus, status_of
+from pointsman.local.steps import Step, run_steps
+from pointsman.local.supervision import Supervisor
+from pointsman.publish import KafkaCatalogTopic, apply
+from pointsman.topics import ALL
+
+READY_WITHIN_S: Final = 120.0
+_LOOK_AGAIN_S: Final = 0.05
+_LOOK_AT_STATES_S: Final = 1.0
+
+
+class LocalStack:
+    """Real Kafka, MongoDB, Connect, Flink, mailbox, model, page, agents and router job in one data folder.
+
+    Args:
+        options: what the caller chose.
+    """
+
+    def __init__(self, options: StackOptions) -> None:
+        self.options = options
+        self._layout = Layout(data_dir=options.data_dir.resolve(), shared_jars=options.jars_dir)
+        self._supervisor = Supervisor(self._layout)
+        self._stopped = Event()
+
+    @cached_property
+    def addresses(self) -> Addresses:
+        """Where the parts listen.
+
+        Raises:
+            ConfigurationError: a chosen port has an unknown name or is no port.
+        """
+        ports = stack_ports.resolve(self._layout.ports_file, self.options.ports, free=self.options.free_ports)
+        return Addresses(data_dir=self._layout.data_dir, ports=ports)
+
+    def up(self, progress: Progress | None = None, *, only: Collection[str] | None = None) -> None:
+        """Start what does not run yet, and return when all of it does its work.
+
+        Args:
+            progress: hears of every step.
+            only: names of steps to run and no others: `kafka`, `topics`, `mongod`, `connect`, `flink`, `smtp`, `model`,
+                `console`, `definitions`, `agents`, `router job`; None runs all.
+
+        Raises:
+            ConfigurationError: something is missing or in the way; nothing was started, or a part does not start.
+            TransientError: a part does not become ready in time.
+        """
+        self._layout.data_dir.mkdir(parents=True, exist_ok=True)
+        with locked(self._layout.lock_file, wait=False):
+            heard = progress or Silent()
+            java = self._prepare(heard)
+            parts = fixed_parts(self._layout, java.executable, self.addresses, self.options)
+            self._supervise(parts)
+            self._stopped.clear()
+            run_steps(self._steps(parts, java, only), heard, self._stopped)
+
+    def down(self, progress: Progress | None = None) -> None:
+        """Stop everything, also what an earlier supervisor left behind; state, logs and jars stay."""
+        if not self._layout.data_dir.is_dir():
+            return
+        self._stopped.set()
+        with locked(self._layout.lock_file, wait=False):
+            steps = [
+                Step(name="stop", action=self._stop_programs),
+                Step(name="tidy", action=self._tidy, after=("stop",)),
+            ]
+            run_steps(steps, progress or Silent(), Event())
+
+    def status(self) -> list[ProgramStatus]:
+        """Every program of the stack; empty when it is down."""
+        ports = stack_ports.kept(self._layout.ports_file)
+        restarts = self._supervisor.restarts()
+        return [
+            status_of(state, port_of(state.name, ports), restarts.get(state.name, 0))
+            for state in self._supervisor.states()
+        ]
+
+    def restart(self, name: str) -> None:
+        """Stop the programs called `name` and start them again; `taskmanager` means all TaskManagers.
+
+        Raises:
+            ConfigurationError: there is no such program, or it does not start.
+            TransientError: it does not answer in time.
+        """
+        for program in self._programs_named(name):
+            self._supervisor.stop(program)
+            self._supervisor.start(program)
+            port = port_of(program, self.addresses.ports)
+            self._wait(program, (program,), partial(_answers, port))
+
+    def kill(self, name: str, signal: Signals = Signals.SIGKILL) -> list[int]:
+        """Send `signal` to the programs called `name`, for fault tests; the pids that got it.
+
+        Raises:
+            ConfigurationError: there is no such program.
+        """
+        names = self._programs_named(name)
+        pids = [state.pid for state in self._supervisor.states() if state.name in names and state.pid]
+        for pid in pids:
+            os.kill(pid, signal)
+        return pids
+
+    def processes(self) -> list[psutil.Process]:
+        """Live processes of this stack, supervisor and children's children included."""
+        return processes_of(self._layout.data_dir)
+
+    def _prepare(self, progress: Progress) -> Java:
+        """Everything that is checked or fetched before a process starts."""
+        if self._supervisor.is_running():
+            self._refuse_other_options()
+        else:
+            end_processes_of(self._layout.data_dir)
+        held = {status.port for status in self.status() if status.pid}
+        wanted = {name: port for name, port in self.addresses.ports.items() if not self._holds(name, held)}
+        java = preflight(self._layout, wanted, self.options.java_home)
+        run_steps([Step(name="jars", action=lambda: ensure_jars(self._layout))], progress, Event())
+        return java
+
+    def _refuse_other_options(self) -> None:
+        differences = self.options.differences(self.options.as_running(self._layout.options_file))
+        if differences:
+            raise ConfigurationError(
+                f"the stack in {self._layout.data_dir} runs with {'; '.join(differences)}",
+                "run `pointsman down` first",
+            )
+
+    def _holds(self, name: str, held: Collection[int | None]) -> bool:
+        """Whether the running stack has the port called `name`; second ports belong to the program of the first."""
+        return self.addresses.ports[name.partition("-")[0]] in held
+
+    def _supervise(self, parts: list[Part]) -> None:
+        if not self._supervisor.is_running():
+            stack_ports.keep(self._layout.ports_file, self.addresses.ports)
+            self.options.save(self._layout.options_file)
+            self._supervisor.configure(programs_of(parts))
+            self._supervisor.start_supervisord()
+            self._wait_until(self._supervisor.is_running, "supervisord")
+        self.addresses.write(
+            self._layout.stack_file, offline_model=not self.options.own_model, mail_sink=not self.options.own_mail
+        )
+
+    def _steps(self, parts: list[Part], java: Java, only: Collection[str] | None) -> list[Step]:
+        steps = [
+            *(Step(name=part.name, action=partial(self._start, part.component), after=part.after) for part in parts),
+            Step(name="topics", action=self._ensure_topics, after=("kafka",)),
+            Step(name="definitions", action=self._apply_definitions, after=("topics",)),
+            Step(
+                name="agents",
+                action=partial(self._start_agents, parts),
+                after=("definitions", "mongod", "smtp", "model"),
+            ),
+        ]
+        if self.options.submit_job:
+            submit = partial(self._submit_job, java)
+            steps.append(Step(name="router job", action=submit, after=("flink", "definitions", "model")))
+        return [step for step in steps if only is None or step.name in only]
+
+    def _submit_job(self, java: Java) -> None:
+        submit_router_job(self._layout, java.executable, self.addresses, self.options)
+
+    def _ensure_topics(self) -> None:
+        KafkaAdmin(self.addresses.kafka_bootstrap).ensure_topics(ALL)
+
+    def _apply_definitions(self) -> None:
+        """Put the folder's definitions in force the first time; afterwards only `pointsman agents apply` does."""
+        bootstrap, folder = self.addresses.kafka_bootstrap, self.options.definitions_dir
+        if folder is not None and not load_catalog(bootstrap).definitions:
+            apply(KafkaCatalogTopic(bootstrap), load_folder_or_raise(folder).definitions)
+
+    def _start_agents(self, parts: list[Part]) -> None:
+        names = self.options.agents
+        if names is None:
+            names = tuple(load_catalog(self.addresses.kafka_bootstrap).definitions)
+        service = agents(names, self.addresses, self.options)
+        self._supervisor.configure([*programs_of(parts), *service.programs])
+        self._start(service)
+
+    def _start(self, component: Component) -> None:
+        names = tuple(program.name for program in component.programs)
+        states = {state.name: state for state in self._supervisor.states()}
+        if not any(states[name].pid for name in names):
+            component.prepare()
+        for name in names:
+            self._supervisor.start(name)
+        self._wait(names[0] if names else "nothing", names, component.is_ready)
+
+    def _wait(self, what: str, programs: Collection[str], is_ready: Callable[[], bool]) -> None:
+        self._wait_until(is_ready, what, lambda: self._supervisor.refuse_failed(programs))
+
+    def _wait_until(self, is_ready: Callable[[], bool], what: str, look: Callable[[], None] = lambda: None) -> None:
+        began = looked = time.monotonic()
+        while not is_ready():
+            now = time.monotonic()
+            if self._stopped.is_set():
+                raise TransientError(f"waiting for {what} was given up")
+            if now - began > READY_WITHIN_S:
+                raise TransientError(f"{what} was not ready within {READY_WITHIN_S:g} s; run: pointsman logs {what}")
+            if now - looked > _LOOK_AT_STATES_S:
+                look()
+                looked = now
+            time.sleep(_LOOK_AGAIN_S)
+
+    def _stop_programs(self) -> None:
+        states = self._supervisor.states()
+        first = [state.name for state in states if state.name not in LAST_TO_STOP]
+        for names in (first, [state.name for state in states if state.name in LAST_TO_STOP]):
+            self._supervisor.stop_all(names)
+        self._supervisor.shutdown()
+
+    def _tidy(self) -> None:
+        end_processes_of(self._layout.data_dir)
+        self._layout.stack_file.unlink(missing_ok=True)
+        self._layout.socket.unlink(missing_ok=True)
+        for folder in (self._layout.run, self._layout.flink / "tmp"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _programs_named(self, name: str) -> list[str]:
+        known = [state.name for state in self._supervisor.states()]
+        found = [one for one in known if one == name] or [one for one in known if one.startswith(f"{name}-")]
+        if not found:
+            raise ConfigurationError(
+                f"no program is called {name}", f"the names are {', '.join(known) or 'none: down'}"
+            )
+        return found
+
+
+def _answers(port: int | None) -> bool:
+    return port is None or stack_ports.answers(port)
