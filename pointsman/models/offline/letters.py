@@ -1,0 +1,107 @@
+"""Mails that a person could have written: a greeting, one or two facts, what we could do, a question, a name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from pointsman.models.offline.facts import Fact, UserTurn
+from pointsman.models.offline.telling import addressed, told_facts, wish
+from pointsman.models.offline.words import all_words, capitalised, harmless, shortened
+
+_RANGE: Final = re.compile(r"(\d+)\s*(?:to|-|and)\s*(\d+) words")
+_ORDER: Final = re.compile(
+    r"\b(?:them|their|theirs|they|it)\b|^(?:ask|thank|pick|tell|say|show|offer|write|mention)\b", re.I
+)
+_DEFAULT_WORDS: Final = (60, 140)
+
+
+def letter(turn: UserTurn, guidance: str, used: list[Fact]) -> str:
+    """The body of a mail. The facts that it rests on are added to `used`."""
+    least, _ = _word_range(guidance)
+    facts = told_facts(turn)
+    cited = _cited(facts)
+    used.extend(cited)
+    middle = [*(addressed(fact) for fact in cited), *_offer(turn)]
+    closing = _question(turn, guidance)
+    parts = [_greeting(turn), " ".join([_opening(turn), *middle]), closing, _signature(turn)]
+    fillers = _fillers(turn, facts, cited)
+    while fillers and len(" ".join(parts).split()) < least:
+        parts[-2] = f"{fillers.pop(0)} {parts[-2]}"
+    return "\n\n".join(part for part in parts if part)
+
+
+def subject(turn: UserTurn, guidance: str, most: int) -> str:
+    """A subject line: the angle if there is one that can be said as it is, else what they want, else their company."""
+    company = harmless(turn.named("company", "organisation", "organization"))
+    angle = _angle(turn) if "angle" in all_words(guidance) else ""
+    wanted = wish(turn)
+    for line in (
+        angle,
+        f"{capitalised(wanted)} at {company}" if wanted and company else capitalised(wanted),
+        capitalised(wanted),
+        f"A question about {company}" if company else "",
+    ):
+        if line and len(line) <= most:
+            return line
+    return shortened(capitalised(wanted) or "A short question", most)
+
+
+def _cited(facts: Sequence[Fact]) -> list[Fact]:
+    numbered = [fact for fact in facts if fact.number is not None and fact.name in {"fact", "text", "content"}]
+    return (numbered or list(facts))[:2]
+
+
+def _greeting(turn: UserTurn) -> str:
+    first = harmless(turn.named("first name", "name", "full name", "contact")).split(" ")[0]
+    return f"Hello {first}," if first else "Hello,"
+
+
+def _opening(turn: UserTurn) -> str:
+    company = harmless(turn.named("company", "organisation", "organization"))
+    wanted = wish(turn)
+    at = f" at {company}" if company else ""
+    if wanted:
+        return f"I am writing about {wanted[:1].lower() + wanted[1:] if wanted[1:2].islower() else wanted}{at}."
+    return f"I am writing because of your interest{at}."
+
+
+def _offer(turn: UserTurn) -> list[str]:
+    ours = turn.named("company", ours=True)
+    product = turn.named("product", "service", ours=True)
+    if not product:
+        return []
+    return [f"At {ours} we build {product}." if ours else f"We build {product}."]
+
+
+def _fillers(turn: UserTurn, facts: Sequence[Fact], cited: Sequence[Fact]) -> list[str]:
+    points = [fact.content for fact in turn.facts if fact.is_ours and fact.name in {"points", "benefits", "strengths"}]
+    lines = [f"{'It gives you' if each.startswith(('one ', 'a ', 'an ')) else 'In short:'} {each}." for each in points]
+    further = [addressed(fact) for fact in facts if fact not in cited and fact.name in {"fact", "text"}]
+    return [*lines, *further, "I would rather hear how you do it today than send you a brochure."]
+
+
+def _question(turn: UserTurn, guidance: str) -> str:
+    asked = set(all_words(guidance))
+    if asked & set(all_words("opinion view feedback")):
+        angle = _angle(turn)
+        return f"{f'One thought for today: {angle[:1].lower()}{angle[1:]}. ' if angle else ''}How do you see this?"
+    if asked & set(all_words("time talk call meet demo")):
+        return "Would a short call on Tuesday or Thursday next week suit you?"
+    return "Is this something you would like to look at together?"
+
+
+def _signature(turn: UserTurn) -> str:
+    name = turn.named("sender", "signature", "from", ours=True) or turn.named("name", ours=True)
+    return f"Best regards,\n{harmless(name)}" if name else "Best regards"
+
+
+def _angle(turn: UserTurn) -> str:
+    angle = harmless(turn.named("angle", "theme", ours=True))
+    return "" if _ORDER.search(angle) else capitalised(angle)
+
+
+def _word_range(guidance: str) -> tuple[int, int]:
+    found = _RANGE.search(guidance)
+    return (int(found.group(1)), int(found.group(2))) if found else _DEFAULT_WORDS
