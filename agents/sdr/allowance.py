@@ -19,7 +19,7 @@ def is_allowed(mailbox: str, allow: Sequence[str]) -> bool:
 
 
 async def take_slot(store: DocumentStore, effect: str, *, cap: int, now: datetime) -> bool:
-    """Take one of the day's `cap` places (UTC) for `effect`; False when all are taken. Exact for any number of instances.
+    """Take one of the `cap` places of the day (UTC) for `effect`; False when all are taken, exact for any instances.
 
     An effect that has a place of any day keeps it: a retry does not use up a second one.
     """
