@@ -1,7 +1,169 @@
-"""`pointsman` stack commands."""
+"""`pointsman up | status | down | logs`: the local stack."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from pointsman.cli.steps import shown_steps
+from pointsman.definitions.words import did_you_mean
+from pointsman.errors import ConfigurationError
+from pointsman.local import LocalStack
+from pointsman.local.choices import options_from_settings
+from pointsman.local.status import ProgramStatus
+
+EXIT_DOWN: Final = 4
+OFFLINE_NOTICE: Final = "the offline model answers: it is deterministic and no language model (set OPENAI_API_KEY)"
+_MIB: Final = 1024 * 1024
+
+
+class PythonModeChoice(StrEnum):
+    """Where Flink runs Python."""
+
+    THREAD = "thread"
+    PROCESS = "process"
+
+
+class Output(StrEnum):
+    """How data is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+Port = Annotated[
+    list[str] | None, typer.Option("--port", metavar="NAME=NUMBER", help="Another port, for example kafka=19092.")
+]
+FreePorts = Annotated[bool, typer.Option("--free-ports", help="Let the machine choose; the data folder remembers.")]
+Parallelism = Annotated[int | None, typer.Option(min=1, max=64, help="Parallel decisions, one TaskManager each.")]
+Mode = Annotated[PythonModeChoice | None, typer.Option(help="Python inside the TaskManager or beside it.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
+    for command in (up, status, down, logs):
+        app.command()(command)
+
+
+def up(
+    port: Port = None, free_ports: FreePorts = False, parallelism: Parallelism = None, python_mode: Mode = None
+) -> None:
+    """Start the local stack, or what is missing of it, and leave it running."""
+    options = options_from_settings()
+    options = replace(
+        options,
+        ports={**options.ports, **_ports(port or [])},
+        free_ports=free_ports or options.free_ports,
+        parallelism=parallelism or options.parallelism,
+        python_mode=python_mode.value if python_mode else options.python_mode,
+    )
+    stack = LocalStack(options)
+    began = time.monotonic()
+    with shown_steps() as progress:
+        stack.up(progress)
+    _tell(stack, time.monotonic() - began)
+
+
+def status(output: Annotated[Output, typer.Option("--output", "-o")] = Output.TABLE) -> None:
+    """Every process: state, pid, port, memory, uptime, restarts; exit 4 when one does not run."""
+    stack = LocalStack(options_from_settings())
+    rows = stack.status()
+    if output is Output.JSON:
+        typer.echo(json.dumps([asdict(row) for row in rows], indent=2))
+    elif rows:
+        Console().print(_table(rows))
+    else:
+        typer.echo(f"the stack in {stack.options.data_dir} is down; `pointsman up` starts it", err=True)
+    if not rows or any(not row.pid for row in rows):
+        raise typer.Exit(EXIT_DOWN)
+
+
+def down() -> None:
+    """Stop everything; state stays in the data folder."""
+    with shown_steps() as progress:
+        LocalStack(options_from_settings()).down(progress)
+
+
+def logs(
+    name: Annotated[str, typer.Argument(help="A program as `pointsman status` names it.")],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as the log grows.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="Lines from the end.")] = 50,
+) -> None:
+    """Show a program's log."""
+    files = log_files(options_from_settings().data_dir / "logs", name)
+    # `tail` follows a file across rotation on every system that runs the stack.
+    os.execvp("tail", ["tail", *(["-F"] if follow else []), "-n", str(lines), "--", *map(str, files)])  # noqa: S606, S607
+
+
+def log_files(folder: Path, name: str) -> list[Path]:
+    """The log of the program called `name`, or those of all programs that start with it.
+
+    Raises:
+        ConfigurationError: there is none; the text names those that exist.
+    """
+    known = {file.stem: file for file in sorted(folder.glob("*.log"))}
+    found = [file for stem, file in known.items() if stem == name]
+    found = found or [file for stem, file in known.items() if stem.startswith(f"{name}-") or stem == f"agent-{name}"]
+    if not found:
+        hint = did_you_mean(name, known) or f": there are {', '.join(known) or 'no logs yet'}"
+        raise ConfigurationError(f"no log is called {name[:80]}{hint}")
+    return found
+
+
+def _ports(chosen: list[str]) -> dict[str, int]:
+    ports = {}
+    for text in chosen:
+        name, _, number = text.partition("=")
+        if not number.isdecimal():
+            raise ConfigurationError(f"--port {text[:80]} is not NAME=NUMBER", "for example --port kafka=19092")
+        ports[name] = int(number)
+    return ports
+
+
+def _tell(stack: LocalStack, seconds: float) -> None:
+    """Say where everything is."""
+    addresses, options = stack.addresses, stack.options
+    typer.echo(f"Pointsman is up ({seconds:.1f} s).")
+    typer.echo(f"  page    {addresses.console_url}")
+    typer.echo(f"  Flink   {addresses.flink_url}")
+    typer.echo(f"  Kafka   {addresses.kafka_bootstrap}")
+    typer.echo(f"  MongoDB {addresses.mongodb_uri}")
+    typer.echo(f"  logs    {options.data_dir / 'logs'} (`pointsman logs NAME`)")
+    if not options.own_mail:
+        typer.echo(f"  mails   {options.data_dir / 'mailbox'}")
+    if not options.own_model:
+        typer.echo(f"  model   {OFFLINE_NOTICE}")
+    missing = [row.name for row in stack.status() if row.state != "RUNNING"]
+    if missing:
+        typer.echo(f"not running yet: {', '.join(missing)}; see `pointsman status` and `pointsman logs NAME`", err=True)
+
+
+def _table(rows: list[ProgramStatus]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("name", "state"):
+        table.add_column(heading)
+    for heading in ("pid", "port", "memory", "up for", "restarts"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        state = row.state.lower() + (f": {row.problem}" if row.problem else "")
+        numbers = (row.pid or "", row.port or "", f"{row.rss_bytes // _MIB} MiB", _duration(row.uptime_s), row.restarts)
+        table.add_row(row.name, state, *map(str, numbers))
+    total = sum(row.rss_bytes for row in rows)
+    table.caption = f"{total // _MIB} MiB in all"
+    return table
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"

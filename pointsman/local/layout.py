@@ -33,7 +33,7 @@ class Layout:
 
     @property
     def run(self) -> Path:
-        """What exists only while the stack runs: supervisord's configuration, socket and log."""
+        """What exists only while the stack runs: supervisord's configuration and socket."""
         return self.data_dir / "run"
 
     @property

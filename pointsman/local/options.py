@@ -22,6 +22,8 @@ _HELD_BY_THE_STACK: Final = (
     "nurture_day_s",
     "always_ask_model",
 )
+_OWN: Final = {"own_model": "the model of the environment", "own_mail": "the mail server of the environment"}
+_OURS: Final = {"own_model": "the offline model", "own_mail": "the local mailbox"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,4 +86,11 @@ class StackOptions:
     def differences(self, running: StackOptions) -> list[str]:
         """In words, the choices in which these options differ from those of a running stack."""
         mine, theirs = self.held(), running.held()
-        return [f"{name} {theirs[name]}, not {mine[name]}" for name in mine if mine[name] != theirs[name]]
+        differing = [name for name in mine if mine[name] != theirs[name]]
+        return [f"{_in_words(name, theirs[name])}, not {_in_words(name, mine[name])}" for name in differing]
+
+
+def _in_words(name: str, value: Any) -> str:
+    if name in _OWN:
+        return _OWN[name] if value else _OURS[name]
+    return f"{name.replace('_', ' ')} {value}"

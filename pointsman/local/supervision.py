@@ -19,7 +19,7 @@ from pointsman.local.layout import Layout
 from pointsman.local.programs import MARK, Program
 
 _CONFIG: Final = "run/supervisord.conf"
-_LOG: Final = "run/supervisord.log"
+_LOG: Final = "logs/supervisord.log"
 _LOOK_AGAIN_S: Final = 0.05
 _TAIL_BYTES: Final = 4096
 
@@ -119,6 +119,7 @@ class Supervisor:
             ConfigurationError: it did not start.
         """
         self._layout.socket.unlink(missing_ok=True)
+        (self._layout.data_dir / _LOG).unlink(missing_ok=True)  # exits are counted from the start of this run
         mark = f"{MARK}={self._layout.data_dir}"
         command = ["env", mark, sys.executable, "-P", "-m", "supervisor.supervisord", "-c", _CONFIG]
         done = subprocess.run(  # noqa: S603  # fixed arguments
