@@ -1,0 +1,101 @@
+"""From a record to what is written about it, with the model call in between left to the caller. Never raises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from flink_jobs.operators.outputs import Decided, error_record, outputs, shortened
+from flink_jobs.operators.records import Arrived
+from pointsman.envelope import Envelope, Record, decode
+from pointsman.errors import ErrorReason, InvalidEnvelopeError
+from pointsman.models.port import ChatAnswer, ChatRequest
+from pointsman.routing.decision import Decision, Method, Outcome
+from pointsman.routing.router import ModelQuestion, Router
+
+Clock = Callable[[], datetime]
+Answer = ChatAnswer | Exception
+_FAULT: Final = "the router failed on this record with {}; this is a defect, see the TaskManager's log"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A decision that waits for the model.
+
+    Attributes:
+        request: what to ask.
+        conclude: turns the answer, or the error that came instead, into the records to write.
+    """
+
+    request: ChatRequest
+    conclude: Callable[[Answer], list[Record]]
+
+
+class Deciding:
+    """Decides with one router, that is with one catalog.
+
+    Args:
+        router: the router of the catalog in force.
+        clock: the time, UTC.
+        on_fault: is told an unforeseen exception; its text may hold personal data.
+    """
+
+    def __init__(self, router: Router, clock: Clock, on_fault: Callable[[Exception], None]) -> None:
+        self._router = router
+        self._clock = clock
+        self._on_fault = on_fault
+
+    def begin(self, arrived: Arrived) -> list[Record] | Question:
+        """The records to write, or what to ask first."""
+        try:
+            return self._begin(arrived)
+        except Exception as error:
+            return self._fault(arrived, error)
+
+    def _begin(self, arrived: Arrived) -> list[Record] | Question:
+        try:
+            message = decode(arrived.record)
+        except InvalidEnvelopeError as error:
+            return self._written(arrived, None, self._no_message(error))
+        prepared = self._router.prepare(message, arrived.step)
+        if isinstance(prepared, Decision):
+            return self._written(arrived, message, prepared)
+        return Question(
+            request=prepared.request,
+            conclude=lambda answer: self._conclude(arrived, message, prepared, answer),
+        )
+
+    def _conclude(self, arrived: Arrived, message: Envelope, question: ModelQuestion, answer: Answer) -> list[Record]:
+        try:
+            if isinstance(answer, Exception):
+                decision = self._router.conclude_failure(question, answer)
+            else:
+                decision = self._router.conclude(question, answer)
+            return self._written(arrived, message, decision)
+        except Exception as error:
+            return self._fault(arrived, error)
+
+    def _written(self, arrived: Arrived, message: Envelope | None, decision: Decision) -> list[Record]:
+        decided = Decided(
+            record=arrived.record, message=message, step=arrived.step, decision=decision, at=self._clock()
+        )
+        return outputs(decided)
+
+    def _no_message(self, error: InvalidEnvelopeError) -> Decision:
+        return Decision(
+            outcome=Outcome.REJECTED,
+            how=Method.CONTRACT,
+            reason=error.detail,
+            reason_code=error.reason.value,
+            catalog=self._router.catalog.version,
+            catalog_sequence=self._router.catalog.sequence,
+        )
+
+    def _fault(self, arrived: Arrived, error: Exception) -> list[Record]:
+        self._on_fault(error)
+        detail = _FAULT.format(type(error).__name__)
+        catalog = self._router.catalog.version
+        letter = error_record(arrived.record, ErrorReason.AGENT_FAULT, detail, self._clock(), catalog)
+        return [shortened(letter)]

@@ -1,0 +1,168 @@
+"""What a decision writes: the inbox record, the decision's own record, the escalation, the dead letter. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pointsman.deadletters import dead_letter
+from pointsman.envelope import Envelope, Record, derived_id, to_rfc3339
+from pointsman.errors import ErrorReason
+from pointsman.routing.decision import Decision, Outcome
+from pointsman.topics import DECISIONS, ESCALATIONS, MAX_RECORD_BYTES, inbox
+
+STAGE: Final = "router"
+ESCALATION_PREFIX: Final = "x_escalation_"
+MAX_KEPT_BYTES: Final = MAX_RECORD_BYTES - 64 * 1024
+"""Largest record that is written: what the broker takes, less room for the protocol's own bytes."""
+_HEADER_OVERHEAD_BYTES: Final = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """A record, read as a message if it is one, and the decision on it.
+
+    Attributes:
+        record: the record as it came.
+        message: the message in it; None when it holds none.
+        step: which message of its workflow it is.
+        decision: the decision.
+        at: when it was made, UTC.
+    """
+
+    record: Record
+    message: Envelope | None
+    step: int
+    decision: Decision
+    at: datetime
+
+
+def outputs(decided: Decided) -> list[Record]:
+    """Every record that `decided` writes, in order; one dead letter instead when one would be too large for Kafka."""
+    written = [*_outcome(decided), _decision_record(decided)]
+    too_large = next((record.topic for record in written if size_of(record) > MAX_KEPT_BYTES), None)
+    if too_large is None:
+        return written
+    detail = f"the record for {too_large} would be larger than {MAX_KEPT_BYTES} bytes"
+    return [
+        shortened(error_record(decided.record, ErrorReason.TOO_LARGE, detail, decided.at, decided.decision.catalog))
+    ]
+
+
+def error_record(record: Record, reason: ErrorReason, detail: str, at: datetime, catalog: str | None) -> Record:
+    """`record` as a dead letter of the router."""
+    return dead_letter(
+        record,
+        reason=reason,
+        stage=STAGE,
+        detail=detail,
+        attempts=1,
+        first_at=_first_seen(record, at),
+        now=at,
+        catalog=catalog,
+    )
+
+
+def shortened(letter: Record) -> Record:
+    """`letter`, without what Kafka would not take: its `x_error_*` headers still say where the original stands."""
+    if size_of(letter) <= MAX_KEPT_BYTES:
+        return letter
+    why = {name: value for name, value in letter.headers.items() if name.startswith("x_error_")}
+    return replace(letter, key=None, value=None, headers=why)
+
+
+def size_of(record: Record) -> int:
+    """About how many bytes `record` takes on the wire, never less than it does."""
+    headers = sum(len(name.encode()) + len(value) + _HEADER_OVERHEAD_BYTES for name, value in record.headers.items())
+    return len(record.key or b"") + len(record.value or b"") + headers
+
+
+def _outcome(decided: Decided) -> Iterable[Record]:
+    record, decision = decided.record, decided.decision
+    if decision.outcome is Outcome.ROUTED and decided.message and decision.agent:
+        return [_inbox_record(record, decided.message, decision, decision.agent)]
+    if decision.outcome is Outcome.ABSTAINED:
+        return [_escalation_record(decided)]
+    if decision.outcome is Outcome.REJECTED:
+        return [error_record(record, _error_reason(decision), decision.reason, decided.at, decision.catalog or None)]
+    return []
+
+
+def _inbox_record(record: Record, message: Envelope, decision: Decision, agent: str) -> Record:
+    headers = {
+        **record.headers,
+        "ce_hop": str(message.hop + 1).encode(),
+        "ce_catalog": decision.catalog.encode(),
+        "ce_agentversion": (decision.agent_version or "").encode(),
+    }
+    headers.pop("ce_targetagent", None)
+    return Record(topic=inbox(agent), key=message.workflow_id.encode(), value=record.value, headers=headers)
+
+
+def _escalation_record(decided: Decided) -> Record:
+    record, decision = decided.record, decided.decision
+    texts = {
+        "reason": decision.reason_code,
+        "message": decision.reason,
+        "topic": record.topic,
+        "partition": str(record.partition),
+        "offset": str(record.offset),
+        "at": to_rfc3339(decided.at),
+        "catalog": decision.catalog,
+        "candidates": ",".join(candidate.agent for candidate in decision.candidates if candidate.fits),
+    }
+    why = {f"{ESCALATION_PREFIX}{name}": text.encode(errors="replace") for name, text in texts.items()}
+    return Record(topic=ESCALATIONS, key=record.key, value=record.value, headers={**record.headers, **why})
+
+
+def _decision_record(decided: Decided) -> Record:
+    message, record = decided.message, decided.record
+    about = message.id if message else f"{record.topic}/{record.partition}/{record.offset}"
+    attributes: dict[str, str | None] = {
+        "ce_specversion": "1.0",
+        "ce_id": derived_id(about, message.source if message else "", "decision"),
+        "ce_source": "/router",
+        "ce_type": "routing.decided",
+        "ce_time": to_rfc3339(decided.at),
+        "content-type": "application/json",
+        "ce_workflowid": message.workflow_id if message else None,
+        "ce_causationid": message.id if message else None,
+    }
+    headers = {name: text.encode(errors="replace") for name, text in attributes.items() if text is not None}
+    value = json.dumps(_decision_json(decided), ensure_ascii=False, separators=(",", ":"))
+    return Record(
+        topic=DECISIONS, key=about.encode(errors="replace"), value=value.encode(errors="replace"), headers=headers
+    )
+
+
+def _decision_json(decided: Decided) -> dict[str, Any]:
+    message, record = decided.message, decided.record
+    return {
+        "message_id": message.id if message else None,
+        "workflow_id": message.workflow_id if message else None,
+        "event_type": message.event_type if message else None,
+        "source": message.source if message else None,
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "step": decided.step,
+        "decided_at": to_rfc3339(decided.at),
+        **decided.decision.to_json(),
+    }
+
+
+def _error_reason(decision: Decision) -> ErrorReason:
+    try:
+        return ErrorReason(decision.reason_code)
+    except ValueError:
+        return ErrorReason.CONTRACT_VIOLATION
+
+
+def _first_seen(record: Record, at: datetime) -> datetime:
+    try:
+        return datetime.fromtimestamp(record.timestamp_ms / 1000, UTC) if record.timestamp_ms > 0 else at
+    except (ValueError, OverflowError, OSError):
+        return at

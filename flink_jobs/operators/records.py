@@ -1,0 +1,124 @@
+"""Between Flink's rows and our records, and between a record in flight and the bytes kept for it in state."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
+
+from pyflink.common import Row, Types
+from pyflink.common.typeinfo import TypeInformation
+
+from pointsman.envelope import Record
+
+OUTBOX_COLUMNS: Final = ["topic", "k", "v", "headers"]
+_STATE_VERSION: Final = 1
+
+
+class Arrived(NamedTuple):
+    """A message and which step of its workflow it is (from 1)."""
+
+    record: Record
+    step: int
+
+
+def outbox_type() -> TypeInformation:
+    """Type of the rows that `sql/write_outbox.sql` takes.
+
+    A function: a type object that has been used holds a Java handle and can no longer be pickled with the operator.
+    """
+    headers = Types.MAP(Types.STRING(), Types.PRIMITIVE_ARRAY(Types.BYTE()))
+    outbox: TypeInformation = Types.ROW_NAMED(OUTBOX_COLUMNS, [Types.STRING(), Types.STRING(), Types.STRING(), headers])
+    return outbox
+
+
+def read_record(row: Row, topic: str) -> Record:
+    """The record in a row of `sql/counted_messages.sql` or `sql/catalog_records.sql`; null headers are left out."""
+    key, value, headers, partition, offset, timestamp_ms = row[0], row[1], row[2], row[3], row[4], row[5]
+    return Record(
+        topic=topic,
+        key=_from_hex(key),
+        value=_from_hex(value),
+        headers=_headers(headers),
+        partition=partition,
+        offset=offset,
+        timestamp_ms=timestamp_ms or 0,
+    )
+
+
+def read_message(row: Row, topic: str) -> Arrived:
+    """The message in a row of `sql/counted_messages.sql`."""
+    return Arrived(read_record(row, topic), row[6])
+
+
+def write_row(record: Record) -> Row:
+    """The row that makes the sink write `record`."""
+    headers = {_header_name(name): octets for name, octets in record.headers.items()}
+    return Row(record.topic, _to_hex(record.key), _to_hex(record.value), headers)  # type: ignore[no-untyped-call]
+
+
+def place_of(record: Record) -> str:
+    """Where the record stands in its topic, as a text that sorts as the topic does."""
+    return f"{record.partition:05d}:{record.offset:020d}"
+
+
+def to_state(arrived: Arrived) -> bytes:
+    """`arrived` as bytes: a line of JSON about it, then its value as it came."""
+    record, step = arrived
+    about = {
+        "v": _STATE_VERSION,
+        "topic": record.topic,
+        "key": _to_text(record.key),
+        "headers": {name: _to_text(octets) for name, octets in record.headers.items()},
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp_ms": record.timestamp_ms,
+        "step": step,
+        "has_value": record.value is not None,
+    }
+    return json.dumps(about).encode() + b"\n" + (record.value or b"")
+
+
+def from_state(octets: bytes) -> Arrived:
+    """What `to_state` wrote."""
+    line, value = bytes(octets).split(b"\n", 1)
+    about: Mapping[str, Any] = json.loads(line)
+    record = Record(
+        topic=about["topic"],
+        key=_to_bytes(about["key"]),
+        value=value if about["has_value"] else None,
+        headers={name: _to_bytes(text) or b"" for name, text in about["headers"].items()},
+        partition=about["partition"],
+        offset=about["offset"],
+        timestamp_ms=about["timestamp_ms"],
+    )
+    return Arrived(record, about["step"])
+
+
+def _from_hex(text: str | None) -> bytes | None:
+    # SQL made one character of each byte, and hexadecimal digits of the characters in UTF-8.
+    return None if text is None else bytes.fromhex(text).decode().encode("latin-1")
+
+
+def _to_hex(octets: bytes | None) -> str | None:
+    return None if octets is None else octets.hex()
+
+
+def _headers(text: str | None) -> dict[str, bytes]:
+    named: dict[str, str | None] = json.loads(bytes.fromhex(text)) if text else {}
+    return {name: base64.b64decode(octets) for name, octets in (named or {}).items() if octets is not None}
+
+
+def _header_name(name: str) -> str:
+    """`name`, or its percent-encoded form: not every text survives the way from Python to the JVM."""
+    return name if name.isascii() and name.isprintable() else quote(name, errors="replace")
+
+
+def _to_text(octets: bytes | None) -> str | None:
+    return None if octets is None else base64.b64encode(octets).decode()
+
+
+def _to_bytes(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text)

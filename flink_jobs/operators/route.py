@@ -1,0 +1,240 @@
+"""The durable call operator: decides on messages, asks a model where contracts leave a choice, waits for nobody.
+
+What waits is in keyed state, so a checkpoint need not wait for a model call and a restart asks again. The key is a
+shard of the workflow id: one timer per busy shard looks for answers, instead of one per message.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, wait
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pyflink.common import Row, Types
+from pyflink.datastream import BroadcastStream, DataStream, KeyedBroadcastProcessFunction, RuntimeContext
+from pyflink.datastream.state import MapStateDescriptor
+
+from flink_jobs.operators.catalog_in_force import CatalogInForce
+from flink_jobs.operators.deciding import Deciding
+from flink_jobs.operators.model_calls import ModelAddress, shared_model_calls
+from flink_jobs.operators.outputs import error_record, shortened
+from flink_jobs.operators.records import (
+    from_state,
+    outbox_type,
+    read_message,
+    read_record,
+    to_state,
+    write_row,
+)
+from flink_jobs.operators.shard import Shard, Waiting
+from pointsman.envelope import Record
+from pointsman.errors import ErrorReason, PermanentError
+from pointsman.routing.router import Router, RoutingOptions
+from pointsman.topics import DEFINITIONS, MESSAGES
+
+UID: Final = "durable-call"
+TICK_MS: Final = 5
+IDLE_TICK_MS: Final = 100
+"""While there is no catalog yet there is no answer to look for."""
+_LOOK_AGAIN_S: Final = 0.05
+_SHARD: Final = 7
+"""Column of `sql/counted_messages.sql`."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouteOptions:
+    """What the operator is told.
+
+    Attributes:
+        routing: how to route.
+        model: which model to ask.
+        min_catalog: messages wait for a catalog of at least this sequence.
+    """
+
+    routing: RoutingOptions = field(default=RoutingOptions())
+    model: ModelAddress = field(default=ModelAddress())
+    min_catalog: int = 0
+
+
+def definitions_state() -> MapStateDescriptor:
+    """The catalog's records in broadcast state."""
+    return MapStateDescriptor("definitions", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+
+
+def route(messages: DataStream, definitions: DataStream, options: RouteOptions, parallelism: int) -> DataStream:
+    """Attach the operator: `messages` from `sql/counted_messages.sql`, `definitions` from `sql/catalog_records.sql`."""
+    catalog: BroadcastStream = definitions.broadcast(definitions_state())
+    decided: DataStream = (
+        messages.key_by(lambda row: row[_SHARD], Types.STRING())
+        .connect(catalog)
+        .process(DurableCall(options), outbox_type())
+        .name("durable call: who gets it next")
+        .uid(UID)
+        .set_parallelism(parallelism)
+    )
+    return decided
+
+
+class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # no generic at run time
+    """Decides on each message, in order within its workflow.
+
+    Args:
+        options: what it is told; clients are made in `open`, since Flink pickles the operator into the job.
+    """
+
+    def __init__(self, options: RouteOptions) -> None:
+        self._options = options
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Start where state stands."""
+        self._pending = runtime_context.get_map_state(
+            MapStateDescriptor("pending", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+        )
+        self._is_first = _index_of_subtask(runtime_context) == 0
+        self._calls = shared_model_calls(self._options.model)
+        self._shards: dict[str, Shard] = {}
+        self._catalog: CatalogInForce | None = None
+        self._deciding: Deciding | None = None
+
+    def close(self) -> None:
+        """Give up the calls in flight: whoever restores the state asks again."""
+        for shard in getattr(self, "_shards", {}).values():
+            for waiting in shard:
+                if waiting.answer is not None:
+                    waiting.answer.cancel()
+
+    def process_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[Row]:
+        """Decide at once, or keep the message until the model has answered."""
+        self._catalog_in_force(ctx)
+        shard = self._shard(ctx)
+        yield from self._make_room(shard)
+        waiting = Waiting(read_message(value, MESSAGES))
+        self._begin(waiting)
+        if waiting.written is not None and not shard.holds(waiting.workflow):
+            yield from map(write_row, waiting.written)
+            return
+        self._pending.put(waiting.place, to_state(waiting.arrived))
+        shard.add(waiting)
+        self._tick(ctx)
+
+    def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Row]:
+        """Follow the catalog."""
+        record = read_record(value, DEFINITIONS)
+        state = ctx.get_broadcast_state(definitions_state())
+        catalog = self._restored_catalog(state)
+        before = catalog.router
+        try:
+            catalog.accept(record, state)
+        except PermanentError as error:
+            yield from self._refuse(record, error.reason, error.detail)
+        except Exception as error:
+            _log.exception("a record of %s at offset %d", DEFINITIONS, record.offset)
+            yield from self._refuse(
+                record, ErrorReason.INVALID_DEFINITION, f"it cannot be read: {type(error).__name__}"
+            )
+        if catalog.router is not before:
+            self._decide_with(catalog.router)
+
+    def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[Row]:
+        """Let go what has been decided."""
+        self._catalog_in_force(ctx)
+        shard = self._shard(ctx)
+        if self._deciding is not None:
+            for waiting in shard.take_idle():
+                self._begin(waiting)
+        yield from self._leave(shard)
+        if shard:
+            self._tick(ctx)
+
+    def _begin(self, waiting: Waiting) -> None:
+        if self._deciding is None:
+            return
+        begun = self._deciding.begin(waiting.arrived)
+        if isinstance(begun, list):
+            waiting.written = begun
+        else:
+            waiting.question = begun
+            waiting.answer = self._calls.submit(begun.request)
+
+    def _leave(self, shard: Shard) -> Iterator[Row]:
+        for waiting, records in shard.leave():
+            self._pending.remove(waiting.place)
+            yield from map(write_row, records)
+
+    def _make_room(self, shard: Shard) -> Iterator[Row]:
+        """Back-pressure: while the shard is full, its next message waits for an answer."""
+        while shard.is_full:
+            yield from self._leave(shard)
+            if not shard.is_full:
+                return
+            answers = [head.answer for head in shard.heads() if head.answer is not None]
+            if not answers:
+                # Without a catalog no answer will come, and the catalog comes in through this very thread: only slow.
+                time.sleep(_LOOK_AGAIN_S)
+                return
+            wait(answers, timeout=_LOOK_AGAIN_S, return_when=FIRST_COMPLETED)
+
+    def _shard(self, ctx: Any) -> Shard:
+        key = ctx.get_current_key()
+        if key not in self._shards:
+            shard = self._shards[key] = Shard()
+            for _, kept in sorted(self._pending.items()):
+                shard.add(Waiting(from_state(kept)))
+        return self._shards[key]
+
+    def _catalog_in_force(self, ctx: Any) -> None:
+        if self._catalog is None:
+            self._restored_catalog(ctx.get_broadcast_state(definitions_state()))
+
+    def _restored_catalog(self, state: Any) -> CatalogInForce:
+        if self._catalog is None:
+            self._catalog = CatalogInForce(self._options.routing, self._options.min_catalog)
+            try:
+                self._catalog.restore(state)
+            except PermanentError:
+                _log.exception("the catalog in state cannot be used; messages wait for the next one")
+            self._decide_with(self._catalog.router)
+        return self._catalog
+
+    def _decide_with(self, router: Router | None) -> None:
+        if router is not None:
+            self._deciding = Deciding(router, _now, _report_fault)
+            _log.info("catalog %d (%s) is in force", router.catalog.sequence, router.catalog.version)
+
+    def _refuse(self, record: Record, reason: ErrorReason, detail: str) -> Iterator[Row]:
+        # Every parallel instance reads the whole catalog: only one of them reports.
+        if self._is_first:
+            catalog = self._catalog.router.catalog.version if self._catalog and self._catalog.router else None
+            yield write_row(shortened(error_record(record, reason, detail, _now(), catalog)))
+
+    def _tick(self, ctx: Any) -> None:
+        every = TICK_MS if self._deciding else IDLE_TICK_MS
+        now = time.time_ns() // 1_000_000
+        ctx.timer_service().register_processing_time_timer(now // every * every + every)
+
+
+def _index_of_subtask(runtime_context: RuntimeContext) -> int:
+    # Flink 2.3's thread mode asks its Java context for a method that has moved to the task info.
+    in_thread_mode = getattr(runtime_context, "_runtime_context", None)
+    if in_thread_mode is not None:
+        return int(in_thread_mode.getTaskInfo().getIndexOfThisSubtask())
+    return int(runtime_context.get_index_of_this_subtask())
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _report_fault(error: Exception) -> None:
+    # The trace without the exception's text, which may quote the record.
+    where = error.__traceback__
+    while where and where.tb_next:
+        where = where.tb_next
+    line = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "an unknown place"
+    _log.error("routing failed with %s at %s", type(error).__name__, line)

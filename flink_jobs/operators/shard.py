@@ -1,0 +1,119 @@
+"""What waits in one shard: first in, first out per workflow, while workflows overtake each other."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Final
+
+from flink_jobs.operators.deciding import Question
+from flink_jobs.operators.outputs import size_of
+from flink_jobs.operators.records import Arrived, place_of
+from pointsman.envelope import Record
+from pointsman.models.port import ChatAnswer
+
+MAX_WAITING: Final = 256
+MAX_WAITING_BYTES: Final = 4 * 1024 * 1024
+
+
+class Waiting:
+    """A message that has arrived and whose decision has not left.
+
+    Attributes:
+        place: where it stood in its topic; the key under which state keeps it.
+        workflow: what its order is kept within.
+        arrived: the message.
+        size: its bytes.
+        question: what the model was asked; None while that has not begun or when it need not be asked.
+        answer: the model's answer to come.
+        written: what to write, once that is known.
+    """
+
+    __slots__ = ("answer", "arrived", "place", "question", "size", "workflow", "written")
+
+    def __init__(self, arrived: Arrived) -> None:
+        self.place = place_of(arrived.record)
+        self.workflow = workflow_of(arrived.record)
+        self.arrived = arrived
+        self.size = size_of(arrived.record)
+        self.question: Question | None = None
+        self.answer: Future[ChatAnswer] | None = None
+        self.written: list[Record] | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it was looked at since the operator started."""
+        return self.written is not None or self.answer is not None
+
+    def records(self) -> list[Record] | None:
+        """What to write, or None while the model is still at it."""
+        if self.written is None and self.question and self.answer and self.answer.done():
+            self.written = self.question.conclude(_outcome(self.answer))
+        return self.written
+
+
+class Shard:
+    """The messages that wait, by workflow."""
+
+    def __init__(self) -> None:
+        self._queues: dict[bytes, deque[Waiting]] = {}
+        self._idle: list[Waiting] = []
+        self._count = 0
+        self._bytes = 0
+
+    def __bool__(self) -> bool:
+        return self._count > 0
+
+    def __iter__(self) -> Iterator[Waiting]:
+        return (waiting for queue in self._queues.values() for waiting in queue)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next message must wait until one has left."""
+        return self._count >= MAX_WAITING or self._bytes >= MAX_WAITING_BYTES
+
+    def holds(self, workflow: bytes) -> bool:
+        """Whether an earlier message of `workflow` is still here."""
+        return workflow in self._queues
+
+    def add(self, waiting: Waiting) -> None:
+        """Queue `waiting` behind the others of its workflow."""
+        self._queues.setdefault(waiting.workflow, deque()).append(waiting)
+        if not waiting.has_begun:
+            self._idle.append(waiting)
+        self._count += 1
+        self._bytes += waiting.size
+
+    def take_idle(self) -> list[Waiting]:
+        """Those that nobody has looked at yet, in the order in which they came; they count as looked at from now on."""
+        idle, self._idle = self._idle, []
+        return idle
+
+    def heads(self) -> list[Waiting]:
+        """The first of each workflow: those that may leave next."""
+        return [queue[0] for queue in self._queues.values()]
+
+    def leave(self) -> Iterator[tuple[Waiting, list[Record]]]:
+        """Take out what is decided and has no undecided message of its workflow before it."""
+        for workflow in list(self._queues):
+            queue = self._queues[workflow]
+            while queue and (records := queue[0].records()) is not None:
+                waiting = queue.popleft()
+                self._count -= 1
+                self._bytes -= waiting.size
+                yield waiting, records
+            if not queue:
+                del self._queues[workflow]
+
+
+def workflow_of(record: Record) -> bytes:
+    """What the record's order is kept within; a record with neither workflow nor key stands alone."""
+    return record.headers.get("ce_workflowid") or record.key or place_of(record).encode()
+
+
+def _outcome(answer: Future[ChatAnswer]) -> ChatAnswer | Exception:
+    try:
+        return answer.result()
+    except Exception as error:
+        return error

@@ -1,0 +1,162 @@
+"""The router job: reads every message, decides which agent gets it next, writes it to that agent's inbox.
+
+    leads ───────▶ SQL: a lead becomes a message ─────────────────────────────────┐
+    agent_messages ▶ SQL guard: drop redeliveries, count steps ▶ durable call ────┤▶ one exactly-once sink
+    agent_definitions ──────────────── broadcast ────────────────▶ (Python)       ┘
+
+Wiring only: it runs as `__main__`, so what Flink pickles lives in `flink_jobs.operators`, what it says in `sql/`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from pyflink.common import Configuration
+from pyflink.datastream import StreamExecutionEnvironment
+from pyflink.table import DataTypes, Schema, StreamTableEnvironment
+
+from flink_jobs.operators.model_calls import ModelAddress
+from flink_jobs.operators.outputs import MAX_KEPT_BYTES
+from flink_jobs.operators.route import RouteOptions, route
+from flink_jobs.sql_files import statement
+from pointsman.envelope import MAX_PAYLOAD_BYTES
+from pointsman.job_options import JobOptions
+from pointsman.routing.router import RoutingOptions
+from pointsman.topics import (
+    AGENT_NAME_PATTERN,
+    DECISIONS,
+    DEFINITIONS,
+    ERRORS,
+    ESCALATIONS,
+    LEADS,
+    MAX_RECORD_BYTES,
+    MESSAGES,
+)
+
+WRITTEN_TOPICS: Final = "|".join(
+    [rf"agents\.{AGENT_NAME_PATTERN}\.inbox", *(re.escape(name) for name in (MESSAGES, DECISIONS, ESCALATIONS, ERRORS))]
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Build the job and hand it to the cluster."""
+    options = JobOptions.parse(arguments)
+    env = StreamExecutionEnvironment.get_execution_environment(configuration(options))
+    env.set_parallelism(options.parallelism)
+    tables = StreamTableEnvironment.create(env)
+    create_tables(tables, options)
+    decided = route(
+        tables.to_data_stream(tables.from_path("counted_messages")),
+        tables.to_data_stream(tables.from_path("catalog_records")),
+        route_options(options),
+        options.parallelism,
+    )
+    tables.create_temporary_view("decided", tables.from_data_stream(decided, _outbox_schema()))
+    tables.execute_sql(statement("write_outbox"))
+
+
+def configuration(options: JobOptions) -> Configuration:
+    """Flink's settings that belong to the job."""
+    settings: dict[str, str] = {
+        "pipeline.name": options.name,
+        "python.execution-mode": options.python_mode,
+        # The defaults (1000 ms and 100 ms) are waiting times that every message would pay.
+        "python.fn-execution.bundle.size": "1000",
+        "python.fn-execution.bundle.time": "2",
+        "execution.buffer-timeout.interval": "2 ms",
+        "execution.checkpointing.interval": f"{options.checkpoint_interval_ms} ms",
+        "execution.checkpointing.mode": "EXACTLY_ONCE",
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        "execution.checkpointing.timeout": "2 min",
+        "execution.checkpointing.tolerable-failed-checkpoints": "100",
+        "restart-strategy.type": "exponential-delay",
+        "restart-strategy.exponential-delay.initial-backoff": "200 ms",
+        "restart-strategy.exponential-delay.max-backoff": "10 s",
+        "restart-strategy.exponential-delay.reset-backoff-threshold": "1 min",
+        "table.local-time-zone": "UTC",
+        "table.exec.state.ttl": f"{options.state_ttl_hours} h",
+        # A savepoint finds its state again by these ids.
+        "table.exec.uid.generation": "ALWAYS",
+        "table.exec.uid.format": "<transformation>-<id>",
+        # Two exchanges, by message id and by workflow, would let messages of one workflow overtake each other if more
+        # than one instance stood between them (docs/adr/0003).
+        "table.exec.resource.default-parallelism": "1",
+    }
+    config = Configuration()
+    for name, value in settings.items():
+        config.set_string(name, value)
+    return config
+
+
+def create_tables(tables: StreamTableEnvironment, options: JobOptions) -> None:
+    """Tables and views, in the order in which they build on each other."""
+    for table, topic, startup in (
+        ("leads", LEADS, "group-offsets"),
+        ("messages", MESSAGES, "group-offsets"),
+        ("definitions", DEFINITIONS, "earliest-offset"),
+    ):
+        tables.execute_sql(
+            statement(
+                "kafka_source",
+                table=table,
+                topic=topic,
+                startup=startup,
+                bootstrap=options.kafka_bootstrap,
+                group=options.name,
+            )
+        )
+    tables.execute_sql(
+        statement(
+            "outbox",
+            topics=WRITTEN_TOPICS,
+            bootstrap=options.kafka_bootstrap,
+            max_record_bytes=MAX_RECORD_BYTES,
+            transactional_id_prefix=options.transactional_id_prefix,
+        )
+    )
+    tables.execute_sql(statement("checked_leads", max_payload_bytes=MAX_PAYLOAD_BYTES))
+    tables.execute_sql(statement("lead_messages", messages_topic=MESSAGES))
+    tables.execute_sql(
+        statement(
+            "lead_errors",
+            errors_topic=ERRORS,
+            leads_topic=LEADS,
+            max_payload_bytes=MAX_PAYLOAD_BYTES,
+            max_kept_bytes=MAX_KEPT_BYTES,
+        )
+    )
+    for view in ("fresh_messages", "counted_messages", "catalog_records"):
+        tables.execute_sql(statement(view))
+
+
+def route_options(options: JobOptions) -> RouteOptions:
+    """What the operator is told."""
+    return RouteOptions(
+        routing=RoutingOptions(always_ask_model=options.always_ask_model, max_steps=options.max_steps),
+        model=ModelAddress(
+            base_url=options.openai_base_url or None,
+            model=options.model or None,
+            concurrency=options.model_concurrency or None,
+            timeout_s=options.model_timeout_s or None,
+        ),
+        min_catalog=options.min_catalog,
+    )
+
+
+def _outbox_schema() -> Schema:
+    schema: Schema = (
+        Schema.new_builder()
+        .column("topic", DataTypes.STRING())
+        .column("k", DataTypes.STRING())
+        .column("v", DataTypes.STRING())
+        .column("headers", DataTypes.MAP(DataTypes.STRING(), DataTypes.BYTES()))
+        .build()
+    )
+    return schema
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
