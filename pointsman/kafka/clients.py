@@ -84,6 +84,12 @@ def writer_config(bootstrap: str, transactional_id: str, transaction_timeout_s: 
         "message.timeout.ms": milliseconds,
         "message.max.bytes": MAX_RECORD_BYTES,
         "linger.ms": 0,
+        # A transaction right after another meets a coordinator that still writes the first one's end and asks to retry;
+        # with the default of 100 ms between tries that wait would be every busy agent's latency.
+        "retry.backoff.ms": 1,
+        "retry.backoff.max.ms": 500,
+        # How long a topic may stay unknown before its records fail.
+        "topic.metadata.propagation.max.ms": 5_000,
         "compression.type": "lz4",
         # Java's partitioner, so that Flink, Connect and we send a workflow to the same partition.
         "partitioner": "murmur2_random",

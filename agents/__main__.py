@@ -1,0 +1,85 @@
+"""`python -m agents NAME`: runs one agent; without a module of that name, the declarative one."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import re
+import sys
+from typing import Annotated, Final
+
+import typer
+
+from pointsman.errors import ConfigurationError, PointsmanError, TransientError
+from pointsman.logging import configure_logging
+from pointsman.runtime.children import EXIT_CONFIGURATION, exit_with_parent, run_children
+from pointsman.runtime.process import Build, run_agent
+from pointsman.settings import settings
+from pointsman.topics import AGENT_NAME_PATTERN
+
+_EXIT_FAILED: Final = 1
+_EXIT_DEPENDENCY: Final = 4
+_INSTANCE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+def run(
+    name: Annotated[str, typer.Argument(help="Name of the agent in the catalog.")],
+    instance: Annotated[str | None, typer.Option(help="Name of this process among those of the agent.")] = None,
+    instances: Annotated[int, typer.Option(min=1, max=64, help="Run that many processes, named 1, 2, ...")] = 1,
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Run one agent until SIGTERM or Ctrl-C."""
+    try:
+        sys.exit(_run(name, instance, instances, parent))
+    except PointsmanError as error:
+        typer.echo(f"agents {name}: {error}", err=True)
+        sys.exit(_exit_code(error))
+
+
+def _run(name: str, instance: str | None, instances: int, parent: int | None) -> int:
+    configure_logging(settings().log_level)
+    _check_names(name, instance)
+    if instances > 1:
+        if instance is not None:
+            raise ConfigurationError("--instance and --instances exclude each other", "give one of the two")
+        command = [sys.executable, "-m", "agents", name, "--parent", str(os.getpid()), "--instance"]
+        return run_children([[*command, str(number)] for number in range(1, instances + 1)])
+    if parent is not None:
+        exit_with_parent(parent)
+    run_agent(name, settings().model_copy(update={"instance": instance or settings().instance}), find_build(name))
+    return 0
+
+
+def find_build(name: str) -> Build | None:
+    """`build` of the module `agents.<name>`, or None when there is no such module.
+
+    Raises:
+        ConfigurationError: the module is there and cannot be imported.
+    """
+    if importlib.util.find_spec(f"agents.{name}") is None:
+        return None
+    try:
+        module = importlib.import_module(f"agents.{name}")
+    except ImportError as error:
+        what = f"module agents.{name} cannot be imported: {error}"
+        raise ConfigurationError(what, "install what it needs, or mend the module") from error
+    build: Build | None = getattr(module, "build", None)
+    return build
+
+
+def _check_names(name: str, instance: str | None) -> None:
+    if not re.fullmatch(AGENT_NAME_PATTERN, name):
+        raise ConfigurationError("that is no agent name", "names are lower case letters, digits and underscores")
+    if instance is not None and not _INSTANCE.fullmatch(instance):
+        raise ConfigurationError("that is no instance name", "use letters, digits, dot, dash and underscore")
+
+
+def _exit_code(error: PointsmanError) -> int:
+    if isinstance(error, ConfigurationError):
+        return EXIT_CONFIGURATION
+    return _EXIT_DEPENDENCY if isinstance(error, TransientError) else _EXIT_FAILED
+
+
+if __name__ == "__main__":
+    typer.run(run)

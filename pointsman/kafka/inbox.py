@@ -1,0 +1,191 @@
+"""An agent instance's inbox on Kafka: a consumer and a transactional producer in one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from pointsman.envelope import Record
+from pointsman.errors import BrokerUnavailableError
+from pointsman.kafka.clients import (
+    REQUEST_TIMEOUT_S,
+    kafka_error,
+    reader_config,
+    to_record,
+    translate,
+    translated,
+    writer_config,
+)
+from pointsman.kafka.writing import produce
+from pointsman.runtime.port import PartitionEnd, PartitionListener, Position, TransactionAbortedError
+from pointsman.topics import inbox
+
+_TRANSACTION_TIMEOUT_S: Final = 10.0
+_SESSION_TIMEOUT_MS: Final = 6_000
+_JOIN_TIMEOUT_S: Final = 5.0
+_COMMIT_TRIES: Final = 6
+
+_log = logging.getLogger(__name__)
+
+
+class KafkaInbox:
+    """The inbox of one instance of an agent.
+
+    Group `agents.<name>`; static membership, so that a restart gets its partitions back at once; the transactional id
+    belongs to the instance, so that a restart aborts what its predecessor left open, and a second process with the
+    same instance fences the first.
+
+    Args:
+        bootstrap: the broker's address.
+        agent: the agent's name.
+        instance: name of this instance among those of the agent.
+    """
+
+    def __init__(self, bootstrap: str, agent: str, instance: str) -> None:
+        self._bootstrap = bootstrap
+        self._topic = inbox(agent)
+        self._who = f"pointsman.{agent}.{instance}"
+        self._listener: PartitionListener | None = None
+        self._consumer = Consumer(
+            {
+                **reader_config(bootstrap, f"agents.{agent}"),
+                "client.id": self._who,
+                "group.instance.id": self._who,
+                "partition.assignment.strategy": "cooperative-sticky",
+                "session.timeout.ms": _SESSION_TIMEOUT_MS,
+                "heartbeat.interval.ms": 1_500,
+            }
+        )
+        self._producer = Producer({**writer_config(bootstrap, self._who, _TRANSACTION_TIMEOUT_S)})
+
+    def open(self, listener: PartitionListener) -> None:
+        """Join the group; first end what a predecessor of the same instance left open.
+
+        Raises:
+            BrokerUnavailableError: Kafka does not answer yet; may be tried again.
+            ConfigurationError: forbidden.
+        """
+        self._listener = listener
+        with translated(f"starting {self._who}", self._bootstrap):
+            self._producer.init_transactions(_JOIN_TIMEOUT_S)
+            self._consumer.subscribe(
+                [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
+            )
+
+    def poll(self, timeout_s: float) -> Record | PartitionEnd | None:
+        """The next record, or the end of a partition, or None after `timeout_s`.
+
+        Raises:
+            FencedError: another process runs as this instance.
+            ConfigurationError: forbidden.
+        """
+        with translated(f"reading {self._topic}", self._bootstrap):
+            message = self._consumer.poll(timeout_s)
+        if message is None:
+            return None
+        error = message.error()
+        if error is None:
+            return to_record(message)
+        if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 (a public name of librdkafka)
+            return PartitionEnd(partition=message.partition() or 0, offset=message.offset() or 0)
+        self._judge(error)
+        return None
+
+    def pause(self, partitions: Sequence[int]) -> None:
+        """Deliver nothing from these partitions until `resume`."""
+        self._consumer.pause([TopicPartition(self._topic, number) for number in partitions])
+
+    def resume(self, partitions: Sequence[int]) -> None:
+        """Deliver from these partitions again."""
+        self._consumer.resume([TopicPartition(self._topic, number) for number in partitions])
+
+    def commit(self, records: Sequence[Record], positions: Sequence[Position]) -> None:
+        """Write `records` and `positions` in one transaction.
+
+        Raises:
+            TransactionAbortedError: nothing was written; try again later.
+            FencedError: another process runs as this instance.
+            BrokerUnavailableError: the outcome is open; only a new producer can end it.
+        """
+        failures: list[KafkaError] = []
+        try:
+            self._producer.begin_transaction()
+            for record in records:
+                produce(self._producer, record, failures)
+            self._send_positions(positions)
+            self._end_transaction()
+        except KafkaException as error:
+            self._abort(error, failures)
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def _send_positions(self, positions: Sequence[Position]) -> None:
+        offsets = [
+            TopicPartition(self._topic, position.partition, position.offset, position.metadata)
+            for position in positions
+            if position.offset is not None
+        ]
+        if offsets:
+            group = self._consumer.consumer_group_metadata()
+            self._producer.send_offsets_to_transaction(offsets, group, REQUEST_TIMEOUT_S)
+
+    def _end_transaction(self) -> None:
+        """Commit; one whose answer got lost is asked for again, as only that tells how it ended."""
+        for left in reversed(range(_COMMIT_TRIES)):
+            try:
+                self._producer.commit_transaction(REQUEST_TIMEOUT_S)
+            except KafkaException as error:
+                if not kafka_error(error).retriable():
+                    raise
+                if not left:
+                    raise translate(error, f"committing for {self._who}", self._bootstrap) from error
+            else:
+                return
+
+    def _abort(self, error: KafkaException, failures: list[KafkaError]) -> NoReturn:
+        cause = kafka_error(error)
+        if cause.fatal():  # fenced, in most cases
+            raise translate(error, f"committing for {self._who}", self._bootstrap) from error
+        with translated(f"aborting for {self._who}", self._bootstrap):
+            self._producer.abort_transaction(REQUEST_TIMEOUT_S)
+        reason = failures[0].name() if failures else cause.name()
+        raise TransactionAbortedError(f"Kafka at {self._bootstrap} refused the transaction: {reason}") from error
+
+    def _judge(self, error: KafkaError) -> None:
+        """Raise for an error that does not pass by itself; librdkafka retries the others."""
+        if error.fatal() or "AUTH" in error.name():
+            raise translate(KafkaException(error), f"reading {self._topic}", self._bootstrap)
+        _log.warning("the consumer reports %s", error.name())
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # An earlier owner's transaction may still hold these offsets; the broker ends it within its time-out.
+        patience_s = _TRANSACTION_TIMEOUT_S + REQUEST_TIMEOUT_S
+        committed = consumer.committed(partitions, timeout=patience_s)
+        for partition in committed:
+            if partition.error is not None:
+                raise KafkaException(partition.error)
+        consumer.incremental_assign(committed)
+        self._tell().assigned([_position(partition) for partition in committed])
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._tell().revoked([partition.partition for partition in partitions])
+        consumer.incremental_unassign(partitions)
+
+    def _lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._tell().lost([partition.partition for partition in partitions])
+        consumer.incremental_unassign(partitions)
+
+    def _tell(self) -> PartitionListener:
+        if self._listener is None:
+            raise BrokerUnavailableError("the inbox is not open")
+        return self._listener
+
+
+def _position(partition: TopicPartition) -> Position:
+    offset = partition.offset if partition.offset >= 0 else None
+    return Position(partition=partition.partition, offset=offset, metadata=partition.metadata or "")

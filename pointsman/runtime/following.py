@@ -1,0 +1,74 @@
+"""Keeps one agent in step with the catalog: a new version takes over between two messages, with no restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from pointsman.catalog import Catalog, digest
+from pointsman.definitions import AgentDefinition
+from pointsman.errors import ConfigurationError
+from pointsman.runtime.agent import Agent
+from pointsman.runtime.handling import ActiveAgent
+
+_log = structlog.get_logger(__name__)
+
+
+class Following:
+    """The agent in force.
+
+    Args:
+        name: the agent's name.
+        build: makes the agent of a definition.
+    """
+
+    def __init__(self, name: str, build: Callable[[AgentDefinition], Agent]) -> None:
+        self._name = name
+        self._build = build
+        self._sequence = -1
+        self._active: ActiveAgent | None = None
+
+    @property
+    def active(self) -> ActiveAgent | None:
+        """The agent in force; None until a catalog names it."""
+        return self._active
+
+    def take(self, catalog: Catalog) -> None:
+        """Take `catalog` over, unless it is an older one.
+
+        A definition that cannot be built leaves the one before in force; the first one must be right. An agent that
+        the catalog no longer names keeps working on what is queued for it.
+
+        Raises:
+            ConfigurationError: the first definition of this agent cannot be built.
+        """
+        if catalog.sequence <= self._sequence:
+            return
+        self._sequence = catalog.sequence
+        definition = catalog.definitions.get(self._name)
+        if definition is None:
+            self._note_absence(catalog)
+            return
+        try:
+            self._activate(definition, catalog)
+        except ConfigurationError as error:
+            if self._active is None:
+                raise
+            _log.error("new definition refused, the one before stays in force", problem=str(error))
+
+    def _activate(self, definition: AgentDefinition, catalog: Catalog) -> None:
+        before = self._active
+        is_same = before is not None and digest(before.definition) == digest(definition)
+        agent = before.agent if before and is_same else self._build(definition)
+        self._active = ActiveAgent.of(definition, agent, catalog.version)
+        if not is_same:
+            _log.info("definition in force", agent_version=definition.version, catalog=catalog.version)
+
+    def _note_absence(self, catalog: Catalog) -> None:
+        if self._active is None:
+            _log.warning(
+                "waiting: the catalog does not name this agent; run `pointsman agents apply`", catalog=catalog.version
+            )
+        else:
+            _log.warning("removed from the catalog; draining what is queued", catalog=catalog.version)

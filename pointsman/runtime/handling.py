@@ -1,0 +1,229 @@
+"""From one inbox record to the records that answer it: checks, tries, replies, dead letters. Knows no Kafka client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import stamina
+import structlog
+
+from pointsman.contracts import Contract
+from pointsman.deadletters import dead_letter
+from pointsman.definitions import AgentDefinition
+from pointsman.envelope import MAX_PAYLOAD_BYTES, Envelope, Record, decode
+from pointsman.errors import (
+    ConfigurationError,
+    ErrorReason,
+    InvalidPayloadError,
+    PermanentError,
+    TransientError,
+    UndeclaredEventError,
+)
+from pointsman.runtime.agent import Agent, Reply
+from pointsman.topics import MESSAGES
+
+_FIRST_WAIT_S: Final = 0.2
+_LONGEST_WAIT_S: Final = 10.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActiveAgent:
+    """An agent as it is in force: definition, code and compiled contracts.
+
+    Attributes:
+        definition: the definition.
+        agent: what its module built, or the declarative agent.
+        catalog: version of the catalog that the definition came with.
+        accepts: input contracts by event type.
+        emits: output contracts by event type.
+    """
+
+    definition: AgentDefinition
+    agent: Agent
+    catalog: str
+    accepts: Mapping[str, Contract]
+    emits: Mapping[str, Contract]
+
+    @staticmethod
+    def of(definition: AgentDefinition, agent: Agent, catalog: str) -> ActiveAgent:
+        """Compile the contracts of `definition`."""
+        return ActiveAgent(
+            definition=definition,
+            agent=agent,
+            catalog=catalog,
+            accepts={entry.type: Contract(entry.contract) for entry in definition.accepts},
+            emits={entry.type: Contract(entry.contract) for entry in definition.emits},
+        )
+
+    def check_input(self, message: Envelope) -> None:
+        """Raise unless the definition takes `message`.
+
+        Raises:
+            InvalidPayloadError: the type is not accepted, or the payload breaks its contract.
+        """
+        contract = self.accepts.get(message.event_type)
+        if contract is None:
+            detail = f"{self.definition.name} does not accept events of this type"
+            raise InvalidPayloadError(ErrorReason.UNKNOWN_EVENT_TYPE, detail)
+        contract.check(message.payload)
+
+    def check_output(self, event_type: str, message: Envelope) -> None:
+        """Raise unless the definition declares what the agent says.
+
+        Raises:
+            UndeclaredEventError: the type is not among what it emits.
+            InvalidPayloadError: the payload breaks its contract, or is too large.
+            PermanentError: the payload is not JSON.
+        """
+        contract = self.emits.get(event_type)
+        if contract is None:
+            detail = f"{self.definition.name} answered with {event_type}, which its definition does not emit"
+            raise UndeclaredEventError(ErrorReason.UNDECLARED_EVENT, detail)
+        try:
+            size = len(json.dumps(message.payload, ensure_ascii=False, allow_nan=False).encode())
+            violation = contract.violation(message.payload)
+        except (TypeError, ValueError, RecursionError):
+            raise PermanentError(ErrorReason.AGENT_FAULT, f"the {event_type} it made is not JSON") from None
+        if violation:
+            raise InvalidPayloadError(ErrorReason.CONTRACT_VIOLATION, f"the {event_type} it made: {violation}")
+        if size > MAX_PAYLOAD_BYTES:
+            raise InvalidPayloadError(ErrorReason.TOO_LARGE, f"the {event_type} it made has {size} bytes")
+
+
+@dataclass(kw_only=True)
+class _Try:
+    """How far one record came."""
+
+    record: Record
+    first_at: datetime
+    began: float = field(default_factory=time.monotonic)
+    attempts: int = 0
+
+
+class Handling:
+    """Answers records with the agent that is in force.
+
+    Args:
+        active: the agent in force; asked once per record.
+        now: the clock, UTC.
+    """
+
+    def __init__(self, active: Callable[[], ActiveAgent], now: Callable[[], datetime]) -> None:
+        self._active = active
+        self._now = now
+
+    async def answer(self, record: Record) -> list[Record]:
+        """The replies to `record` as records for `agent_messages`, or its dead letter; empty when nothing is to say.
+
+        Raises:
+            ConfigurationError: a person must act; the record is not handled.
+        """
+        active = self._active()
+        attempt = _Try(record=record, first_at=self._now())
+        try:
+            message = decode(record)
+            active.check_input(message)
+            replies = await self._try(active, message, attempt)
+            records = self._records(active, message, replies)
+        except PermanentError as error:
+            return [self._dead(active, attempt, error.reason, error.detail)]
+        except TransientError as error:
+            detail = f"{type(error).__name__} in the last of {attempt.attempts} tries: {error}"
+            return [self._dead(active, attempt, ErrorReason.ATTEMPTS_EXHAUSTED, detail)]
+        except ConfigurationError:
+            raise
+        except Exception as error:  # the edge: an agent's bug costs one message, not the process
+            _log.error("the agent's code failed", exc_info=error)
+            detail = f"the agent raised {type(error).__name__}"
+            return [self._dead(active, attempt, ErrorReason.AGENT_FAULT, detail)]
+        self._note(active, message, attempt, replies)
+        return records
+
+    async def _try(self, active: ActiveAgent, message: Envelope, attempt: _Try) -> Sequence[Reply]:
+        limits = active.definition.limits
+        try:
+            async with asyncio.timeout(limits.timeout_s) as patience:
+                return await self._retried(active, message, attempt)
+        except TimeoutError:
+            if not patience.expired():  # the agent's own, and it did not say that trying again may help
+                raise
+            detail = f"no answer within {limits.timeout_s:g} s, in try {attempt.attempts}"
+            raise PermanentError(ErrorReason.ATTEMPTS_EXHAUSTED, detail) from None
+
+    async def _retried(self, active: ActiveAgent, message: Envelope, attempt: _Try) -> Sequence[Reply]:
+        async for current in stamina.retry_context(
+            on=_wait_or_give_up,
+            attempts=active.definition.limits.attempts,
+            timeout=None,
+            wait_initial=_FIRST_WAIT_S,
+            wait_max=_LONGEST_WAIT_S,
+            wait_jitter=_FIRST_WAIT_S,
+        ):
+            with current:
+                attempt.attempts = current.num
+                return await active.agent.handle(message)
+        never = "stamina tries at least once"
+        raise AssertionError(never)
+
+    def _records(self, active: ActiveAgent, message: Envelope, replies: Sequence[Reply]) -> list[Record]:
+        return [self._record(active, message, index, reply) for index, reply in enumerate(replies)]
+
+    def _record(self, active: ActiveAgent, message: Envelope, index: int, reply: Reply) -> Record:
+        answer = message.reply(
+            agent=active.definition.name,
+            agent_version=active.definition.version,
+            index=index,
+            event_type=reply.event_type,
+            payload=reply.payload,
+            time=self._now(),
+            subject=reply.subject,
+        )
+        active.check_output(reply.event_type, answer)
+        return answer.to_record(MESSAGES)
+
+    def _dead(self, active: ActiveAgent, attempt: _Try, reason: ErrorReason, detail: str) -> Record:
+        _log.warning(
+            "message became a dead letter",
+            reason=reason.value,
+            detail=detail,
+            attempts=attempt.attempts,
+            partition=attempt.record.partition,
+            offset=attempt.record.offset,
+        )
+        return dead_letter(
+            attempt.record,
+            reason=reason,
+            stage=f"agent/{active.definition.name}",
+            detail=detail,
+            attempts=max(1, attempt.attempts),
+            first_at=attempt.first_at,
+            now=self._now(),
+            catalog=active.catalog,
+        )
+
+    def _note(self, active: ActiveAgent, message: Envelope, attempt: _Try, replies: Sequence[Reply]) -> None:
+        _log.info(
+            "message answered",
+            message_id=message.id,
+            workflow_id=message.workflow_id,
+            event_type=message.event_type,
+            replies=[reply.event_type for reply in replies],
+            agent_version=active.definition.version,
+            attempts=attempt.attempts,
+            took_ms=round((time.monotonic() - attempt.began) * 1000, 1),
+        )
+
+
+def _wait_or_give_up(error: Exception) -> bool | float:
+    """For stamina: whether to try again, or after how many seconds if the other side said so."""
+    if not isinstance(error, TransientError):
+        return False
+    return True if error.retry_after_s is None else max(error.retry_after_s, 0.01)

@@ -1,0 +1,249 @@
+"""One agent process: puts catalog, handlers and the consuming loop together, from start to a clean stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+
+from pointsman.catalog import Catalog, CatalogReader
+from pointsman.definitions import AgentDefinition
+from pointsman.envelope import Record
+from pointsman.errors import BrokerUnavailableError, ConfigurationError, PointsmanError
+from pointsman.kafka import accepted, load_catalog, tail
+from pointsman.kafka.inbox import KafkaInbox
+from pointsman.models import ChatModel
+from pointsman.models.factory import chat_model
+from pointsman.runtime import declarative
+from pointsman.runtime.agent import Agent, AgentContext
+from pointsman.runtime.consuming import Consuming, Delivery
+from pointsman.runtime.following import Following
+from pointsman.runtime.handling import ActiveAgent, Handling
+from pointsman.runtime.lanes import Lanes
+from pointsman.runtime.port import Inbox
+from pointsman.runtime.schedule import speak_when_due
+from pointsman.runtime.sole import sole_instance
+from pointsman.settings import Settings
+from pointsman.store import DocumentStore, MongoStore
+from pointsman.topics import DEFINITIONS
+
+Build = Callable[[AgentContext], Agent]
+
+# Together under the 10 s that a supervisor grants.
+_FINISH_WITHIN_S: Final = 6.0
+_LEAVE_WITHIN_S: Final = 3.0
+_LOOK_AGAIN_S: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+def run_agent(name: str, settings: Settings, build: Build | None) -> None:
+    """Run the agent called `name` until SIGTERM or SIGINT.
+
+    Args:
+        name: the agent's name in the catalog.
+        settings: the process's settings; `instance` names this process among those of the agent.
+        build: the module's `build`; None for the declarative agent.
+
+    Raises:
+        ConfigurationError: a person must change something.
+        PointsmanError: Kafka's clients are of no use any more; the supervisor starts the process anew.
+    """
+    structlog.contextvars.bind_contextvars(agent=name, instance=settings.instance)
+    with sole_instance(settings.data_dir / "run", settings.kafka_bootstrap, name, settings.instance):
+        asyncio.run(_serve(name, settings, build or declarative.build))
+
+
+async def _serve(name: str, settings: Settings, build: Build) -> None:
+    model = chat_model(settings)
+    store = MongoStore(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+    try:
+        process = AgentProcess(
+            name, KafkaInbox(settings.kafka_bootstrap, name, settings.instance), _builder(build, settings, model, store)
+        )
+        _on_signals(process.stop)
+        _start_thread("catalog", lambda: _follow_catalog(settings.kafka_bootstrap, process), process.fail)
+        await process.serve()
+    finally:
+        await model.close()
+        await store.close()
+
+
+class AgentProcess:
+    """An agent at work. `serve` runs it; the other methods may be called from any thread.
+
+    Make it inside a running event loop.
+
+    Args:
+        name: the agent's name.
+        inbox: its inbox.
+        build: makes the agent of a definition.
+    """
+
+    def __init__(self, name: str, inbox: Inbox, build: Callable[[AgentDefinition], Agent]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._ready = asyncio.Event()
+        self.stopping = threading.Event()
+        self._following = Following(name, build)
+        self._handling = Handling(self._in_force, _now)
+        self._lanes: Lanes[Delivery] = Lanes(self._handle, self._in_flight)
+        self._consuming = Consuming(inbox, self._deliver, self._in_flight, self.stopping)
+
+    def catalog_applied(self, catalog: Catalog) -> None:
+        """A catalog is in force."""
+        self._call(self._take, catalog)
+
+    def stop(self) -> None:
+        """End `serve` in good order."""
+        self._call(self._end, None)
+
+    def fail(self, error: BaseException) -> None:
+        """End `serve` with `error`."""
+        self._call(self._end, error)
+
+    async def serve(self) -> None:
+        """Work until `stop` or `fail`.
+
+        Raises:
+            PointsmanError: what made it fail.
+        """
+        ready = asyncio.ensure_future(self._ready.wait())
+        waited_for: list[asyncio.Future[Any]] = [ready, self._over]
+        await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if self._over.done():
+            return self._over.result()
+        thread = _start_thread("consuming", self._consuming.run, self.fail)
+        schedule = asyncio.create_task(speak_when_due(lambda: self._following.active, self._emit, _now))
+        try:
+            await asyncio.shield(self._over)
+        finally:
+            schedule.cancel()
+            await self._wind_down(thread)
+
+    async def _wind_down(self, thread: threading.Thread) -> None:
+        """Finish what runs, write it, leave the group."""
+        self.stopping.set()
+        self._lanes.drop_waiting()
+        await self._lanes.finish(_FINISH_WITHIN_S)
+        self._consuming.end()
+        await asyncio.to_thread(thread.join, _LEAVE_WITHIN_S)
+        if thread.is_alive():
+            # A client that waits for an absent broker would hold the interpreter back at exit.
+            _log.error("Kafka did not answer in time to leave the group; leaving without")
+            os._exit(1)
+        _log.info("stopped")
+
+    def _take(self, catalog: Catalog) -> None:
+        try:
+            self._following.take(catalog)
+        except ConfigurationError as error:
+            self._end(error)
+        if self._following.active:
+            self._ready.set()
+
+    def _end(self, error: BaseException | None) -> None:
+        if self._over.done():
+            return
+        if error:
+            self._over.set_exception(error)
+        else:
+            self._over.set_result(None)
+
+    def _in_force(self) -> ActiveAgent:
+        active = self._following.active
+        if active is None:
+            raise ConfigurationError("no definition of this agent is in force", "run `pointsman agents apply`")
+        return active
+
+    def _in_flight(self) -> int:
+        return self._in_force().definition.limits.in_flight
+
+    def _deliver(self, delivery: Delivery) -> None:
+        key = delivery.record.key
+        # Records without a key have no order to keep, but they are no messages either.
+        workflow = "" if key is None else key.decode(errors="backslashreplace")
+        self._call(self._lanes.submit, workflow, delivery)
+
+    async def _handle(self, delivery: Delivery) -> None:
+        if not delivery.is_ours:
+            return
+        try:
+            records = await self._handling.answer(delivery.record)
+        except ConfigurationError as error:
+            self._end(error)
+            return
+        self._consuming.finish(delivery, records)
+
+    async def _emit(self, records: Sequence[Record]) -> None:
+        written: asyncio.Future[None] = self._loop.create_future()
+        self._consuming.emit(records, lambda: self._call(_resolve, written))
+        await written
+
+    def _call(self, function: Callable[..., None], *arguments: object) -> None:
+        # The loop may be closed already when a thread speaks up late; nobody needs the news then.
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, *arguments)
+
+
+def _follow_catalog(bootstrap: str, process: AgentProcess) -> None:
+    while not process.stopping.is_set():
+        try:
+            process.catalog_applied(load_catalog(bootstrap))
+            break
+        except BrokerUnavailableError as error:
+            _log.warning("waiting for Kafka", problem=str(error))
+            process.stopping.wait(_LOOK_AGAIN_S)
+    reader = CatalogReader()
+    for record in tail(bootstrap, [DEFINITIONS], from_beginning=True, stop=process.stopping):
+        if catalog := accepted(reader, record):
+            process.catalog_applied(catalog)
+
+
+def _builder(
+    build: Build, settings: Settings, model: ChatModel, store: DocumentStore
+) -> Callable[[AgentDefinition], Agent]:
+    def make(definition: AgentDefinition) -> Agent:
+        return build(AgentContext(definition=definition, model=model, store=store, settings=settings, now=_now))
+
+    return make
+
+
+def _start_thread(name: str, work: Callable[[], None], fail: Callable[[BaseException], None]) -> threading.Thread:
+    # A thread starts with an empty context: without this its log lines would not name the agent.
+    bound = structlog.contextvars.get_contextvars()
+
+    def run() -> None:
+        structlog.contextvars.bind_contextvars(**bound)
+        try:
+            work()
+        except PointsmanError as error:
+            fail(error)
+        except Exception as error:
+            _log.error("a thread of the runtime failed", thread=name, exc_info=error)
+            fail(error)
+
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
