@@ -56,7 +56,8 @@ def choose(among: OptionSet, turn: UserTurn, guidance: str = "") -> Choice:
     """
     options = among.options
     named = [option for option in options if option.value not in _NEUTRAL or option.is_described]
-    neutral = next((option for option in options if option not in named), None)
+    neutrals = [option for option in options if option not in named]
+    neutral = next((option for option in neutrals if option.is_otherwise), neutrals[0] if neutrals else None)
     if not named:
         return Choice(value=options[0].value, reason="Nothing else could be answered.")
     described = any(option.is_described for option in named)
@@ -79,8 +80,9 @@ def _by_grade(ranked: list[_Closeness], neutral: Option | None, turn: UserTurn, 
         return Choice(value=neutral.value, reason="No fact speaks for one of the others.")
     if otherwise:
         close = [each for each in ranked if each is not otherwise and each.score > 0.1]
-        best = close[0] if close else otherwise
-        return Choice(value=best.option.value, reason=_reason(best))
+        if not close:
+            return Choice(value=otherwise.option.value, reason="Nothing in it speaks for one of the others.")
+        return Choice(value=close[0].option.value, reason=_reason(close[0]))
     level = grade(turn, guidance)
     best = max(ranked, key=lambda each: each.score + _GRADE_WEIGHT * (1 - abs(polarity(each.option.value) - level)))
     return Choice(value=best.option.value, reason=_reason(best))

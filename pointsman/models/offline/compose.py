@@ -156,8 +156,8 @@ class _Composer:
         level = grade(self.turn, f"{name} {guidance}")
         value = low + level * (high - low)
         if known is not None and low <= known <= high:
-            # What is already counted is moved a little towards the judgement, not replaced by it.
-            value = known + (level - 0.5) * 0.2 * (high - low)
+            # What is already counted is moved towards the judgement, not replaced by it.
+            value = (known + value) / 2
         return _on_grid(min(max(value, low), high), low, high, schema.get("multipleOf"), whole=whole)
 
 

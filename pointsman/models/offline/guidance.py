@@ -14,7 +14,9 @@ from pointsman.models.offline.words import all_words, content_words, one_line, w
 
 _NEGATIVE: Final = re.compile(r"counter|negative|avoid|exclude|\bnot\b", re.I)
 _NUMBER: Final = re.compile(r"([^\W\d_]+)(?:\s+(?:is|of|about))?\s*[:=]?\s*(-?\d+(?:\.\d+)?)")
-_OTHERWISE: Final = re.compile(r"\b(otherwise|every other case|all other cases|anything else|everything else)\b", re.I)
+_OTHERWISE: Final = re.compile(
+    r"\b(otherwise|every other case|all other cases|anything else|everything else|(if|when|where) (no|nothing))\b", re.I
+)
 _PART: Final = re.compile(r"^([a-z][A-Za-z0-9_]*):\s", re.M)
 _MAX_OBJECTS: Final = 200
 

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from pointsman.models.offline.facts import Fact, UserTurn
-from pointsman.models.offline.telling import addressed, told_facts, wish
-from pointsman.models.offline.words import all_words, capitalised, harmless, shortened
+from pointsman.models.offline.telling import addressed, told_facts, turned, wish
+from pointsman.models.offline.words import all_words, capitalised, harmless, lowered, shortened
 
 _RANGE: Final = re.compile(r"(\d+)\s*(?:to|-|and)\s*(\d+) words")
-_ORDER: Final = re.compile(
-    r"\b(?:them|their|theirs|they|it)\b|^(?:ask|thank|pick|tell|say|show|offer|write|mention)\b", re.I
-)
+_ORDER: Final = re.compile(r"^(?:ask|thank|pick|tell|say|show|offer|write|mention)\b", re.I)
 _DEFAULT_WORDS: Final = (60, 140)
 
 
@@ -21,7 +19,7 @@ def letter(turn: UserTurn, guidance: str, used: list[Fact]) -> str:
     """The body of a mail. The facts that it rests on are added to `used`."""
     least, _ = _word_range(guidance)
     facts = told_facts(turn)
-    cited = _cited(facts)
+    cited = _cited(facts, _mail_number(turn))
     used.extend(cited)
     middle = [*(addressed(fact) for fact in cited), *_offer(turn)]
     closing = _question(turn, guidance)
@@ -36,7 +34,7 @@ def subject(turn: UserTurn, guidance: str, most: int) -> str:
     """A subject line: the angle if there is one that can be said as it is, else what they want, else their company."""
     company = harmless(turn.named("company", "organisation", "organization"))
     angle = _angle(turn) if "angle" in all_words(guidance) else ""
-    wanted = wish(turn)
+    wanted = turned(wish(turn), "")
     for line in (
         angle,
         f"{capitalised(wanted)} at {company}" if wanted and company else capitalised(wanted),
@@ -48,9 +46,18 @@ def subject(turn: UserTurn, guidance: str, most: int) -> str:
     return shortened(capitalised(wanted) or "A short question", most)
 
 
-def _cited(facts: Sequence[Fact]) -> list[Fact]:
+def _cited(facts: Sequence[Fact], mail_number: int) -> list[Fact]:
+    """Two facts; further mails of a series begin with further facts."""
     numbered = [fact for fact in facts if fact.number is not None and fact.name in {"fact", "text", "content"}]
-    return (numbered or list(facts))[:2]
+    candidates = numbered or list(facts)
+    first = (mail_number - 1) % len(candidates) if candidates else 0
+    return [*candidates[first:], *candidates[:first]][:2]
+
+
+def _mail_number(turn: UserTurn) -> int:
+    """Which mail of a series this is, if that is said."""
+    counted = (fact.value for fact in turn.facts if fact.name in {"number", "step"} and fact.number is None)
+    return next((int(value) for value in counted if isinstance(value, int)), 1)
 
 
 def _greeting(turn: UserTurn) -> str:
@@ -60,11 +67,12 @@ def _greeting(turn: UserTurn) -> str:
 
 def _opening(turn: UserTurn) -> str:
     company = harmless(turn.named("company", "organisation", "organization"))
-    wanted = wish(turn)
+    wanted = turned(wish(turn), "your")
     at = f" at {company}" if company else ""
     if wanted:
-        return f"I am writing about {wanted[:1].lower() + wanted[1:] if wanted[1:2].islower() else wanted}{at}."
-    return f"I am writing because of your interest{at}."
+        return f"I am writing about {lowered(wanted)}{at}."
+    source = harmless(turn.named("came through", "source", "origin", "channel"))
+    return f"You came to us by way of the {source}." if source else "Thank you for your interest."
 
 
 def _offer(turn: UserTurn) -> list[str]:
@@ -77,16 +85,25 @@ def _offer(turn: UserTurn) -> list[str]:
 
 def _fillers(turn: UserTurn, facts: Sequence[Fact], cited: Sequence[Fact]) -> list[str]:
     points = [fact.content for fact in turn.facts if fact.is_ours and fact.name in {"points", "benefits", "strengths"}]
-    lines = [f"{'It gives you' if each.startswith(('one ', 'a ', 'an ')) else 'In short:'} {each}." for each in points]
+    lines = [_benefit(point) for point in points]
     further = [addressed(fact) for fact in facts if fact not in cited and fact.name in {"fact", "text"}]
     return [*lines, *further, "I would rather hear how you do it today than send you a brochure."]
+
+
+def _benefit(point: str) -> str:
+    """A bullet point as a sentence."""
+    plain = lowered(harmless(point).rstrip("."))
+    if re.search(r"\b(?:is|are|will|can|has|have)\b", plain):
+        return f"With it, {plain}."
+    verb = "is" if re.match(r"\w+ed\b", plain) else "gives you"
+    return f"It {verb} {plain}."
 
 
 def _question(turn: UserTurn, guidance: str) -> str:
     asked = set(all_words(guidance))
     if asked & set(all_words("opinion view feedback")):
         angle = _angle(turn)
-        return f"{f'One thought for today: {angle[:1].lower()}{angle[1:]}. ' if angle else ''}How do you see this?"
+        return f"{f'One thought for today: {lowered(angle)}. ' if angle else ''}How do you see this?"
     if asked & set(all_words("time talk call meet demo")):
         return "Would a short call on Tuesday or Thursday next week suit you?"
     return "Is this something you would like to look at together?"
@@ -99,7 +116,7 @@ def _signature(turn: UserTurn) -> str:
 
 def _angle(turn: UserTurn) -> str:
     angle = harmless(turn.named("angle", "theme", ours=True))
-    return "" if _ORDER.search(angle) else capitalised(angle)
+    return "" if _ORDER.search(angle) else capitalised(turned(angle, "your"))
 
 
 def _word_range(guidance: str) -> tuple[int, int]:

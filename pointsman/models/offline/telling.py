@@ -14,19 +14,30 @@ _SITE: Final = ("site", "website", "web", "homepage", "page")
 _HOST: Final = re.compile(r"\b[\w-]+(?:\.[\w-]+)*\.[a-z]{2,24}\b", re.I)
 # Longer ones first: "looking for" before "for".
 _WISH: Final = re.compile(
-    r"\b(?:interested in|looking for|would like(?: to (?:see|have|get|know))?"
+    r"(?<!\bno )\b(?:interested in|looking for|would like(?: to (?:see|have|get|know))?"
     r"|wants?(?: to (?:see|have|get|know|talk about))?|needs?|help with"
     r"|call(?:ed)? (?:me |us )?about|asked (?:for|about)|could we (?:see|have|get)|searching for)\s+"
     r"(?P<wish>[^.,;:!?()“”\"\n]{3,90})",
     re.I,
 )
+_TROUBLE: Final = re.compile(
+    r"\b(?:lose track of|losing track of|struggl(?:e|ing) with|problems? with|trouble with|keep track of"
+    r"|improve|reduce|manage|tracking of|worr(?:y|ied) about)\s+(?P<wish>[^.,;:!?()“”\"\n]{3,90})",
+    re.I,
+)
+_STEPS: Final = re.compile(
+    r"^(?:an? |the |some |more |your )?(?:\w+ )?(?:demo|call|quote|offer|meeting|info|information)\b", re.I
+)
+_GREETING: Final = re.compile(r"^(?:hi|hello|hey|dear|good (?:morning|afternoon|evening))\b[^,.!]{0,30}[,.!]\s*", re.I)
+_OURS: Final = re.compile(r"\b(?:our|my|their|your)\b", re.I)
+_THEIRS: Final = re.compile(r"\b(?:ours|mine|theirs|yours)\b", re.I)
 _WISH_END: Final = re.compile(r"\s+(?:and|but|because|since|so that|when|as we|if|please|for our)\s.*$", re.I)
 
 
 def told_facts(turn: UserTurn) -> list[Fact]:
     """What can be told to or about the other side: the prose first that is in their own words, addresses left out."""
     facts = [fact for fact in turn.prose() if fact.name not in {"summary", "problems"} and not _is_address(fact)]
-    return sorted(facts, key=lambda fact: (not is_own_words(fact), not is_from_site(fact)))
+    return sorted(facts, key=lambda fact: (not is_own_words(fact), "title" in fact.label, not is_from_site(fact)))
 
 
 def is_own_words(fact: Fact) -> bool:
@@ -64,8 +75,9 @@ def addressed(fact: Fact) -> str:
 def gist(fact: Fact, most_words: int = 24) -> str:
     """The fact's first telling sentence, without names of hosts and full stop, cut after `most_words` words."""
     spoken = [harmless(_HOST.sub("", each)) for each in sentences(fact.content)]
-    telling = [each for each in spoken if len(each.split()) >= 4] or spoken or [""]
-    parts = telling[0].rstrip(" .!?,;:").split()
+    greeted = [_GREETING.sub("", each) for each in spoken]
+    telling = [each for each in greeted if len(each.split()) >= 4] or spoken or [""]
+    parts = capitalised(telling[0]).rstrip(" .!?,;:").split()
     return " ".join(parts) if len(parts) <= most_words else " ".join(parts[:most_words]).rstrip(",;:") + "…"
 
 
@@ -74,12 +86,17 @@ def wish(turn: UserTurn, most_words: int = 8) -> str:
     stated = turn.named("interest", "topic", "need", "wants")
     if stated and stated.lower() not in {"not stated", "unknown", "none"}:
         return harmless(_HOST.sub("", stated))
-    for fact in told_facts(turn):
-        found = _WISH.search(harmless(_HOST.sub("", fact.content)))
-        if found:
-            phrase = _WISH_END.sub("", found.group("wish")).strip()
-            return " ".join(phrase.split()[:most_words])
-    return ""
+    texts = [harmless(_HOST.sub("", fact.content)) for fact in told_facts(turn)]
+    found = [mark.group("wish") for pattern in (_WISH, _TROUBLE) for text in texts for mark in pattern.finditer(text)]
+    # A demo or a call is a step on the way; what it is about says more.
+    ranked = sorted(found, key=lambda phrase: bool(_STEPS.match(phrase)))
+    return " ".join(_WISH_END.sub("", ranked[0]).split()[:most_words]) if ranked else ""
+
+
+def turned(text: str, owner: str) -> str:
+    """`text` with the first or third person's pronouns turned to `owner`: `your`, `their`, or nobody's (empty)."""
+    text = _OURS.sub(owner, _THEIRS.sub(f"{owner}s" if owner else "", text))
+    return re.sub(r"\s{2,}", " ", text).strip()
 
 
 def person(turn: UserTurn) -> str:

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from pointsman.models.offline.facts import Fact, UserTurn, name_words
 from pointsman.models.offline.letters import letter, subject
-from pointsman.models.offline.telling import fitted, gist, person, statement, told_facts, wish
-from pointsman.models.offline.words import all_words, capitalised, content_words, harmless, shortened
+from pointsman.models.offline.telling import fitted, gist, person, statement, told_facts, turned, wish
+from pointsman.models.offline.words import all_words, capitalised, content_words, harmless, lowered, shortened
 
 _LONGEST: Final = 4000
 _AT_MOST: Final = re.compile(r"at most (\d+) characters", re.I)
@@ -81,7 +81,7 @@ def _written(ask: Ask, turn: UserTurn, used: list[Fact]) -> str:
     if words & _stems("summary profile overview abstract synopsis"):
         return _summary(turn)
     if words & _stems("interest wish need want topic request"):
-        return capitalised(wish(turn)) or _fallback(ask) or _closest(ask, turn)
+        return capitalised(turned(wish(turn), "their")) or _fallback(ask) or _closest(ask, turn)
     return _known(ask, turn) or _closest(ask, turn)
 
 
@@ -125,9 +125,9 @@ def _reason(turn: UserTurn) -> str:
 
 def _summary(turn: UserTurn) -> str:
     who = person(turn)
-    wanted = wish(turn)
+    wanted = turned(wish(turn), "their")
     facts = [statement(fact) for fact in told_facts(turn)[:2]]
-    wants = f"They want {wanted[:1].lower() + wanted[1:] if wanted[1:2].islower() else wanted}." if wanted else ""
+    wants = f"It is about {lowered(wanted)}." if wanted else ""
     return " ".join(filter(None, (f"{who}." if who else "", wants, *facts))) or _plain(turn)
 
 

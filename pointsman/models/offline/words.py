@@ -19,7 +19,8 @@ _STOP: Final = frozenset((  # noqa: SIM905 - one word per line would be two page
     "him his how i if in into is it its itself just let me more most my myself of off on once one only or other our "
     "ours out over own per please put same she should so some such than that the their theirs them then there these "
     "they this those through to too two under until up upon us very was we were what when where which while who whom "
-    "why will with would you your yours e g ie eg etc dear hello hi thanks thank regards every case"
+    "why will with would you your yours e g ie eg etc dear hello hi thanks thank regards every case ask asks asked "
+    "asking want wants wanted"
 ).split())
 # Words that people use for one another; a text that holds one of a line also holds the line's `~` word.
 _RELATIVES: Final = (
@@ -112,6 +113,11 @@ def capitalised(text: str) -> str:
 def joined(parts: list[str]) -> str:
     """`a, b and c`."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
+
+
+def lowered(text: str) -> str:
+    """`text` with a small first letter, unless its first word is a name or an abbreviation for all we can tell."""
+    return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
 
 
 def harmless(text: str) -> str:
