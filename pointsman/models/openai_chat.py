@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import openai
 import stamina
-from httpx2 import Limits
+from httpx2 import ConnectTimeout, Limits
 
 from pointsman.errors import ConfigurationError, ModelAnswerError, ModelUnavailableError, PointsmanError
 from pointsman.models.answers import RawAnswer, Shape, UnusableAnswerError, read_completion, shape_of, usable_content
@@ -202,10 +202,12 @@ def _repair_turns(raw: RawAnswer, problem: str) -> _Turns:
 
 
 def _translated(error: openai.OpenAIError, timeout_s: float) -> PointsmanError:
-    if isinstance(error, openai.APITimeoutError):
+    # The aiohttp transport calls every failure to connect, a refused one too, a time-out.
+    connected = not isinstance(error.__cause__, ConnectTimeout)
+    if isinstance(error, openai.APITimeoutError) and connected:
         return ModelUnavailableError(f"the model did not answer within {timeout_s:g} s")
     if not isinstance(error, openai.APIStatusError):
-        return ModelUnavailableError(f"no connection to the model ({type(error).__name__})")
+        return ModelUnavailableError(f"no connection to the model ({type(error.__cause__ or error).__name__})")
     status = error.status_code
     if status >= 500 or status in _TRANSIENT_STATUS:
         return ModelUnavailableError(f"the model server answered {status}", _retry_after_s(error))
