@@ -26,9 +26,7 @@ from pointsman.errors import ConfigurationError
 class Settings(BaseSettings):
     """What a process of Pointsman is told from outside."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="POINTSMAN_", extra="ignore", populate_by_name=True, json_file_encoding="utf-8"
-    )
+    model_config = SettingsConfigDict(env_prefix="POINTSMAN_", extra="ignore", populate_by_name=True)
 
     data_dir: Path = Field(default=Path(".pointsman"), description="Where the local stack keeps state, logs and jars.")
     definitions_dir: Path = Field(default=Path("agent_definitions"), description="Folder of the agent YAML files.")
@@ -90,7 +88,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment before secret files before the running local stack."""
-        stack = JsonConfigSettingsSource(settings_cls, json_file=stack_file())
+        stack = JsonConfigSettingsSource(settings_cls, json_file=stack_file(), json_file_encoding="utf-8")
         return init_settings, env_settings, file_secret_settings, stack
 
 

@@ -151,13 +151,12 @@ def _tell(stack: LocalStack, seconds: float) -> None:
 def _table(rows: list[ProgramStatus]) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     for heading in ("name", "state"):
-        table.add_column(heading)
-    for heading in ("pid", "port", "memory", "up for", "restarts"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, no_wrap=True, overflow="fold")
+    for heading in ("pid", "port", "MiB", "up for", "restarts"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        state = row.state.lower() + (f": {row.problem}" if row.problem else "")
-        numbers = (row.pid or "", row.port or "", f"{row.rss_bytes // _MIB} MiB", _duration(row.uptime_s), row.restarts)
-        table.add_row(row.name, state, *map(str, numbers))
+        numbers = (row.pid or "", row.port or "", row.rss_bytes // _MIB, _duration(row.uptime_s), row.restarts)
+        table.add_row(row.name, row.state.lower(), *map(str, numbers))
     total = sum(row.rss_bytes for row in rows)
     table.caption = f"{total // _MIB} MiB in all"
     return table

@@ -22,6 +22,7 @@ _CONFIG: Final = "run/supervisord.conf"
 _LOG: Final = "logs/supervisord.log"
 _LOOK_AGAIN_S: Final = 0.05
 _TAIL_BYTES: Final = 4096
+_HOPELESS_EXITS: Final = 4
 
 # A program that cannot start is tried 20 times with growing pauses: about three minutes, then it is FATAL.
 _PROGRAM: Final = """
@@ -148,17 +149,17 @@ class Supervisor:
             time.sleep(_LOOK_AGAIN_S)
 
     def refuse_failed(self, names: Collection[str]) -> None:
-        """Find programs that supervisord has given up.
+        """Find programs that end as soon as they are started.
 
         Raises:
             ConfigurationError: one of `names` is such a program.
         """
+        exits = self.restarts()
         for state in self.states():
-            if state.name in names and state.state == "FATAL":
-                last = last_line(self._layout.logs / f"{state.name}.log")
-                raise ConfigurationError(
-                    f"{state.name} does not start: {state.problem or last}", f"run: pointsman logs {state.name}"
-                )
+            is_down = state.state in ("BACKOFF", "FATAL") and exits.get(state.name, 0) >= _HOPELESS_EXITS
+            if state.name in names and is_down:
+                said = last_line(self._layout.logs / f"{state.name}.log")
+                raise ConfigurationError(f"{state.name} does not start: {said}", f"run: pointsman logs {state.name}")
 
     def states(self) -> list[ProgramState]:
         """All programs; empty when supervisord does not run."""
