@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from agents.sdr.campaigns import drafted
-from agents.sdr.declared import declared
+from agents.sdr.declared import check_instructions, declared
 from agents.sdr.drafts import Draft, DraftSettings, write_draft
 from pointsman.envelope import Envelope
 from pointsman.runtime import AgentContext, Reply
@@ -19,6 +19,7 @@ class OutreachSettings(DraftSettings):
 
 def build(context: AgentContext) -> ActiveOutreach:
     """The agent, as its definition declares it."""
+    check_instructions(context.definition)
     return ActiveOutreach(context=context, settings=declared(OutreachSettings, context.definition))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field
 
-from agents.sdr.declared import DeclaredSettings, declared, instructions, question
+from agents.sdr.declared import DeclaredSettings, check_instructions, declared, instructions, question
 from agents.sdr.facts import Fact, LeadForm, account_facts, form_facts, read_form, website_facts
 from agents.sdr.indexes import Indexes
 from agents.sdr.people import Address, AddressError, read_address
@@ -37,6 +37,7 @@ class IngestionSettings(DeclaredSettings):
 
 def build(context: AgentContext) -> LeadIngestion:
     """The agent, as its definition declares it."""
+    check_instructions(context.definition)
     settings = declared(IngestionSettings, context.definition)
     fetcher = SafeFetcher(
         timeout_s=settings.website_timeout_s,
@@ -149,9 +150,7 @@ def _profile_schema(industries: list[str]) -> dict[str, Any]:
     }
 
 
-def _profile(
-    lead_id: str, form: LeadForm, address: Address, facts: list[Fact], judgement: dict[str, Any]
-) -> Payload:
+def _profile(lead_id: str, form: LeadForm, address: Address, facts: list[Fact], judgement: dict[str, Any]) -> Payload:
     optional = {
         "first_name": form.first_name,
         "title": form.title,

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, model_validator
 
-from agents.sdr.declared import DeclaredSettings, declared, instructions, question
+from agents.sdr.declared import DeclaredSettings, check_instructions, declared, instructions, question
 from agents.sdr.profiles import add_note, profile_of
 from agents.sdr.rules import Points, Rule, RuleScore, count
 from pointsman.envelope import Envelope, Payload
@@ -89,6 +89,7 @@ class Verdict:
 
 def build(context: AgentContext) -> LeadScoring:
     """The agent, as its definition declares it."""
+    check_instructions(context.definition)
     return LeadScoring(context=context, settings=declared(ScoringSettings, context.definition))
 
 

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 
 from agents.sdr import series
 from agents.sdr.campaigns import drafted
-from agents.sdr.declared import declared, instructions, question
+from agents.sdr.declared import check_instructions, declared, instructions, question
 from agents.sdr.drafts import DraftSettings, write_draft
 from agents.sdr.indexes import Indexes
 from agents.sdr.profiles import load_profile
@@ -61,6 +61,7 @@ class NurtureSettings(DraftSettings):
 
 def build(context: AgentContext) -> NurtureCampaign:
     """The agent, as its definition declares it."""
+    check_instructions(context.definition)
     indexes = Indexes(context.store, {"campaigns": ["state", "next_due_at"]})
     return NurtureCampaign(context=context, settings=declared(NurtureSettings, context.definition), indexes=indexes)
 
@@ -241,9 +242,7 @@ class NurtureCampaign:
         expected = {"state": campaign["state"], "next_due_at": campaign["next_due_at"]}
         return await self.context.store.update_if("campaigns", campaign["_id"], expected, changes)
 
-    def _message(
-        self, campaign: Document, event_type: str, payload: Payload, now: datetime, *, part: str
-    ) -> Envelope:
+    def _message(self, campaign: Document, event_type: str, payload: Payload, now: datetime, *, part: str) -> Envelope:
         definition = self.context.definition
         return Envelope(
             id=derived_id(campaign["_id"], campaign["message_id"], part),

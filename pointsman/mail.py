@@ -148,16 +148,17 @@ class SmtpMailer:
             if error.code in _AUTHENTICATION_CODES:
                 raise _login_refused(self.host) from None
             raise EffectUnavailableError(f"the mail server postponed the login ({error.code})") from None
-        except aiosmtplib.SMTPNotSupported:
+        except aiosmtplib.SMTPResponseException as error:
+            raise EffectUnavailableError(f"the mail server does not serve us ({error.code})") from None
+        # The library lets errors of TLS and of the socket through; its own for a lost connection are OSErrors too.
+        except OSError as error:
+            raise EffectUnavailableError(f"no connection to the mail server ({type(error).__name__})") from None
+        except aiosmtplib.SMTPException:
+            # What is left: no STARTTLS, or no login, where one was wanted.
             raise ConfigurationError(
                 f"the mail server {self.host} does not offer the wanted security or login",
                 "set POINTSMAN_SMTP_SECURITY to what it offers, or leave the login out",
             ) from None
-        except aiosmtplib.SMTPResponseException as error:
-            raise EffectUnavailableError(f"the mail server does not serve us ({error.code})") from None
-        # The library lets errors of TLS and of the socket through.
-        except (aiosmtplib.SMTPException, OSError) as error:
-            raise EffectUnavailableError(f"no connection to the mail server ({type(error).__name__})") from None
 
     async def _hand_over(self, client: aiosmtplib.SMTP, content: bytes, sender: str, recipient: str) -> Delivery:
         try:

@@ -17,7 +17,7 @@ from pointsman.runtime import AgentContext, Reply
 from pointsman.settings import Settings
 from pointsman.testing import InMemoryStore, ManualClock, ScriptedModel
 
-DEFINITIONS = {definition.name: definition for definition in load_folder_or_raise(Path("agent_definitions")).definitions}
+DEFINITIONS = {found.name: found for found in load_folder_or_raise(Path("agent_definitions")).definitions}
 
 PROFILE: Payload = {
     "lead_id": "lead-1",
@@ -65,7 +65,7 @@ PROFILE_DOCUMENT: dict[str, Any] = {
 }
 LETTER = {
     "subject": "Stock in five warehouses",
-    "body": "Hello Mara,\n\nyou run five warehouses and asked for a demo this month.\nShall we talk on Tuesday?\n\nAlex Kim",
+    "body": "Hello Mara,\n\nyou run five warehouses and asked for a demo this month.\nShall we talk?\n\nAlex Kim",
     "facts_used": [2],
 }
 

@@ -58,6 +58,16 @@ def instructions(definition: AgentDefinition, event_type: str) -> str:
         raise ConfigurationError(f"{where}: {error}", "correct the template and apply it again") from None
 
 
+def check_instructions(definition: AgentDefinition) -> None:
+    """See at the start, not at the first message, that the instructions can be rendered for all accepted types.
+
+    Raises:
+        ConfigurationError: they cannot; the text names the file.
+    """
+    for accepted in definition.accepts:
+        instructions(definition, accepted.type)
+
+
 def question(context: AgentContext, *, system: str, user: str, schema: dict[str, object], name: str) -> ChatRequest:
     """A question to the model as the agent's definition wants it asked."""
     model = context.definition.model

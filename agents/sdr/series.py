@@ -84,9 +84,7 @@ def next_step(campaign: Document) -> Document | None:
 
 def with_text(campaign: Document, number: int, text: Document) -> list[Document]:
     """The steps with the text of step `number` put in."""
-    return [
-        {**step, **text, "state": "drafted"} if step["step"] == number else step for step in campaign["steps"]
-    ]
+    return [{**step, **text, "state": "drafted"} if step["step"] == number else step for step in campaign["steps"]]
 
 
 def left(campaign: Document, number: int) -> Changes:

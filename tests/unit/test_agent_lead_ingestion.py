@@ -83,7 +83,7 @@ async def test_a_redelivery_gives_the_same_profile_without_asking_the_model_agai
         "mara.lind+news@nordhafen.example",
         "  <mara.lind@nordhafen.example> ",
         "mailto:mara.lind@nordhafen.example",
-        "ｍara.lind@nordhafen.example",
+        "\uff4dara.lind@nordhafen.example",
     ],
 )
 async def test_the_same_person_is_merged_into_the_first_lead(twin: str) -> None:
@@ -181,7 +181,7 @@ async def test_users_of_free_mail_are_no_colleagues() -> None:
     assert [fact for fact in reply.payload["facts"] if fact["source"] == "account"] == []
 
 
-@pytest.mark.parametrize("website", ["https://www.nordhafen.example", "http://127.0.0.1:22/", "javascript:alert(1)", "::"])
+@pytest.mark.parametrize("website", ["https://www.nordhafen.example", "http://127.0.0.1:22/", "data:,x", "::"])
 async def test_a_site_that_cannot_be_read_is_a_missing_fact(website: str) -> None:
     agent = sdr.build(sdr.context("lead_ingestion", [ANSWER]))
 
@@ -214,7 +214,7 @@ def test_the_input_contract_refuses_wrong_kinds_and_takes_what_is_missing() -> N
     contract = Contract(accepted.contract)
 
     assert contract.violation({"_id": "lead-1"}) is None
-    assert contract.violation({"_id": {"$oid": "65f"}, "email": None, "created_at": 12, "anything": {"else": []}}) is None
+    assert contract.violation({"_id": {"$oid": "65f"}, "email": None, "created_at": 12, "more": {"x": []}}) is None
     assert contract.violation({"email": "a@b.example"}) is not None
     assert contract.violation({"_id": "lead-1", "email": {"$gt": ""}}) is not None
     assert contract.violation({"_id": "lead-1", "first_name": "x" * 1_000_000}) is not None
@@ -224,11 +224,11 @@ def test_the_input_contract_refuses_wrong_kinds_and_takes_what_is_missing() -> N
     st.fixed_dictionaries(
         {"_id": st.just("lead-1")},
         optional={
-            name: st.one_of(st.text(), st.none(), st.integers(), st.lists(st.text()), st.dictionaries(st.text(), st.text()))
+            name: st.text() | st.none() | st.integers() | st.lists(st.text()) | st.dictionaries(st.text(), st.text())
             for name in ("email", "first_name", "title", "company", "source", "message", "consent")
         }
         # Without a dot no name server is asked.
-        | {"website": st.text(st.characters(exclude_characters=".。．｡"))},
+        | {"website": st.text(st.characters(exclude_characters=".\u3002\uff0e\uff61"))},
     )
 )
 @hypothesis_settings(max_examples=60, deadline=None)
