@@ -197,7 +197,9 @@ def _walk(value: Any, path: tuple[str, ...], number: int | None, source: str, de
 def _walk_object(
     value: dict[str, Any], path: tuple[str, ...], number: int | None, source: str, depth: int
 ) -> Iterator[Fact]:
-    own = next((value[name] for name in ("n", "number", "no", "index", "nr") if isinstance(value.get(name), int)), None)
+    # Only entries of a list are numbered facts; elsewhere a number is a fact of its own.
+    names = () if number is None else ("n", "number", "no", "index", "nr")
+    own = next((value[name] for name in names if isinstance(value.get(name), int)), None)
     says = value.get("source")
     says = says[:100] if isinstance(says, str) else source
     for name, inner in value.items():
