@@ -40,6 +40,17 @@ WRITTEN_TOPICS: Final = "|".join(
     [rf"agents\.{AGENT_NAME_PATTERN}\.inbox", *(re.escape(name) for name in (MESSAGES, DECISIONS, ESCALATIONS, ERRORS))]
 )
 
+VIEWS: Final = (
+    "fresh_messages",
+    "counted_messages",
+    "checked_leads",
+    "lead_messages",
+    "refused_records",
+    "dead_letters",
+    "catalog_records",
+)
+"""In the order in which they build on each other."""
+
 
 def main(arguments: Sequence[str]) -> None:
     """Build the job and hand it to the cluster."""
@@ -117,19 +128,15 @@ def create_tables(tables: StreamTableEnvironment, options: JobOptions) -> None:
             transactional_id_prefix=options.transactional_id_prefix,
         )
     )
-    tables.execute_sql(statement("checked_leads", max_payload_bytes=MAX_PAYLOAD_BYTES))
-    tables.execute_sql(statement("lead_messages", messages_topic=MESSAGES))
-    tables.execute_sql(
-        statement(
-            "lead_errors",
-            errors_topic=ERRORS,
-            leads_topic=LEADS,
-            max_payload_bytes=MAX_PAYLOAD_BYTES,
-            max_kept_bytes=MAX_KEPT_BYTES,
-        )
-    )
-    for view in ("fresh_messages", "counted_messages", "catalog_records"):
-        tables.execute_sql(statement(view))
+    names: dict[str, str | int] = {
+        "leads_topic": LEADS,
+        "messages_topic": MESSAGES,
+        "errors_topic": ERRORS,
+        "max_payload_bytes": MAX_PAYLOAD_BYTES,
+        "max_kept_bytes": MAX_KEPT_BYTES,
+    }
+    for view in VIEWS:
+        tables.execute_sql(statement(view, **names))
 
 
 def route_options(options: JobOptions) -> RouteOptions:

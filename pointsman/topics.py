@@ -13,6 +13,9 @@ DAY_MS: Final = 24 * 60 * 60 * 1000
 MAX_RECORD_BYTES: Final = 5 * 1024 * 1024
 """Largest record the broker takes: room for a dead letter, its headers and its original bytes."""
 
+MAX_INBOUND_BYTES: Final = 4 * 1024 * 1024
+"""Largest record on a topic that anybody may write to: whatever it holds, a dead letter can carry it on."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Topic:
@@ -44,6 +47,10 @@ class Topic:
         return {**kept, "max.message.bytes": str(MAX_RECORD_BYTES), **self.extra}
 
 
+# Kept uncompressed, so that the broker measures what a record really holds: a few compressed kilobytes can be hundreds
+# of megabytes for whoever reads them.
+_INBOUND: Final = {"max.message.bytes": str(MAX_INBOUND_BYTES), "compression.type": "uncompressed"}
+
 LEADS: Final = "incoming-leads.sdr.leads"
 MESSAGES: Final = "agent_messages"
 DEFINITIONS: Final = "agent_definitions"
@@ -53,10 +60,10 @@ ERRORS: Final = "agent_errors"
 WORKFLOW_STATE: Final = "workflow_state"
 
 ALL: Final[tuple[Topic, ...]] = (
-    Topic(name=LEADS, key="document key"),
-    Topic(name=MESSAGES, key="workflow id"),
+    Topic(name=LEADS, key="document key", extra=_INBOUND),
+    Topic(name=MESSAGES, key="workflow id", extra=_INBOUND),
     # One partition: agents and the manifest that names them must be read in the order in which they were applied.
-    Topic(name=DEFINITIONS, key="agent name", partitions=1, compacted=True),
+    Topic(name=DEFINITIONS, key="agent name", partitions=1, compacted=True, extra=_INBOUND),
     Topic(name=DECISIONS, key="message id", retention_ms=30 * DAY_MS),
     Topic(name=ESCALATIONS, key="workflow id", retention_ms=30 * DAY_MS),
     Topic(name=ERRORS, key="workflow id", retention_ms=30 * DAY_MS),

@@ -1,7 +1,7 @@
--- Leads and decisions leave together, in one transaction.
+-- Leads, dead letters and decisions leave together, in one transaction.
 INSERT INTO outbox
 SELECT topic, k, v, headers FROM lead_messages
 UNION ALL
-SELECT topic, k, v, headers FROM lead_errors
+SELECT topic, k, v, headers FROM dead_letters
 UNION ALL
 SELECT topic, UNHEX(k), UNHEX(v), headers FROM decided
