@@ -1,5 +1,126 @@
-"""`pointsman leads`."""
+"""`pointsman leads`: put leads into MongoDB, and list them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from pointsman.envelope import to_rfc3339
+from pointsman.errors import ConfigurationError
+from pointsman.logging import mask
+from pointsman.plaintext import one_line
+from pointsman.settings import settings
+from pointsman.store import Document, DocumentStore, MongoStore
 
 app = typer.Typer(no_args_is_help=True)
+
+COLLECTION: Final = "leads"
+_LARGEST_FILE_BYTES: Final = 20 * 1024 * 1024
+_COLUMNS: Final = ("_id", "created_at", "email", "company", "source")
+_CELL: Final = 40
+
+Result = TypeVar("Result")
+
+
+@app.command()
+def add(
+    file: Annotated[Path | None, typer.Option(help="JSON file with one lead, or a list of leads.")] = None,
+    email: Annotated[str | None, typer.Option(help="Address of the one lead to add.")] = None,
+    first_name: Annotated[str | None, typer.Option()] = None,
+    last_name: Annotated[str | None, typer.Option()] = None,
+    title: Annotated[str | None, typer.Option(help="Job title.")] = None,
+    company: Annotated[str | None, typer.Option()] = None,
+    website: Annotated[str | None, typer.Option(help="The company's site.")] = None,
+    source: Annotated[str | None, typer.Option(help="Where the lead comes from.")] = None,
+    message: Annotated[str | None, typer.Option(help="What the lead wrote.")] = None,
+    consent: Annotated[bool | None, typer.Option("--consent/--no-consent", help="May we write to them?")] = None,
+) -> None:
+    """Insert leads into MongoDB, as a form would; prints the id of each."""
+    named = {
+        "email": email, "first_name": first_name, "last_name": last_name, "title": title, "company": company,
+        "website": website, "source": source, "message": message, "consent": consent,
+    }  # fmt: skip
+    one = {name: value for name, value in named.items() if value is not None}
+    if (file is None) == (not one):
+        raise ConfigurationError("either --file or the fields of one lead", "give --file FILE, or --email and others")
+    if file is None and email is None:
+        raise ConfigurationError("a lead needs an address", "give --email")
+    leads = [one] if file is None else read_leads(file)
+    for line in _with_store(lambda store: insert(store, leads, datetime.now(UTC))):
+        typer.echo(line)
+
+
+@app.command("ls")
+def list_leads(
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most that many, the newest first.")] = 20,
+) -> None:
+    """List the newest leads; addresses are shortened."""
+    leads = _with_store(lambda store: store.find(COLLECTION, {}, sort="-created_at", limit=limit))
+    table = Table(*_COLUMNS, box=box.SIMPLE)
+    for lead in leads:
+        table.add_row(*(_cell(lead.get(name, "")) for name in _COLUMNS))
+    Console().print(table)
+
+
+def read_leads(file: Path) -> list[Document]:
+    """The leads in `file`.
+
+    Raises:
+        ConfigurationError: it cannot be read, or holds something else.
+    """
+    try:
+        if file.stat().st_size > _LARGEST_FILE_BYTES:
+            raise ConfigurationError(f"{file} is larger than {_LARGEST_FILE_BYTES} bytes", "split it")
+        content: Any = json.loads(file.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}", "check the path") from None
+    except (ValueError, RecursionError) as error:
+        where = f", line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise ConfigurationError(f"{file}{where}: not JSON in UTF-8", "correct it") from None
+    leads = content if isinstance(content, list) else [content]
+    for number, lead in enumerate(leads, start=1):
+        if not isinstance(lead, dict):
+            raise ConfigurationError(f"{file}, lead {number}: not a JSON object", "write a list of objects")
+        if not isinstance(lead.get("_id", ""), str):
+            raise ConfigurationError(f"{file}, lead {number}: _id is no text", "put it in quotes, or leave it out")
+    return leads
+
+
+async def insert(store: DocumentStore, leads: Sequence[Document], now: datetime) -> list[str]:
+    """Insert `leads`; a line for each, with its id. One whose `_id` is there already stays as it is."""
+    lines = []
+    for lead in leads:
+        document = {"_id": secrets.token_hex(12), "created_at": to_rfc3339(now), **lead}
+        stored = await store.insert_once(COLLECTION, document)
+        lines.append(f"{stored['_id']} {'added' if stored == document else 'was there already'}")
+    return lines
+
+
+def open_store() -> DocumentStore:
+    """The store that the settings name."""
+    return MongoStore(settings().mongodb_uri.get_secret_value(), settings().mongodb_database)
+
+
+def _with_store(work: Callable[[DocumentStore], Awaitable[Result]]) -> Result:
+    async def run() -> Result:
+        store = open_store()
+        try:
+            return await work(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+def _cell(value: object) -> str:
+    return mask(one_line(str(value), _CELL))
