@@ -18,8 +18,8 @@ from pointsman.local.options import StackOptions
 from pointsman.local.programs import Program
 from pointsman.local.services import console, offline_model, smtp_sink
 
-LAST_TO_STOP: Final = ("kafka", "mongod")
-"""Programs that the others write to until they have stopped."""
+LAST_TO_STOP: Final = ("kafka", "mongod", "model", "smtp")
+"""Programs that the others need until they have stopped: agents finish what they have begun."""
 
 _PORT_NAMES: Final = {"jobmanager": "flink"}
 

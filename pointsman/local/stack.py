@@ -12,6 +12,7 @@ from threading import Event
 from typing import Final
 
 import psutil
+import stamina
 
 from pointsman.definitions.loader import load_folder_or_raise
 from pointsman.errors import ConfigurationError, TransientError
@@ -173,17 +174,15 @@ class LocalStack:
     def _steps(self, parts: list[Part], java: Java, only: Collection[str] | None) -> list[Step]:
         steps = [
             *(Step(name=part.name, action=partial(self._start, part.component), after=part.after) for part in parts),
-            Step(name="topics", action=self._ensure_topics, after=("kafka",)),
-            Step(name="definitions", action=self._apply_definitions, after=("topics",)),
-            Step(
-                name="agents",
-                action=partial(self._start_agents, parts),
-                after=("definitions", "mongod", "smtp", "model"),
+            _patient_step("topics", self._ensure_topics, after=("kafka",)),
+            _patient_step("definitions", self._apply_definitions, after=("topics",)),
+            _patient_step(
+                "agents", partial(self._start_agents, parts), after=("definitions", "mongod", "smtp", "model")
             ),
         ]
         if self.options.submit_job:
             submit = partial(self._submit_job, java)
-            steps.append(Step(name="router job", action=submit, after=("flink", "definitions", "model")))
+            steps.append(_patient_step("router job", submit, after=("flink", "definitions", "model")))
         return [step for step in steps if only is None or step.name in only]
 
     def _submit_job(self, java: Java) -> None:
@@ -253,6 +252,14 @@ class LocalStack:
                 f"no program is called {name}", f"the names are {', '.join(known) or 'none: down'}"
             )
         return found
+
+
+def _patient_step(name: str, action: Callable[[], None], after: tuple[str, ...]) -> Step:
+    """A step that talks to parts which have only just started, and may say so for some more moments."""
+    retrying = stamina.retry(
+        on=TransientError, timeout=READY_WITHIN_S, attempts=None, wait_initial=0.1, wait_max=1.0, wait_jitter=0.1
+    )
+    return Step(name=name, action=retrying(action), after=after)
 
 
 def _answers(port: int | None) -> bool:
