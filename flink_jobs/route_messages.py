@@ -45,8 +45,7 @@ VIEWS: Final = (
     "counted_messages",
     "checked_leads",
     "lead_messages",
-    "refused_records",
-    "dead_letters",
+    "lead_errors",
     "catalog_records",
 )
 """In the order in which they build on each other."""

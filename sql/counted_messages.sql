@@ -15,5 +15,4 @@ SELECT
 FROM (
     SELECT *, COALESCE(headers['ce_workflowid'], k, place) AS workflow
     FROM fresh_messages
-    WHERE size IS NULL OR size <= ${max_payload_bytes}
 )

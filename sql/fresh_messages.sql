@@ -1,7 +1,7 @@
 -- The first record of each CloudEvents identity (source and id); later ones are redeliveries. A record without an id
 -- is no message; it stays unique by its place, so that each one reaches the dead letters.
 CREATE TEMPORARY VIEW fresh_messages AS
-SELECT k, v, headers, `partition`, `offset`, `timestamp`, size, place, proctime
+SELECT k, v, headers, `partition`, `offset`, `timestamp`, place, proctime
 FROM (
     SELECT *, ROW_NUMBER() OVER (PARTITION BY ce_source, id_or_place ORDER BY proctime ASC) AS occurrence
     FROM (
@@ -10,11 +10,7 @@ FROM (
             COALESCE(headers['ce_source'], X'') AS ce_source,
             CASE WHEN headers['ce_id'] <> X'' THEN headers['ce_id'] ELSE place END AS id_or_place
         FROM (
-            SELECT
-                *,
-                -- One character per byte: SQL has no length of BYTES.
-                CHAR_LENGTH(DECODE(v, 'ISO-8859-1')) AS size,
-                ENCODE(CAST(`partition` AS STRING) || '@' || CAST(`offset` AS STRING), 'UTF-8') AS place
+            SELECT *, ENCODE(CAST(`partition` AS STRING) || '@' || CAST(`offset` AS STRING), 'UTF-8') AS place
             FROM messages
         )
     )

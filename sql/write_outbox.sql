@@ -2,6 +2,6 @@
 INSERT INTO outbox
 SELECT topic, k, v, headers FROM lead_messages
 UNION ALL
-SELECT topic, k, v, headers FROM dead_letters
+SELECT topic, k, v, headers FROM lead_errors
 UNION ALL
 SELECT topic, UNHEX(k), UNHEX(v), headers FROM decided

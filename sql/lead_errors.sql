@@ -1,20 +1,20 @@
--- A refused record as a dead letter: original key, bytes and headers, and why and where it stood.
+-- A lead that is none, as a dead letter: original key, bytes and headers, and why and where it stood.
 -- The headers are those of pointsman/deadletters.py.
-CREATE TEMPORARY VIEW dead_letters AS
+CREATE TEMPORARY VIEW lead_errors AS
 SELECT
     '${errors_topic}' AS topic,
     k,
     CASE WHEN size <= ${max_kept_bytes} THEN v END AS v,
     MAP_UNION(headers, MAP[
         'x_error_reason', ENCODE(reason, 'UTF-8'),
-        'x_error_stage', ENCODE(stage, 'UTF-8'),
+        'x_error_stage', ENCODE('leads', 'UTF-8'),
         'x_error_message', ENCODE(CASE reason
             WHEN 'tombstone' THEN 'the record has no value'
             WHEN 'too_large' THEN 'the value has ' || CAST(size AS STRING)
                 || ' bytes, at most ${max_payload_bytes} are allowed'
             WHEN 'invalid_json' THEN 'the document is no JSON object'
             ELSE 'the document has no usable _id' END, 'UTF-8'),
-        'x_error_topic', ENCODE(topic, 'UTF-8'),
+        'x_error_topic', ENCODE('${leads_topic}', 'UTF-8'),
         'x_error_partition', ENCODE(CAST(`partition` AS STRING), 'UTF-8'),
         'x_error_offset', ENCODE(CAST(`offset` AS STRING), 'UTF-8'),
         'x_error_attempts', ENCODE('1', 'UTF-8'),
@@ -22,4 +22,5 @@ SELECT
         'x_error_at', ENCODE(DATE_FORMAT(CURRENT_TIMESTAMP, 'yyyy-MM-dd''T''HH:mm:ss.SSS''Z'''), 'UTF-8'),
         'x_error_catalog', ENCODE('', 'UTF-8')
     ]) AS headers
-FROM refused_records
+FROM checked_leads
+WHERE reason IS NOT NULL
