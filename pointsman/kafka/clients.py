@@ -112,6 +112,12 @@ def translated(doing: str, bootstrap: str) -> Iterator[None]:
         yield
     except KafkaException as error:
         raise translate(error, doing, bootstrap) from error
+    except SystemError as error:
+        # A fatal error (fenced) is raised by the binding in the middle of a flush; when a delivery report comes after it
+        # in the same flush, CPython wraps it so.
+        if isinstance(error.__cause__, KafkaException):
+            raise translate(error.__cause__, doing, bootstrap) from error
+        raise
 
 
 def translate(error: KafkaException, doing: str, bootstrap: str) -> PointsmanError:
