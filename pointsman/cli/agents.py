@@ -92,9 +92,9 @@ def list_agents(*, output: Annotated[Output, typer.Option("--output", "-o")] = O
     catalog = catalog_topic().load()
     if not catalog.definitions:
         typer.echo("no agents are in force: `pointsman agents apply`", err=True)
-    if output is Output.TABLE:
+    if output is Output.TABLE and catalog.definitions:
         _print_table(catalog)
-    else:
+    elif output is not Output.TABLE:
         agents = [_in_short(definition) for definition in catalog.definitions.values()]
         _print_data({"sequence": catalog.sequence, "version": catalog.version, "agents": agents}, output)
 

@@ -168,7 +168,7 @@ def test_watching_keeps_the_last_good_catalog_and_follows_the_mend(topic: Memory
 
 
 def test_watching_tries_again_when_the_broker_was_away(folder: Path) -> None:
-    answers = iter([BrokerUnavailableError("Kafka is away"), True])
+    answers: Iterator[BrokerUnavailableError | bool] = iter([BrokerUnavailableError("Kafka is away"), True])
 
     def apply() -> bool:
         answer = next(answers)
