@@ -86,7 +86,8 @@ async def test_varied_leads_go_where_they_belong(
         (60, 50, "nurture", "nurture"),
         (60, 50, "disqualify", "nurture"),
         (45, 45, "engage", "nurture"),
-        (45, 45, "disqualify", "disqualify"),
+        (45, 45, "disqualify", "nurture"),
+        (35, 35, "disqualify", "disqualify"),
         (20, 20, "engage", "disqualify"),
     ],
 )
