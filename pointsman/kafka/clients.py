@@ -113,8 +113,8 @@ def translated(doing: str, bootstrap: str) -> Iterator[None]:
     except KafkaException as error:
         raise translate(error, doing, bootstrap) from error
     except SystemError as error:
-        # A fatal error (fenced) is raised by the binding in the middle of a flush; when a delivery report comes after it
-        # in the same flush, CPython wraps it so.
+        # The binding raises a fatal error (fenced) in the middle of a flush; when a delivery report follows it in
+        # the same flush, CPython wraps it so.
         if isinstance(error.__cause__, KafkaException):
             raise translate(error.__cause__, doing, bootstrap) from error
         raise
