@@ -167,6 +167,25 @@ def test_eager_words_grade_higher_than_idle_ones_and_students_lowest() -> None:
     assert student < 40
 
 
+@pytest.mark.parametrize(
+    ("text", "step"),
+    [
+        ("We would like a demo of stock tracking this month, the budget is approved.", "engage"),
+        ("Interesting session on late deliveries. We are only looking around, perhaps next year.", "nurture"),
+        ("Curious how others handle it, no hurry on our side.", "nurture"),
+        ("I am writing my bachelor thesis and need material for my homework.", "disqualify"),
+        ("Please stop writing to me.", "disqualify"),
+    ],
+)
+def test_a_next_step_follows_what_the_facts_lean_to(text: str, step: str) -> None:
+    system = (
+        'next_step: "engage" when they want to talk soon; "nurture" when they fit but have no need yet;\n'
+        '"disqualify" for students, job seekers, competitors, sellers and people who fit in no way.'
+    )
+    options = ["engage", "nurture", "disqualify"]
+    assert filled("", system, "next_step", type="string", enum=options, about=[{"fact": f"Wrote: {text}"}]) == step
+
+
 def test_one_of_several_replies_is_chosen_by_its_constant() -> None:
     def reply(kind: str) -> dict[str, Any]:
         properties = {"event_type": {"const": kind}, "payload": {"type": "object", "properties": {}}}
@@ -203,7 +222,7 @@ def bounded_schemas() -> st.SearchStrategy[dict[str, Any]]:
     enums = st.lists(st.one_of(st.sampled_from(["yes", "no", "none"]), st.integers()), min_size=1, max_size=4).map(
         lambda values: {"enum": values}
     )
-    others = st.sampled_from(
+    others: st.SearchStrategy[Any] = st.sampled_from(
         [{"type": "boolean"}, {"type": "null"}, {"const": {"a": 1}}, {}, {"type": ["null", "integer"]}]
     )
     leaf: st.SearchStrategy[dict[str, Any]] = texts | formats | numbers | enums | others

@@ -7,7 +7,7 @@ from typing import Final
 
 from pointsman.models.offline.facts import UserTurn
 from pointsman.models.offline.guidance import Option, OptionSet, Sample
-from pointsman.models.offline.judge import grade, polarity
+from pointsman.models.offline.judge import leaning, polarity
 from pointsman.models.offline.words import joined
 
 # Words that mean "none of these" or "cannot tell" when they are among the options.
@@ -18,7 +18,7 @@ _LABEL_WEIGHT: Final = 1.0
 _NUMBER_WEIGHT: Final = 0.5
 _REFERENCE_WEIGHT: Final = 0.5
 _COUNTER_WEIGHT: Final = 0.8
-_GRADE_WEIGHT: Final = 0.6
+_LEANING_WEIGHT: Final = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +48,12 @@ class _Closeness:
     said: tuple[str, ...] = ()
 
 
-def choose(among: OptionSet, turn: UserTurn, guidance: str = "") -> Choice:
+def choose(among: OptionSet, turn: UserTurn) -> Choice:
     """The option that the user turn is about.
 
     Options that the system turn describes are compared by their samples, and a neutral one (`none`, `unknown`) is
-    taken when nothing is close enough. Plain options are graded too: `engage` above `nurture` above `disqualify`.
+    taken when nothing is close enough. Plain options are also compared with what the facts lean to: a word that says
+    yes, one that says no, and all others.
     """
     options = among.options
     named = [option for option in options if option.value not in _NEUTRAL or option.is_described]
@@ -64,7 +65,7 @@ def choose(among: OptionSet, turn: UserTurn, guidance: str = "") -> Choice:
     ranked = sorted((_closeness(option, turn, among) for option in named), key=lambda each: -each.score)
     if described or (neutral and ranked[0].score > 0):
         return _by_closeness(ranked, neutral, described=described)
-    return _by_grade(ranked, neutral, turn, guidance)
+    return _by_leaning(ranked, neutral, turn)
 
 
 def _by_closeness(ranked: list[_Closeness], neutral: Option | None, *, described: bool) -> Choice:
@@ -74,7 +75,7 @@ def _by_closeness(ranked: list[_Closeness], neutral: Option | None, *, described
     return Choice(value=best.option.value, reason=_reason(best))
 
 
-def _by_grade(ranked: list[_Closeness], neutral: Option | None, turn: UserTurn, guidance: str) -> Choice:
+def _by_leaning(ranked: list[_Closeness], neutral: Option | None, turn: UserTurn) -> Choice:
     otherwise = next((each for each in ranked if each.option.is_otherwise), None)
     if neutral:
         return Choice(value=neutral.value, reason="No fact speaks for one of the others.")
@@ -83,8 +84,8 @@ def _by_grade(ranked: list[_Closeness], neutral: Option | None, turn: UserTurn, 
         if not close:
             return Choice(value=otherwise.option.value, reason="Nothing in it speaks for one of the others.")
         return Choice(value=close[0].option.value, reason=_reason(close[0]))
-    level = grade(turn, guidance)
-    best = max(ranked, key=lambda each: each.score + _GRADE_WEIGHT * (1 - abs(polarity(each.option.value) - level)))
+    level = leaning(turn)
+    best = max(ranked, key=lambda each: each.score + _LEANING_WEIGHT * (1 - abs(polarity(each.option.value) - level)))
     return Choice(value=best.option.value, reason=_reason(best))
 
 

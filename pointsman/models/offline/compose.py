@@ -85,7 +85,7 @@ class _Composer:
         texts = tuple(value for value in values if isinstance(value, str))
         if not texts:
             return values[0]
-        self.choice = choose(options_for(texts, self.system, guidance), self.turn, guidance)
+        self.choice = choose(options_for(texts, self.system, guidance), self.turn)
         return self.choice.value
 
     def _branch(self, schema: Schema, branches: list[Any], name: str, guidance: str, depth: int) -> Any:

@@ -25,7 +25,7 @@ _CAPABLE: Final = _stems(
     "employees sites branches depots warehouses locations international group"
 )
 _UNFIT: Final = _stems("student thesis homework intern internship competitor jobseeker werkstudent hobby recruiter")
-_REFUSING: Final = ("unsubscrib", "stop writ", "stop send", "not interest", "no longer", "remov me", "no need", "spam")
+_REFUSING: Final = ("unsubscrib", "stop writ", "stop send", "not interest", "no longer", "remov me", "spam")
 _POSITIVE: Final = _stems(
     "engage yes accept approve high hot urgent qualified good positive buy send escalate strong now ready"
 )
@@ -46,6 +46,14 @@ def grade(turn: UserTurn, guidance: str) -> float:
     return _bounded((eager + capable) / 2)
 
 
+def leaning(turn: UserTurn) -> float:
+    """1 when the facts ask for something soon, 0 when they refuse it or rule it out, 0.5 when they do neither."""
+    words = turn.words
+    if words & _UNFIT or _refuses(turn):
+        return 0.0
+    return 1.0 if len(words & _EAGER) > len(words & _IDLE) else 0.5
+
+
 @lru_cache(maxsize=1024)
 def polarity(option: str) -> float:
     """1 for a word that says yes, 0 for one that says no, 0.5 for all others."""
@@ -55,8 +63,12 @@ def polarity(option: str) -> float:
 
 def _will(turn: UserTurn) -> float:
     words = turn.words
-    refuses = any(phrase in turn.phrases for phrase in _REFUSING)
+    refuses = _refuses(turn)
     return 0.4 + 0.13 * len(words & _EAGER) - 0.1 * len(words & _IDLE) - 0.3 * refuses - 0.3 * bool(words & _UNFIT)
+
+
+def _refuses(turn: UserTurn) -> bool:
+    return any(phrase in turn.phrases for phrase in _REFUSING)
 
 
 def _means(turn: UserTurn, guidance: str) -> float:

@@ -72,7 +72,8 @@ def _opening(turn: UserTurn) -> str:
     if wanted:
         return f"I am writing about {lowered(wanted)}{at}."
     source = harmless(turn.named("came through", "source", "origin", "channel"))
-    return f"You came to us by way of the {source}." if source else "Thank you for your interest."
+    article = "" if source[:1].isupper() else "an " if source[:1] in "aeiou" else "a "
+    return f"You came to us through {article}{source}." if source else "Thank you for your interest."
 
 
 def _offer(turn: UserTurn) -> list[str]:

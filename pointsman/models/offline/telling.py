@@ -28,7 +28,15 @@ _TROUBLE: Final = re.compile(
 _STEPS: Final = re.compile(
     r"^(?:an? |the |some |more |your )?(?:\w+ )?(?:demo|call|quote|offer|meeting|info|information)\b", re.I
 )
+_STEP_ABOUT: Final = re.compile(
+    r"^(?:an? |the |some |your )?(?:\w+ )?(?:demo|call|quote|offer|pricing|prices?|meeting|info|information)"
+    r" (?:of|for|on|about|with) ",
+    re.I,
+)
+_SOON: Final = re.compile(r"\s+(?:this|next) (?:week|month|quarter|year|spring|summer|autumn|winter)$", re.I)
 _GREETING: Final = re.compile(r"^(?:hi|hello|hey|dear|good (?:morning|afternoon|evening))\b[^,.!]{0,30}[,.!]\s*", re.I)
+_RETOLD: Final = frozenset({"summary", "problems"})
+_SUM: Final = re.compile(r"[+-]\d+\b")
 _OURS: Final = re.compile(r"\b(?:our|my|their|your)\b", re.I)
 _THEIRS: Final = re.compile(r"\b(?:ours|mine|theirs|yours)\b", re.I)
 _WISH_END: Final = re.compile(r"\s+(?:and|but|because|since|so that|when|as we|if|please|for our)\s.*$", re.I)
@@ -36,7 +44,7 @@ _WISH_END: Final = re.compile(r"\s+(?:and|but|because|since|so that|when|as we|i
 
 def told_facts(turn: UserTurn) -> list[Fact]:
     """What can be told to or about the other side: the prose first that is in their own words, addresses left out."""
-    facts = [fact for fact in turn.prose() if fact.name not in {"summary", "problems"} and not _is_address(fact)]
+    facts = [fact for fact in turn.prose() if not (fact.name in _RETOLD or _is_address(fact) or _is_sum(fact))]
     return sorted(facts, key=lambda fact: (not is_own_words(fact), "title" in fact.label, not is_from_site(fact)))
 
 
@@ -90,7 +98,7 @@ def wish(turn: UserTurn, most_words: int = 8) -> str:
     found = [mark.group("wish") for pattern in (_WISH, _TROUBLE) for text in texts for mark in pattern.finditer(text)]
     # A demo or a call is a step on the way; what it is about says more.
     ranked = sorted(found, key=lambda phrase: bool(_STEPS.match(phrase)))
-    return " ".join(_WISH_END.sub("", ranked[0]).split()[:most_words]) if ranked else ""
+    return " ".join(_topic(ranked[0]).split()[:most_words]) if ranked else ""
 
 
 def turned(text: str, owner: str) -> str:
@@ -125,6 +133,16 @@ def fitted(parts: Sequence[str], least: int, most: int, sep: str = " ") -> str:
     while len(text) < least:
         text = f"{text}{sep if text else ''}{parts[0] if parts and parts[0] else 'No more is known.'}"
     return text[:most] if len(text) > most else text
+
+
+def _topic(phrase: str) -> str:
+    topic = _SOON.sub("", _WISH_END.sub("", phrase).strip())
+    return _STEP_ABOUT.sub("", topic) or topic
+
+
+def _is_sum(fact: Fact) -> bool:
+    """A line of a calculation: `asks to talk: intent +35`."""
+    return bool(_SUM.search(fact.content))
 
 
 def _is_address(fact: Fact) -> bool:

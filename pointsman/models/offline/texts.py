@@ -126,7 +126,7 @@ def _reason(turn: UserTurn) -> str:
 def _summary(turn: UserTurn) -> str:
     who = person(turn)
     wanted = turned(wish(turn), "their")
-    facts = [statement(fact) for fact in told_facts(turn)[:2]]
+    facts = [statement(fact) for fact in told_facts(turn) if fact.content not in who][:2]
     wants = f"It is about {lowered(wanted)}." if wanted else ""
     return " ".join(filter(None, (f"{who}." if who else "", wants, *facts))) or _plain(turn)
 
