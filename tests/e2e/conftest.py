@@ -1,0 +1,35 @@
+"""One stack for all end-to-end tests of a session, on ports that the machine chose."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pointsman.local import LocalStack, StackOptions
+from tests.e2e.system import ROOT, System, address, hot_lead
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The whole stack, with a lead in MongoDB from before it started."""
+    data_dir = tmp_path_factory.mktemp("stack with a space")
+    jars = ROOT / ".pointsman" / "jars"
+    options = StackOptions(
+        data_dir=data_dir, free_ports=True, definitions_dir=ROOT / "agent_definitions", nurture_day_s=0.2,
+        model_latency_ms=100, jars_dir=jars,
+    )  # fmt: skip
+    stack = LocalStack(options)
+    running = System(stack=stack, data_dir=data_dir, early_address=address())
+    try:
+        stack.up(only=("mongod",))
+        running.insert({**hot_lead(), "email": running.early_address})
+        stack.up(only=("kafka","topics","mongod","connect","flink","smtp","model","definitions","agents","router job"))
+        yield running
+    finally:
+        running.close()
+        stack.down()
+        assert stack.processes() == []
+        shutil.rmtree(data_dir, ignore_errors=True)

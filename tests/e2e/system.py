@@ -1,0 +1,231 @@
+"""The running system as its users and an independent witness see it."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from functools import cached_property
+from pathlib import Path
+from signal import Signals
+from typing import Any
+
+from pymongo import MongoClient
+
+from pointsman.local import LocalStack
+from tests.witness import Seen, Witness
+
+ROOT = Path(__file__).parents[2]
+
+
+def address() -> str:
+    """An address nobody else in the run has."""
+    return f"lead.{uuid.uuid4().hex[:12]}@customer.example"
+
+
+def hot_lead() -> dict[str, Any]:
+    """Somebody who decides, has a need and a date, and asks for a demo."""
+    return {
+        "first_name": "Dana", "last_name": "Reyes", "title": "Head of Operations", "company": "Northwind Wholesale",
+        "source": "demo request",
+        "message": "We run 12 warehouses and want a demo this month. Budget is approved.",
+    }  # fmt: skip
+
+
+def lukewarm_lead() -> dict[str, Any]:
+    """Somebody who fits and has no need yet."""
+    return {
+        "first_name": "Lee", "last_name": "Moss", "title": "Logistics Manager", "company": "Moss Freight",
+        "source": "newsletter", "message": "Just looking around, perhaps next year. Interested in delivery tracking.",
+    }  # fmt: skip
+
+
+def student_lead() -> dict[str, Any]:
+    """Somebody who will never buy."""
+    return {
+        "first_name": "Sam", "last_name": "Hill", "title": "Student", "company": "State University", "source": "download",
+        "message": "I am a student and write my thesis about logistics.",
+    }  # fmt: skip
+
+
+@dataclass
+class System:
+    """One running stack."""
+
+    stack: LocalStack
+    data_dir: Path
+    early_address: str
+    addresses: set[str] = field(default_factory=set)
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The addresses that `up` left."""
+        found: dict[str, Any] = json.loads((self.data_dir / "stack.json").read_text())
+        return {name.lower(): value for name, value in found.items()}
+
+    @cached_property
+    def witness(self) -> Witness:
+        return Witness(self.settings["kafka_bootstrap"])
+
+    @cached_property
+    def _mongo(self) -> MongoClient[dict[str, Any]]:
+        return MongoClient(self.settings["mongodb_uri"])
+
+    @property
+    def database(self) -> Any:
+        return self._mongo["sdr"]
+
+    def close(self) -> None:
+        """Give connections back."""
+        self._mongo.close()
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Environment of a user who works beside this stack."""
+        return {**os.environ, "POINTSMAN_DATA_DIR": str(self.data_dir)}
+
+    def insert(self, lead: dict[str, Any]) -> tuple[str, str]:
+        """Insert a lead with pymongo; workflow id and address."""
+        where = lead.get("email", address())
+        self.addresses.add(where)
+        inserted = self.database.leads.insert_one({**lead, "email": where})
+        return str(inserted.inserted_id), where
+
+    def send(
+        self, event_type: str, payload: dict[str, Any], *, headers: dict[str, bytes] | None = None, times: int = 1
+    ) -> str:
+        """Write a message of a new workflow to `agent_messages`; the workflow id."""
+        workflow = f"test-{uuid.uuid4().hex[:12]}"
+        own = {
+            "ce_specversion": "1.0", "ce_id": f"{workflow}/1", "ce_source": "/test", "ce_type": event_type,
+            "ce_workflowid": workflow, "content-type": "application/json",
+        }  # fmt: skip
+        complete: dict[str, bytes | None] = {**{k: v.encode() for k, v in own.items()}, **(headers or {})}
+        for _ in range(times):
+            self.witness.write(
+                "agent_messages", json.dumps(payload).encode(), key=workflow.encode(), headers=complete
+            )
+        return workflow
+
+    def messages(self, workflow: str) -> list[Seen]:
+        return [seen for seen in self.witness.read("agent_messages") if seen.workflow == workflow]
+
+    def outcomes(self, workflow: str) -> list[str]:
+        """Outcomes of the decisions on one workflow, in the order of its steps."""
+        decisions = self.witness.decisions(workflow)
+        return [decision["outcome"] for decision in sorted(decisions, key=lambda decision: decision["step"])]
+
+    def all_decisions(self) -> list[dict[str, Any]]:
+        return [seen.json() for seen in self.witness.read("agent_decisions")]
+
+    def mails(self) -> list[EmailMessage]:
+        """Everything the SMTP sink has received."""
+        files = sorted((self.data_dir / "mailbox").glob("*.eml"))
+        return [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in files]
+
+    def mails_to(self, recipient: str) -> list[EmailMessage]:
+        return [mail for mail in self.mails() if recipient.lower() in str(mail["To"]).lower()]
+
+    def known_addresses(self) -> set[str]:
+        """Addresses of every lead that was ever inserted."""
+        return {str(lead.get("email")).lower() for lead in self.database.leads.find({}, {"email": 1})}
+
+    def effects(self, workflow: str) -> list[str]:
+        """Ledger states of one lead's mails."""
+        return [effect["state"] for effect in self.database.effects.find() if workflow in json.dumps(effect, default=str)]
+
+    def cli(self, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run `pointsman` as a user would."""
+        result = subprocess.run(
+            [sys.executable, "-m", "pointsman", *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True,
+            timeout=60, check=False,
+        )  # fmt: skip
+        assert result.returncode == expect, f"{arguments}: {result.returncode}\n{result.stdout}\n{result.stderr}"
+        return result
+
+    @contextmanager
+    def edited_definitions(self) -> Iterator[Path]:
+        """A copy of the definitions to edit; the original ones are in force again afterwards."""
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "agent_definitions"
+            shutil.copytree(ROOT / "agent_definitions", copy)
+            try:
+                yield copy
+            finally:
+                self.cli("agents", "apply", "--prune", str(ROOT / "agent_definitions"))
+
+    @contextmanager
+    def agent_process(self, name: str) -> Iterator[None]:
+        """`python -m agents NAME`, stopped by SIGTERM within ten seconds."""
+        process = subprocess.Popen([sys.executable, "-m", "agents", name], cwd=ROOT, env=self.env)
+        try:
+            yield
+        finally:
+            process.terminate()
+            assert process.wait(timeout=10) == 0
+
+    def catalog_sequence(self) -> int:
+        manifests = [seen for seen in self.witness.read("agent_definitions") if seen.key == b"@manifest"]
+        return int(manifests[-1].json()["sequence"])
+
+    def job_id(self) -> str:
+        """Id of the one running router job."""
+        jobs = self._flink("/jobs/overview")["jobs"]
+        running = [job["jid"] for job in jobs if job["state"] == "RUNNING"]
+        assert len(running) == 1, jobs
+        return str(running[0])
+
+    def job_restarts(self) -> int:
+        metrics = self._flink(f"/jobs/{self._any_job()}/metrics?get=numRestarts")
+        return int(metrics[0]["value"])
+
+    def kill(self, name: str, signal: Signals) -> bool:
+        self.stack.kill(name, signal)
+        return True
+
+    @contextmanager
+    def model_control(self, **control: Any) -> Iterator[None]:
+        """Tell the offline model to misbehave, and to behave again afterwards."""
+        self._model("POST", control)
+        try:
+            yield
+        finally:
+            self._model("POST", {"latency_ms": self.stack.options.model_latency_ms, "fail_rate": 0, "fail_next": 0})
+
+    def model_in_flight(self) -> int:
+        return int(self._model("GET")["in_flight"])
+
+    def _model(self, method: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        base = str(self.settings["openai_base_url"]).removesuffix("/v1")
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(  # noqa: S310 - loopback
+            f"{base}/_control", data=data, method=method, headers={"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - loopback
+            found: dict[str, Any] = json.loads(response.read())
+        return found
+
+    def _flink(self, path: str) -> Any:
+        with urllib.request.urlopen(self.settings["flink_url"] + path, timeout=10) as response:  # noqa: S310 - loopback
+            return json.loads(response.read())
+
+    def _any_job(self) -> str:
+        jobs = sorted(self._flink("/jobs/overview")["jobs"], key=lambda job: int(job["start-time"]))
+        return str(jobs[-1]["jid"])
+
+
+def wait(seconds: float) -> None:
+    """Let time pass where the thing to show is that nothing happens."""
+    time.sleep(seconds)

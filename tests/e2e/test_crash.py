@@ -1,0 +1,40 @@
+"""The TaskManager is killed while model calls are in flight: nothing is lost, nobody gets a second mail."""
+
+from __future__ import annotations
+
+import signal
+
+from tests.e2e.system import System, hot_lead
+from tests.witness import eventually
+
+LEADS = 20
+MODEL_LATENCY_MS = 1500
+CHECKPOINT_MS = 200
+
+
+def test_a_killed_taskmanager_loses_no_lead_and_sends_no_second_mail(system: System) -> None:
+    assert MODEL_LATENCY_MS > CHECKPOINT_MS, "a shorter call would be over before it is checkpointed as in flight"
+    with system.model_control(latency_ms=MODEL_LATENCY_MS):
+        leads = dict(system.insert(hot_lead()) for _ in range(LEADS))
+        eventually(lambda: system.model_in_flight() > 0 and _scored(system, leads) > 0, every_s=0.05,
+                   within_s=60, what="model calls in flight with leads at the router")  # fmt: skip
+        killed = system.kill("taskmanager", signal.SIGKILL)
+        assert killed
+        eventually(lambda: system.job_restarts() > 0, within_s=60, what="the job's restart")
+    eventually(lambda: all(system.mails_to(address) for address in leads.values()), within_s=120, what="all mails")
+    eventually(
+        lambda: all(system.outcomes(workflow)[-1:] == ["completed"] for workflow in leads), within_s=60,
+        what="all completions",
+    )  # fmt: skip
+    assert {address: len(system.mails_to(address)) for address in leads.values()} == dict.fromkeys(leads.values(), 1)
+    for workflow in leads:
+        events = system.witness.events(workflow)
+        assert len(events) == len(set(events)) == 5
+        assert len(system.outcomes(workflow)) == 5
+
+
+def _scored(system: System, leads: dict[str, str]) -> int:
+    decided = {(d["workflow_id"], d["event_type"]) for d in system.all_decisions()}
+    events = {(seen.workflow, seen.type) for seen in system.witness.read("agent_messages")}
+    waiting = {(workflow, kind) for workflow, kind in events - decided if kind == "lead.scored"}
+    return len({workflow for workflow, _ in waiting} & set(leads))
