@@ -4,10 +4,9 @@ The gate stands where the socket is made: aiohttp asks `_public_socket` for each
 so what was checked is what is connected to, however the host was written and whatever its name resolved to before.
 Redirects are followed here, one by one, each through the same gate.
 
-Why no ready library (as of these releases): drawbridge 0.1.2 pins the address as we do, but its list misses networks
-that reach inside (6to4 relay, site-local, a cloud's metadata service on a public address) and it times each read, not
-the fetch; safehttpx 0.2.0 bounds neither size nor ports, lets carrier-grade NAT and NAT64 through and asks a third
-party's resolver.
+Why no ready library: drawbridge 0.1.2 pins the address as we do, but its list misses networks that reach inside (6to4
+relay, site-local, a cloud's metadata service on a public address) and it times each read, not the fetch; safehttpx
+0.2.0 bounds neither size nor ports, lets carrier-grade NAT through and asks a third party's resolver.
 """
 
 from __future__ import annotations
