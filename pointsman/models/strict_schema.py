@@ -74,6 +74,8 @@ class _CannotBeSaidError(Exception):
 def _translated(schema: Any) -> dict[str, Any]:
     if not isinstance(schema, dict) or set(schema) - _KEPT - _IGNORED - _STRUCTURE - set(_WORDS):
         raise _CannotBeSaidError
+    if "$ref" in schema:
+        return _reference(schema)
     sent = {keyword: value for keyword, value in schema.items() if keyword in _KEPT}
     words = [text.format(schema[keyword]) for keyword, text in _WORDS.items() if schema.get(keyword)]
     sent.update(_typed(schema, words))
@@ -82,8 +84,17 @@ def _translated(schema: Any) -> dict[str, Any]:
     return sent
 
 
+def _reference(schema: dict[str, Any]) -> dict[str, Any]:
+    reference = schema["$ref"]
+    # Other places move when optional properties become nullable; strict mode wants the reference to stand alone.
+    is_definition = isinstance(reference, str) and reference.startswith("#/$defs/") and reference.count("/") == 2
+    if not is_definition or set(schema) - _IGNORED - {"$ref", "title", "description"}:
+        raise _CannotBeSaidError
+    return {"$ref": reference}
+
+
 def _typed(schema: dict[str, Any], words: list[str]) -> dict[str, Any]:
-    sent: dict[str, Any] = {keyword: schema[keyword] for keyword in ("type", "$ref") if keyword in schema}
+    sent: dict[str, Any] = {"type": schema["type"]} if "type" in schema else {}
     if "format" in schema:
         if schema["format"] in _FORMATS:
             sent["format"] = schema["format"]
@@ -98,7 +109,7 @@ def _typed(schema: dict[str, Any], words: list[str]) -> dict[str, Any]:
         sent.update(_object(schema))
     if "array" in kinds:
         sent["items"] = _translated(schema.get("items"))
-    if not kinds and not {"anyOf", "$ref"} & set(schema):
+    if not kinds and "anyOf" not in schema:
         sent["type"] = _kind_of_constants(schema)
     return sent
 

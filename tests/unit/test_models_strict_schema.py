@@ -69,6 +69,8 @@ def test_lists_and_definitions_are_translated_too() -> None:
         {"anyOf": [closed(a={"type": "string"})]},
         {"type": "array", "items": {"type": "string"}},
         {"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a", "b"]},
+        {**closed(a={"type": "string"}, b={"$ref": "#/properties/a"})},
+        {**closed(a={"$ref": "#/$defs/b", "maxLength": 3}), "$defs": {"b": {"type": "string"}}},
         {"type": "object", "patternProperties": {"a": {}}},
     ],
 )

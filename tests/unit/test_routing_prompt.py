@@ -109,7 +109,7 @@ def test_what_fits_is_shown_unchanged() -> None:
 
 
 @given(json_values, st.integers(min_value=60, max_value=3000))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_clipped_json_never_raises_and_never_exceeds_its_limit(value: Any, limit: int) -> None:
     text = clipped_json(value, limit)
     assert len(text) <= limit
@@ -117,7 +117,7 @@ def test_clipped_json_never_raises_and_never_exceeds_its_limit(value: Any, limit
 
 
 @given(st.dictionaries(st.text(max_size=20), json_values, max_size=6), st.text(max_size=30), st.integers())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_no_payload_makes_the_router_raise(payload: dict[str, Any], event_type: str, step: int) -> None:
     strict = definition("strict")
     routing = router(strict, definition("one", accepts=OPEN), definition("two", accepts=OPEN), max_user_chars=500)

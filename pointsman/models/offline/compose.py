@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pointsman.contracts import Contract
 from pointsman.models.offline.choose import Choice, choose
 from pointsman.models.offline.facts import Fact, UserTurn
 from pointsman.models.offline.guidance import options_for, part_guidance
@@ -52,6 +53,9 @@ class _Composer:
             return schema["const"]
         if "enum" in schema:
             return self._enum(schema["enum"], guidance)
+        given = self._given(schema, name)
+        if given is not None:
+            return given
         branches = schema.get("anyOf") or schema.get("oneOf")
         if branches:
             return self._branch(schema, branches, name, guidance, depth)
@@ -80,6 +84,14 @@ class _Composer:
     def _guidance(self, schema: Schema, name: str) -> str:
         said = (schema.get("title"), schema.get("description"), part_guidance(self.system, name) if name else "")
         return " ".join(text for text in said if isinstance(text, str) and text)
+
+    def _given(self, schema: Schema, name: str) -> Any:
+        """An object or a truth value that the user turn holds under the same name, if it keeps the schema."""
+        given = self.turn.given(name) if name else None
+        if not isinstance(given, dict | bool):
+            return None
+        within = {"properties": {"given": schema}, "$defs": self.root.get("$defs", {})}
+        return given if _keeps(within, {"given": given}) else None
 
     def _enum(self, values: list[Any], guidance: str) -> Any:
         texts = tuple(value for value in values if isinstance(value, str))
@@ -159,6 +171,14 @@ class _Composer:
             # What is already counted is moved towards the judgement, not replaced by it.
             value = (known + value) / 2
         return _on_grid(min(max(value, low), high), low, high, schema.get("multipleOf"), whole=whole)
+
+
+def _keeps(schema: Schema, value: dict[str, Any]) -> bool:
+    try:
+        return Contract(schema).violation(value) is None
+    except ValueError:
+        # A reference to a place that only the whole schema has.
+        return False
 
 
 def _kind(schema: Schema) -> str:

@@ -93,7 +93,8 @@ class UserTurn:
     """
 
     def __init__(self, text: str) -> None:
-        self.facts = list(_facts(_parsed(text)))
+        self.data = _parsed(text)
+        self.facts = list(_facts(self.data))
 
     @cached_property
     def theirs(self) -> list[Fact]:
@@ -147,6 +148,13 @@ class UserTurn:
         return {
             f" {' '.join(all_words(f'{each.name} {each.text}'))} ": f"{each.label} {each.content}" for each in short
         }
+
+    def given(self, name: str) -> Any:
+        """What stands under exactly this name at the top, or in the one object below it; None if nothing does."""
+        if not isinstance(self.data, dict):
+            return None
+        below = [value for value in self.data.values() if isinstance(value, dict)]
+        return next((each[name] for each in (self.data, *below) if name in each), None)
 
     def named(self, *names: str, ours: bool = False) -> str:
         """The first short text that goes by one of `names`, in the order of `names`."""

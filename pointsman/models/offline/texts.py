@@ -90,7 +90,10 @@ def _stems(text: str) -> frozenset[str]:
 
 
 def _known(ask: Ask, turn: UserTurn) -> str:
-    """A fact of the same name, word for word."""
+    """What stands under the same name, as it stands there, an id too; or a fact that goes by it."""
+    given = turn.given(ask.name)
+    if isinstance(given, str) and given and ask.least <= len(given) <= ask.most:
+        return given
     name = ask.name.replace("_", " ").lower()
     return harmless(turn.named(name)) if name else ""
 
