@@ -19,6 +19,7 @@ from pointsman.models.offline.words import all_words
 
 _MAX_DEPTH: Final = 8
 _MAX_ITEMS: Final = 50
+_SENTENCE_CHARS: Final = 50
 _RANGE: Final = re.compile(r"\b(-?\d+)\s*(?:to|-|and)\s*(-?\d+)\b(?!\s*(?:words|sentences|characters))")
 _COUNTS: Final = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 _COUNT_RANGE: Final = re.compile(rf"\b({'|'.join(_COUNTS)}) (?:to|or) ({'|'.join(_COUNTS)})\b")
@@ -146,17 +147,21 @@ class _Composer:
             numbers = [number for number in dict.fromkeys(numbered(self.used)) if low <= number <= high][:wanted]
             return numbers + [self.fill(items, name, depth + 1) for _ in range(least - len(numbers))]
         if kind == "string" and not {"enum", "const", "format", "pattern", "anyOf", "oneOf"} & set(items):
-            statements = [self._entry(items, fact) for fact in told_facts(self.turn)]
-            texts = list(dict.fromkeys(text for text in statements if text))[:wanted]
-            return texts + [self._text(items, name, guidance) for _ in range(least - len(texts))]
+            texts = self._short_texts(items, name, guidance)[:wanted]
+            return texts + [
+                self._text(items, name, f"{guidance} {self._guidance(items, '')}") for _ in range(least - len(texts))
+            ]
         if "enum" in items or "const" in items:
             return [self.fill(items, name, depth + 1) for _ in range(max(least, min(wanted, 1)))]
         return [self.fill(items, name, depth + 1) for _ in range(max(least, min(wanted, 2)))]
 
-    def _entry(self, items: Schema, fact: Fact) -> str:
-        text = statement(fact)
-        fits = items.get("minLength", 0) <= len(text) <= items.get("maxLength", len(text))
-        return text if fits else ""
+    def _short_texts(self, items: Schema, name: str, guidance: str) -> list[str]:
+        """Distinct facts as sentences, or single words where there is no room for sentences."""
+        ask = Ask(name=name, guidance=f"{guidance} {self._guidance(items, '')}", schema=items)
+        texts = [statement(fact) for fact in told_facts(self.turn)]
+        if ask.most < _SENTENCE_CHARS:
+            texts = sorted(self.turn.surface.values(), key=len, reverse=True)
+        return [text for text in dict.fromkeys(texts) if text and ask.least <= len(text) <= ask.most]
 
     def _text(self, schema: Schema, name: str, guidance: str) -> str:
         ask = Ask(name=name, guidance=guidance, schema=schema, reason=self.choice.reason if self.choice else "")

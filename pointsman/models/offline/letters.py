@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pointsman.models.offline.facts import Fact, UserTurn
-from pointsman.models.offline.telling import addressed, told_facts, turned, wish
+from pointsman.models.offline.telling import addressed, is_own_words, told_facts, turned, wish
 from pointsman.models.offline.words import all_words, capitalised, harmless, lowered, shortened
 
 _RANGE: Final = re.compile(r"(\d+)\s*(?:to|-|and)\s*(\d+) words")
@@ -73,7 +73,9 @@ def _opening(turn: UserTurn) -> str:
         return f"I am writing about {lowered(wanted)}{at}."
     source = harmless(turn.named("came through", "source", "origin", "channel"))
     article = "" if source[:1].isupper() else "an " if source[:1] in "aeiou" else "a "
-    return f"You came to us through {article}{source}." if source else "Thank you for your interest."
+    if source:
+        return f"You came to us through {article}{source}."
+    return "Thank you for your message." if any(map(is_own_words, told_facts(turn))) else "Thank you for your interest."
 
 
 def _offer(turn: UserTurn) -> list[str]:
@@ -88,7 +90,8 @@ def _fillers(turn: UserTurn, facts: Sequence[Fact], cited: Sequence[Fact]) -> li
     points = [fact.content for fact in turn.facts if fact.is_ours and fact.name in {"points", "benefits", "strengths"}]
     lines = [_benefit(point) for point in points]
     further = [addressed(fact) for fact in facts if fact not in cited and fact.name in {"fact", "text"}]
-    return [*lines, *further, "I would rather hear how you do it today than send you a brochure."]
+    closing = ["I would rather hear how you do it today than send you a brochure."] if lines else []
+    return [*lines, *further, *closing]
 
 
 def _benefit(point: str) -> str:
@@ -107,7 +110,7 @@ def _question(turn: UserTurn, guidance: str) -> str:
         return f"{f'One thought for today: {lowered(angle)}. ' if angle else ''}How do you see this?"
     if asked & set(all_words("time talk call meet demo")):
         return "Would a short call on Tuesday or Thursday next week suit you?"
-    return "Is this something you would like to look at together?"
+    return "Could you tell me a little more about it?"
 
 
 def _signature(turn: UserTurn) -> str:

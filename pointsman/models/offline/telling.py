@@ -14,8 +14,9 @@ _SITE: Final = ("site", "website", "web", "homepage", "page")
 _HOST: Final = re.compile(r"\b[\w-]+(?:\.[\w-]+)*\.[a-z]{2,24}\b", re.I)
 # Longer ones first: "looking for" before "for".
 _WISH: Final = re.compile(
-    r"(?<!\bno )\b(?:interested in|looking for|would like(?: to (?:see|have|get|know))?"
-    r"|wants?(?: to (?:see|have|get|know|talk about))?|needs?|help with"
+    r"(?<!\bno )(?<!\bnot )\b(?:interested in|looking for|talk about|speak about|discuss"
+    r"|would like(?: to (?:see|have|get|know))?"
+    r"|wants?(?: to (?:see|have|get|know|talk about))?(?! to )|needs?|help with"
     r"|call(?:ed)? (?:me |us )?about|asked (?:for|about)|could we (?:see|have|get)|searching for)\s+"
     r"(?P<wish>[^.,;:!?()“”\"\n]{3,90})",
     re.I,

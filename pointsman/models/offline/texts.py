@@ -12,7 +12,10 @@ from pointsman.models.offline.telling import fitted, gist, person, statement, to
 from pointsman.models.offline.words import all_words, capitalised, content_words, harmless, lowered, shortened
 
 _LONGEST: Final = 4000
+_ROOM_FOR_A_QUOTE: Final = 120
 _AT_MOST: Final = re.compile(r"at most (\d+) characters", re.I)
+_AT_LEAST: Final = re.compile(r"at least (\d+) characters", re.I)
+_FORMAT: Final = re.compile(r"\bFormat: ([a-z0-9-]+)\.")
 _FALLBACK: Final = re.compile(r"[\"“']([^\"”']{2,40})[\"”'] (?:if|when|where|otherwise)\b", re.I)
 _SAMPLES: Final = {
     "date-time": "2030-01-01T09:00:00Z", "date": "2030-01-01", "time": "09:00:00Z", "duration": "P1D",
@@ -43,8 +46,15 @@ class Ask:
 
     @property
     def least(self) -> int:
-        """Fewest characters."""
-        return min(int(self.schema.get("minLength", 0)), 100_000)
+        """Fewest characters, by the schema or by its words."""
+        said = _AT_LEAST.search(self.guidance)
+        return min(max(int(self.schema.get("minLength", 0)), int(said.group(1)) if said else 0), 100_000)
+
+    @property
+    def format(self) -> str:
+        """The format, by the schema or by its words."""
+        said = _FORMAT.search(self.guidance)
+        return str(self.schema.get("format") or (said.group(1) if said else ""))
 
     @property
     def most(self) -> int:
@@ -58,7 +68,7 @@ def write_text(ask: Ask, turn: UserTurn, used: list[Fact]) -> str:
     """The text that `ask` wants, within its lengths; facts it rests on are added to `used`."""
     if "pattern" in ask.schema:
         return _patterned(ask, turn)
-    if ask.schema.get("format") in _SAMPLES:
+    if ask.format in _SAMPLES:
         return _formatted(ask, turn)
     text = _written(ask, turn, used)
     parts = [part for part in (text, *(statement(fact) for fact in told_facts(turn))) if part]
@@ -113,7 +123,9 @@ def _closest(ask: Ask, turn: UserTurn) -> str:
     fallback = _fallback(ask)
     if fallback:
         return fallback
-    return statement(best[1]) if best is not None else _plain(turn)
+    if best is None:
+        return _plain(turn)
+    return capitalised(gist(best[1])) if ask.most < _ROOM_FOR_A_QUOTE else statement(best[1])
 
 
 def _plain(turn: UserTurn) -> str:
@@ -135,7 +147,7 @@ def _summary(turn: UserTurn) -> str:
 
 
 def _formatted(ask: Ask, turn: UserTurn) -> str:
-    kind = ask.schema["format"]
+    kind = ask.format
     marks = {"email": "@", "uri": "://"}
     found = (fact.text for fact in turn.facts if kind in marks and marks[kind] in fact.text and " " not in fact.text)
     return next((text for text in found if len(text) <= ask.most), _SAMPLES[kind])
