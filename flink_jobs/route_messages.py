@@ -84,7 +84,7 @@ def configuration(options: JobOptions) -> Configuration:
         "execution.checkpointing.tolerable-failed-checkpoints": "100",
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.initial-backoff": "200 ms",
-        "restart-strategy.exponential-delay.max-backoff": "10 s",
+        "restart-strategy.exponential-delay.max-backoff": "5 s",
         "restart-strategy.exponential-delay.reset-backoff-threshold": "1 min",
         "table.local-time-zone": "UTC",
         "table.exec.state.ttl": f"{options.state_ttl_hours} h",

@@ -81,6 +81,13 @@ class FlinkRest:
         """The job called `name` that has not ended, if there is one."""
         return next((job for job in self.jobs() if job.name == name and not job.has_ended), None)
 
+    def last_snapshot(self, job_id: str) -> str | None:
+        """Place of the job's latest completed savepoint or checkpoint, whichever is newer; None if it has none."""
+        latest = self.get(f"/jobs/{quote(job_id)}/checkpoints").get("latest") or {}
+        completed = [latest[kind] for kind in ("completed", "savepoint") if latest.get(kind)]
+        newest = max(completed, key=lambda snapshot: int(snapshot["id"]), default=None)
+        return str(newest["external_path"]) if newest else None
+
     def cancel(self, job_id: str) -> None:
         """Stop a job at once; its last checkpoint stays."""
         self._call("PATCH", f"/jobs/{quote(job_id)}?mode=cancel")

@@ -17,7 +17,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
 from pointsman.errors import ConfigurationError, PointsmanError
 from pointsman.flink_rest import FlinkJob, FlinkRefusedError, FlinkRest
@@ -145,15 +144,14 @@ def upgrade(options: SubmitOptions, directory: str | None = None) -> str:
         raise JobSubmissionError(f"{error}\n{remedy}") from error
 
 
-def latest_snapshot(directory: str) -> str | None:
-    """The newest complete checkpoint or savepoint below `directory` (a local path or `file:` URI), if there is one.
+def last_snapshot(flink_url: str, name: str) -> str | None:
+    """The last savepoint or retained checkpoint of the ended job of that name, as far as the cluster remembers it.
 
-    Each job of a cluster should have a directory of its own: what is newest is not asked whose it is.
+    A job that starts without it starts with empty state: what waited for a model then is lost.
     """
-    folder = Path(unquote(urlsplit(directory).path)) if directory.startswith("file:") else Path(directory)
-    found = [path for pattern in ("*/chk-*/_metadata", "savepoint-*/_metadata") for path in folder.glob(pattern)]
-    newest = max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
-    return newest.parent.as_uri() if newest else None
+    rest = FlinkRest(flink_url)
+    ended = next((job for job in rest.jobs() if job.name == name and job.has_ended), None)
+    return rest.last_snapshot(ended.id) if ended else None
 
 
 def _live(rest: FlinkRest, name: str) -> FlinkJob:

@@ -31,6 +31,7 @@ from flink_jobs.operators.records import (
     write_row,
 )
 from flink_jobs.operators.shard import Shard, Waiting
+from flink_jobs.operators.shipped import with_own_code
 from pointsman.envelope import Record
 from pointsman.errors import ErrorReason, PermanentError
 from pointsman.routing.router import Router, RoutingOptions
@@ -90,6 +91,9 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
 
     def __init__(self, options: RouteOptions) -> None:
         self._options = options
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return with_own_code(DurableCall, self._options)
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Start where state stands."""

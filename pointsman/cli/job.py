@@ -1,5 +1,144 @@
-"""`pointsman job`."""
+"""`pointsman job`: the router job on the Flink cluster."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from pointsman import job
+from pointsman.errors import ConfigurationError
+from pointsman.flink_rest import FlinkRest
+from pointsman.job import SubmitOptions
+from pointsman.job_options import PYTHON_MODES, JobOptions
+from pointsman.kafka import load_catalog
+from pointsman.local.java import find_java
+from pointsman.settings import Settings, settings
+
 app = typer.Typer(no_args_is_help=True)
+
+_DEFAULTS = JobOptions(kafka_bootstrap="")
+Name = Annotated[str, typer.Option(help="The job's name.")]
+Directory = Annotated[
+    str | None, typer.Option("--directory", help="Where savepoints go; the cluster's default when left out.")
+]
+Parallelism = Annotated[int, typer.Option(min=1, help="Parallel instances of the operator that decides.")]
+PythonMode = Annotated[str, typer.Option(help=f"How Flink runs Python: {' or '.join(PYTHON_MODES)}.")]
+Interval = Annotated[int, typer.Option(min=10, help="Milliseconds between checkpoints.")]
+AlwaysAsk = Annotated[bool, typer.Option("--always-ask-model", help="Ask the model also when one candidate is left.")]
+MaxSteps = Annotated[int, typer.Option(min=1, help="Messages that one workflow may have routed.")]
+Lib = Annotated[Path | None, typer.Option(help="Folder with the jars of Flink's client.")]
+
+
+@app.command()
+def submit(
+    name: Name = _DEFAULTS.name,
+    parallelism: Parallelism = _DEFAULTS.parallelism,
+    python_mode: PythonMode = _DEFAULTS.python_mode,
+    checkpoint_interval_ms: Interval = _DEFAULTS.checkpoint_interval_ms,
+    max_steps: MaxSteps = _DEFAULTS.max_steps,
+    always_ask_model: AlwaysAsk = False,
+    restore: Annotated[str | None, typer.Option(help="Savepoint or checkpoint to start from.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start with empty state.")] = False,
+    flink_lib: Lib = None,
+) -> None:
+    """Start the job, from the last state of its predecessor that the cluster remembers."""
+    told = settings()
+    live = FlinkRest(told.flink_url).live_job(name)
+    if live is not None:
+        typer.echo(f"{name} already runs: {live.id}")
+        return
+    options = _job_options(told, name, parallelism, python_mode, checkpoint_interval_ms, max_steps, always_ask_model)
+    place = restore or (None if fresh else job.last_snapshot(told.flink_url, name))
+    typer.echo(f"{name}: submitting{f', from {place}' if place else ', with empty state'}", err=True)
+    typer.echo(job.submit(_submission(told, options, place, flink_lib)))
+
+
+@app.command()
+def status(name: Name = _DEFAULTS.name) -> None:
+    """Say whether the job runs."""
+    found = job.status(settings().flink_url, name)
+    if found is None:
+        typer.echo(f"{name}: Flink knows no such job; `pointsman job submit` starts it")
+        raise typer.Exit(1)
+    since = datetime.fromtimestamp(found.started_ms / 1000, UTC).isoformat(timespec="seconds")
+    typer.echo(f"{name}  {found.state}  since {since}  {found.id}")
+
+
+@app.command()
+def savepoint(name: Name = _DEFAULTS.name, directory: Directory = None) -> None:
+    """Write a savepoint; the job runs on."""
+    typer.echo(job.savepoint(settings().flink_url, name, directory))
+
+
+@app.command()
+def stop(name: Name = _DEFAULTS.name, directory: Directory = None) -> None:
+    """Stop the job with a savepoint; `submit` goes on from it."""
+    typer.echo(job.stop(settings().flink_url, name, directory))
+
+
+@app.command()
+def cancel(name: Name = _DEFAULTS.name) -> None:
+    """Stop the job at once, without a savepoint; `submit` goes on from its last checkpoint."""
+    job.cancel(settings().flink_url, name)
+    typer.echo(f"{name}: cancelled")
+
+
+@app.command()
+def upgrade(
+    name: Name = _DEFAULTS.name,
+    parallelism: Parallelism = _DEFAULTS.parallelism,
+    python_mode: PythonMode = _DEFAULTS.python_mode,
+    checkpoint_interval_ms: Interval = _DEFAULTS.checkpoint_interval_ms,
+    max_steps: MaxSteps = _DEFAULTS.max_steps,
+    always_ask_model: AlwaysAsk = False,
+    directory: Directory = None,
+    flink_lib: Lib = None,
+) -> None:
+    """Stop the job with a savepoint and start this version of the code from it."""
+    told = settings()
+    options = _job_options(told, name, parallelism, python_mode, checkpoint_interval_ms, max_steps, always_ask_model)
+    typer.echo(job.upgrade(_submission(told, options, None, flink_lib), directory))
+
+
+def _job_options(
+    told: Settings,
+    name: str,
+    parallelism: int,
+    python_mode: str,
+    checkpoint_interval_ms: int,
+    max_steps: int,
+    always_ask_model: bool,
+) -> JobOptions:
+    return JobOptions(
+        kafka_bootstrap=told.kafka_bootstrap,
+        name=name,
+        parallelism=parallelism,
+        python_mode=python_mode,
+        checkpoint_interval_ms=checkpoint_interval_ms,
+        transactional_id_prefix=name,
+        min_catalog=load_catalog(told.kafka_bootstrap).sequence,
+        max_steps=max_steps,
+        always_ask_model=always_ask_model,
+        openai_base_url=told.openai_base_url or "",
+        model=told.model,
+    )
+
+
+def _submission(told: Settings, options: JobOptions, place: str | None, flink_lib: Path | None) -> SubmitOptions:
+    return SubmitOptions(
+        job=options,
+        flink_url=told.flink_url,
+        flink_lib_dir=(flink_lib or told.data_dir / "jars" / "flink-lib").absolute(),
+        restore_from=place,
+        java=_java(told),
+    )
+
+
+def _java(told: Settings) -> str:
+    found = find_java(told.java_home)
+    if found is None:
+        raise ConfigurationError("there is no java", "install a JDK 17 or newer, or set JAVA_HOME")
+    return str(found.executable)
