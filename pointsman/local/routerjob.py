@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from pointsman.errors import ConfigurationError
+from pointsman.flink_rest import ENDED, FlinkRest
 from pointsman.job import JobSubmissionError, SubmitOptions, submit
 from pointsman.job_options import JobOptions
 from pointsman.kafka import load_catalog
@@ -47,6 +49,20 @@ def submit_router_job(layout: Layout, java: Path, addresses: Addresses, options:
         raise JobSubmissionError(f"{error}\n{remedy}") from error
     forget_checkpoints(layout.checkpoints, keep={job_id, *((checkpoint.parent.name,) if checkpoint else ())})
     return job_id
+
+
+def job_runs(flink_url: str, job_id: str) -> bool:
+    """Whether every task of the job runs, and so whether messages are routed now.
+
+    Raises:
+        ConfigurationError: the job has ended.
+        FlinkUnavailableError: Flink does not answer.
+    """
+    job = FlinkRest(flink_url).get(f"/jobs/{job_id}")
+    if job["state"] in ENDED:
+        raise ConfigurationError(f"the router job is {job['state']}", f"see {flink_url}/#/job/completed/{job_id}")
+    vertices = job["vertices"]
+    return bool(vertices) and all(vertex["status"] == "RUNNING" for vertex in vertices)
 
 
 def newest_checkpoint(checkpoints: Path) -> Path | None:

@@ -29,7 +29,7 @@ from pointsman.local.options import StackOptions
 from pointsman.local.parts import LAST_TO_STOP, Part, fixed_parts, port_of, programs_of
 from pointsman.local.preflight import preflight
 from pointsman.local.progress import Progress, Silent
-from pointsman.local.routerjob import submit_router_job
+from pointsman.local.routerjob import job_runs, submit_router_job
 from pointsman.local.services import agents
 from pointsman.local.status import ProgramStatus, status_of
 from pointsman.local.steps import Step, run_steps
@@ -186,7 +186,8 @@ class LocalStack:
         return [step for step in steps if only is None or step.name in only]
 
     def _submit_job(self, java: Java) -> None:
-        submit_router_job(self._layout, java.executable, self.addresses, self.options)
+        job_id = submit_router_job(self._layout, java.executable, self.addresses, self.options)
+        self._wait_until(lambda: job_runs(self.addresses.flink_url, job_id), "the router job")
 
     def _ensure_topics(self) -> None:
         KafkaAdmin(self.addresses.kafka_bootstrap).ensure_topics(ALL)
@@ -224,7 +225,7 @@ class LocalStack:
             if self._stopped.is_set():
                 raise TransientError(f"waiting for {what} was given up")
             if now - began > READY_WITHIN_S:
-                raise TransientError(f"{what} was not ready within {READY_WITHIN_S:g} s; run: pointsman logs {what}")
+                raise TransientError(f"{what} was not ready within {READY_WITHIN_S:g} s; see `pointsman status`")
             if now - looked > _LOOK_AT_STATES_S:
                 look()
                 looked = now

@@ -1,0 +1,65 @@
+# `make demo` shows the whole loop, `make test` proves it; both set up everything they need.
+# Every path is relative, so that the clone may lie in a folder whose name has a space.
+
+PYTHON311 ?= python3.11
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+POINTSMAN := $(PYTHON) -m pointsman
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up down test test-fast lint setup install java
+
+help:
+	@echo "make demo       a stack of its own, some leads, what happened to each, the mails; then stops everything"
+	@echo "make up         start the local stack and leave it running"
+	@echo "make down       stop it; its state stays in .pointsman"
+	@echo "make test       all tests, on real Kafka, MongoDB and Flink"
+	@echo "make test-fast  the tests that need no Java"
+	@echo "make lint       style, types and imports"
+
+demo: java setup
+	@$(POINTSMAN) demo
+
+up: java setup
+	@$(POINTSMAN) up
+
+down: setup
+	@$(POINTSMAN) down
+
+test: java setup
+	@$(PYTHON) -m pytest
+
+test-fast: setup
+	@$(PYTHON) -m pytest tests/unit tests/contract
+
+lint: setup
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+	@$(VENV)/bin/lint-imports
+
+# Named before the first download; `pointsman up` looks at versions, ports, disk and memory.
+java:
+	@{ [ -n "$$JAVA_HOME" ] && [ -x "$$JAVA_HOME/bin/java" ]; } || command -v java >/dev/null 2>&1 || \
+		{ echo "java was not found: install a JDK 17 or newer, or set JAVA_HOME" >&2; exit 3; }
+	@[ -f .pointsman/jars/complete ] || command -v mvn >/dev/null 2>&1 || \
+		{ echo "mvn was not found: install Maven 3.8 or newer (it fetches the jars, once)" >&2; exit 3; }
+
+# The marker holds what the virtual environment was made from, and where: a moved clone is set up anew.
+setup:
+	@wanted="$$(cat pyproject.toml constraints.txt | cksum) $$PWD"; \
+	[ "$$(cat $(READY) 2>/dev/null)" = "$$wanted" ] || \
+		{ $(MAKE) --no-print-directory install && printf '%s' "$$wanted" > $(READY); }
+
+# uv installs in a fifth of pip's time, but it does not read pip's configuration: pip comes after it.
+install:
+	@command -v "$(PYTHON311)" >/dev/null 2>&1 || { echo "$(PYTHON311) was not found: install Python 3.11" \
+		"(apache-flink runs on no newer one), or say where it is: make PYTHON311=/path/to/python3.11" >&2; exit 3; }
+	@echo "setting up $(VENV) (once; some minutes on a slow line)"
+	@rm -f $(READY)
+	@"$(PYTHON311)" -m venv --clear $(VENV)
+	@$(PYTHON) -m pip install --quiet --upgrade "pip>=25.1"
+	@{ $(PYTHON) -m pip install --quiet uv && $(PYTHON) -m uv pip install --quiet --python $(PYTHON) \
+		-c constraints.txt -e ".[local]" --group dev; } || \
+	$(PYTHON) -m pip install --quiet -c constraints.txt -e ".[local]" --group dev
