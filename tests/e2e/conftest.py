@@ -24,9 +24,9 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     stack = LocalStack(options)
     running = System(stack=stack, data_dir=data_dir, early_address=address())
     try:
-        stack.up(only=("mongod",))
+        stack.up()
         running.insert({**hot_lead(), "email": running.early_address})
-        stack.up(only=("kafka","topics","mongod","connect","flink","smtp","model","definitions","agents","router job"))
+        stack.up()
         yield running
     finally:
         running.close()
