@@ -10,7 +10,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from pointsman.envelope import Record
-from pointsman.errors import BrokerUnavailableError, ConfigurationError, PointsmanError
+from pointsman.errors import BrokerUnavailableError, ConfigurationError, PointsmanError, TransientError
 from pointsman.topics import MAX_RECORD_BYTES
 
 REQUEST_TIMEOUT_S: Final = 15.0
@@ -40,8 +40,12 @@ _FENCED: Final = frozenset({
 })  # fmt: skip
 
 
-class FencedError(ConfigurationError):
-    """A second process took this one's transactional id or group instance id."""
+class FencedError(TransientError):
+    """The broker gave this process's transactional id or group instance id to another, or took it away.
+
+    Either a second process runs under the same name, or this one was away for longer than a transaction may last. The
+    client is of no use any more; a new process may succeed.
+    """
 
 
 def client_config(bootstrap: str) -> dict[str, Any]:
@@ -49,7 +53,8 @@ def client_config(bootstrap: str) -> dict[str, Any]:
     return {
         "bootstrap.servers": bootstrap,
         "logger": _logger,
-        "error_cb": _ignore_error,
+        "log_level": 2,  # it logs every failed attempt to connect; `_note_error` says once that Kafka is away
+        "error_cb": _note_error,
         "reconnect.backoff.max.ms": 2_000,
         "socket.keepalive.enable": True,
         "allow.auto.create.topics": False,
@@ -125,7 +130,8 @@ def translate(error: KafkaException, doing: str, bootstrap: str) -> PointsmanErr
     cause = kafka_error(error)
     text = f"Kafka at {bootstrap}, {doing}: {cause.name()}"
     if cause.code() in _FENCED:
-        return FencedError(text, "another process runs under the same name: stop it or choose another")
+        hint = "a second process under the same name? Stop one of the two, or choose another --instance"
+        return FencedError(f"{text}; {hint}")
     if cause.code() in _NOT_ALLOWED:
         return ConfigurationError(text, "check the user's name, password and access rights")
     if cause.code() in _NO_TOPIC:
@@ -163,5 +169,7 @@ def _header_bytes(value: object) -> bytes:
     return b"" if value is None else str(value).encode()
 
 
-def _ignore_error(_: KafkaError) -> None:
-    """Without a callback librdkafka prints; what matters also comes out of the calls themselves."""
+def _note_error(error: KafkaError) -> None:
+    """All that matters comes out of the calls themselves, but that they wait for a broker."""
+    if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
+        _logger.warning("Kafka does not answer, trying on")
