@@ -23,6 +23,7 @@ from pointsman.topics import DECISIONS, MESSAGES
 
 MAX_JOURNEYS: Final = 500
 MAX_HOPS: Final = 100
+_MOST_UNREADABLE: Final = 10_000
 _LONGEST_TEXT: Final = 600
 _LONGEST_TITLE: Final = 80
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -129,8 +130,12 @@ class Journeys:
     def __init__(self, most: int = MAX_JOURNEYS) -> None:
         self._most = most
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self.unreadable = 0
-        """Decisions on records that belong to no workflow: bytes that are no message."""
+        self._unreadable: set[tuple[int, int]] = set()
+
+    @property
+    def unreadable(self) -> int:
+        """Number of decisions on records that belong to no workflow: bytes that are no message."""
+        return len(self._unreadable)
 
     def feed(self, record: Record) -> bool:
         """Take one record over; whether it told anything. Never raises for what a record holds."""
@@ -175,7 +180,8 @@ class Journeys:
         decision = _parsed(record.value)
         workflow_id, message_id = decision.get("workflow_id"), decision.get("message_id")
         if not (isinstance(workflow_id, str) and isinstance(message_id, str) and workflow_id and message_id):
-            self.unreadable += 1
+            if len(self._unreadable) < _MOST_UNREADABLE:
+                self._unreadable.add((record.partition, record.offset))
             return True
         kept = self._touch(workflow_id)
         hop = _decided(decision, message_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import Counter
 from dataclasses import asdict
@@ -13,9 +14,11 @@ from pointsman.envelope import Record, to_rfc3339
 from pointsman.errors import PermanentError
 from pointsman.journeys import Hop, Journey, Journeys
 from pointsman.logging import mask
+from pointsman.plaintext import one_line
 from pointsman.topics import DEFINITIONS
 
 MOST_SHOWN: Final = 100
+_LONGEST_ID: Final = 200
 
 Kafka = Literal["connecting", "up", "down"]
 
@@ -79,7 +82,7 @@ def _lane(journey: Journey) -> str:
 
 def _journey(journey: Journey) -> dict[str, Any]:
     return {
-        "id": mask(journey.workflow_id),
+        "id": _shown_id(journey.workflow_id),
         "title": journey.title,
         "stage": journey.stage,
         "lane": _lane(journey),
@@ -87,6 +90,14 @@ def _journey(journey: Journey) -> dict[str, Any]:
         "touched_at": _time(journey.touched_at),
         "hops": [_hop(hop) for hop in journey.hops],
     }
+
+
+def _shown_id(workflow_id: str) -> str:
+    """The id as it is; where it holds an address or is no plain text, a masked form that is still unique."""
+    shown = mask(one_line(workflow_id, _LONGEST_ID))
+    if shown == workflow_id:
+        return shown
+    return f"{shown} {hashlib.sha256(workflow_id.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
 
 def _hop(hop: Hop) -> dict[str, Any]:
