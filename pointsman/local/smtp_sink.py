@@ -49,18 +49,21 @@ class Mailbox:
         unfinished.rename(target)
 
 
-async def serve(host: str, port: int, mailbox: Mailbox) -> None:
-    """Take mails until SIGTERM or SIGINT."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    server = await loop.create_server(
+async def listen(host: str, port: int, mailbox: Mailbox) -> asyncio.Server:
+    """A server that keeps mails in `mailbox`; port 0 lets the machine choose."""
+    return await asyncio.get_running_loop().create_server(
         lambda: SMTP(mailbox, data_size_limit=_LARGEST_MAIL_BYTES, enable_SMTPUTF8=True, hostname="localhost"),
         host,
         port,
     )
-    async with server:
+
+
+async def serve(host: str, port: int, mailbox: Mailbox) -> None:
+    """Take mails until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with await listen(host, port, mailbox) as server:
         address = server.sockets[0].getsockname()
         sys.stderr.write(f"mailbox listens on {address[0]}:{address[1]}; mails are kept and never sent on\n")
         await stop.wait()

@@ -22,7 +22,8 @@ _CONFIG: Final = "run/supervisord.conf"
 _LOG: Final = "logs/supervisord.log"
 _LOOK_AGAIN_S: Final = 0.05
 _TAIL_BYTES: Final = 4096
-_HOPELESS_EXITS: Final = 4
+HOPELESS_EXITS: Final = 4
+"""After so many exits in a run, a program that is down is taken for one that cannot start."""
 
 # A program that cannot start is tried 20 times with growing pauses: about three minutes, then it is FATAL.
 _PROGRAM: Final = """
@@ -156,7 +157,7 @@ class Supervisor:
         """
         exits = self.restarts()
         for state in self.states():
-            is_down = state.state in ("BACKOFF", "FATAL") and exits.get(state.name, 0) >= _HOPELESS_EXITS
+            is_down = state.state in ("BACKOFF", "FATAL") and exits.get(state.name, 0) >= HOPELESS_EXITS
             if state.name in names and is_down:
                 said = last_line(self._layout.logs / f"{state.name}.log")
                 raise ConfigurationError(f"{state.name} does not start: {said}", f"run: pointsman logs {state.name}")
