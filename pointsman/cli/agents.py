@@ -32,6 +32,7 @@ from pointsman.publish import CatalogTopic, KafkaCatalogTopic, planned
 from pointsman.publish import apply as publish_definitions
 from pointsman.publish import remove as remove_definition
 from pointsman.settings import settings
+from pointsman.topics import inbox
 
 EXIT_INVALID = 3
 
@@ -120,6 +121,7 @@ def remove(name: str) -> None:
     _complain(check([*move.after.definitions.values()]))
     _echo(change_lines(move))
     typer.echo(summary(move))
+    typer.echo(f"{inbox(name)} stays: its processes work off what is queued, stop them when it is empty", err=True)
 
 
 @app.command()
