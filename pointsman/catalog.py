@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -30,10 +30,13 @@ class Catalog:
     Attributes:
         sequence: grows by one with every apply; 0 is the empty catalog before the first.
         definitions: the definitions by agent name.
+        retired: the last definitions of agents that were removed, as far as the topic still holds them: nothing new is
+            routed to those agents, and a process that starts later can still work off what is queued for them.
     """
 
     sequence: int = 0
     definitions: Mapping[str, AgentDefinition] = field(default_factory=dict)
+    retired: Mapping[str, AgentDefinition] = field(default_factory=dict, compare=False, repr=False)
 
     @staticmethod
     def of(definitions: Iterable[AgentDefinition], sequence: int = 1) -> Catalog:
@@ -110,6 +113,7 @@ class CatalogReader:
 
     def __init__(self) -> None:
         self._definitions: dict[str, AgentDefinition] = {}
+        self._retired: dict[str, AgentDefinition] = {}
         self._manifest: dict[str, Any] | None = None
 
     def accept(self, key: bytes | None, value: bytes | None) -> Catalog | None:
@@ -122,13 +126,18 @@ class CatalogReader:
         if name == MANIFEST_KEY:
             self._manifest = _parse_manifest(value)
         elif value is None:
-            self._definitions.pop(name, None)
+            self._retire(name)
         else:
             definition = parse_definition(value)
             if definition.name != name:
                 raise _invalid("the record key is not the agent's name")
             self._definitions[name] = definition
         return self._complete()
+
+    def _retire(self, name: str) -> None:
+        definition = self._definitions.pop(name, None)
+        if definition is not None:
+            self._retired[name] = definition
 
     def _complete(self) -> Catalog | None:
         if self._manifest is None:
@@ -139,7 +148,8 @@ class CatalogReader:
             return None
         sequence = self._manifest["sequence"]
         self._manifest = None
-        return Catalog.of(have.values(), sequence)
+        retired = {name: definition for name, definition in self._retired.items() if name not in have}
+        return replace(Catalog.of(have.values(), sequence), retired=retired)
 
 
 def parse_definition(value: bytes) -> AgentDefinition:

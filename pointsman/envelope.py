@@ -151,6 +151,8 @@ def decode(record: Record) -> Envelope:
     Raises:
         InvalidEnvelopeError: it is none; the error says which header or byte is wrong, never what it held.
     """
+    if record.value is None:
+        raise InvalidEnvelopeError(ErrorReason.TOMBSTONE, "the record has no value")
     text = {name: _text(record.headers, name) for name in _OWN_HEADERS}
     if text["ce_specversion"] != "1.0":
         raise InvalidEnvelopeError(ErrorReason.NOT_A_MESSAGE, "header ce_specversion is missing or not 1.0")
@@ -182,14 +184,12 @@ def encode_payload(payload: Payload) -> bytes:
     return json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-def decode_payload(value: bytes | None) -> Payload:
+def decode_payload(value: bytes) -> Payload:
     """Read a record's value as a JSON object.
 
     Raises:
-        InvalidEnvelopeError: no value, too large, not UTF-8, not JSON (RFC 8259: no NaN, no repeated name), no object.
+        InvalidEnvelopeError: too large, not UTF-8, not JSON (RFC 8259: no NaN, no repeated name), no object.
     """
-    if value is None:
-        raise InvalidEnvelopeError(ErrorReason.TOMBSTONE, "the record has no value")
     if len(value) > MAX_PAYLOAD_BYTES:
         detail = f"the value has {len(value)} bytes, at most {MAX_PAYLOAD_BYTES} are allowed"
         raise InvalidEnvelopeError(ErrorReason.TOO_LARGE, detail)

@@ -76,7 +76,7 @@ class Witness:
         value: bytes | None,
         *,
         key: bytes | None = None,
-        headers: dict[str, bytes | None] | None = None,
+        headers: dict[str, bytes] | None = None,
     ) -> None:
         """One raw record, garbage included."""
         producer = KafkaProducer(bootstrap_servers=self.bootstrap, max_request_size=6_000_000, retries=3)

@@ -49,6 +49,8 @@ class Following:
         definition = catalog.definitions.get(self._name)
         if definition is None:
             self._note_absence(catalog)
+            definition = None if self._active else catalog.retired.get(self._name)
+        if definition is None:
             return
         try:
             self._activate(definition, catalog)
@@ -66,7 +68,7 @@ class Following:
             _log.info("definition in force", agent_version=definition.version, catalog=catalog.version)
 
     def _note_absence(self, catalog: Catalog) -> None:
-        if self._active is None:
+        if self._active is None and self._name not in catalog.retired:
             _log.warning(
                 "waiting: the catalog does not name this agent; run `pointsman agents apply`", catalog=catalog.version
             )

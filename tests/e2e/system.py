@@ -112,7 +112,7 @@ class System:
             "ce_specversion": "1.0", "ce_id": f"{workflow}/1", "ce_source": "/test", "ce_type": event_type,
             "ce_workflowid": workflow, "content-type": "application/json",
         }  # fmt: skip
-        complete: dict[str, bytes | None] = {**{k: v.encode() for k, v in own.items()}, **(headers or {})}
+        complete = {**{k: v.encode() for k, v in own.items()}, **(headers or {})}
         for _ in range(times):
             self.witness.write(
                 "agent_messages", json.dumps(payload).encode(), key=workflow.encode(), headers=complete

@@ -101,3 +101,17 @@ def test_types_declared_terminal_are_known() -> None:
     catalog = Catalog.of([agent("a"), agent("b", terminal=False)])
     assert catalog.terminal_types == {"a.done"}
     assert [definition.name for definition in catalog.accepting("thing.made")] == ["a", "b"]
+
+
+def test_the_last_definition_of_a_removed_agent_is_kept_for_what_is_queued() -> None:
+    old = Catalog.of([agent("a"), agent("b")])
+    new = Catalog.of([agent("a")], sequence=2)
+    reader = CatalogReader()
+    feed(reader, old.records(Catalog()))
+    last = feed(reader, new.records(old))[-1]
+    assert last is not None
+    assert last.retired == {"b": agent("b")}
+    back = Catalog.of([agent("a"), agent("b")], sequence=3)
+    again = feed(reader, back.records(new))[-1]
+    assert again is not None
+    assert again.retired == {}

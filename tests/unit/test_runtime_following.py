@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pointsman.catalog import Catalog
@@ -75,6 +77,12 @@ def test_a_removed_agent_keeps_working_on_what_is_queued() -> None:
     following = Following("greeter", Builder())
     following.take(Catalog.of([ONE], 1))
     following.take(Catalog.of([], 2))
+    assert in_force(following) == "1.0.0"
+
+
+def test_a_process_started_after_the_removal_still_works_on_what_is_queued() -> None:
+    following = Following("greeter", Builder())
+    following.take(replace(Catalog.of([], 2), retired={"greeter": ONE}))
     assert in_force(following) == "1.0.0"
 
 
