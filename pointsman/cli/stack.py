@@ -83,7 +83,7 @@ def status(output: Annotated[Output, typer.Option("--output", "-o")] = Output.TA
     elif rows:
         Console().print(_table(rows))
     else:
-        typer.echo(f"the stack in {stack.options.data_dir} is down; `pointsman up` starts it", err=True)
+        typer.echo(_why_nothing_is_listed(stack), err=True)
     if not rows or any(not row.pid for row in rows):
         raise typer.Exit(EXIT_DOWN)
 
@@ -118,6 +118,13 @@ def log_files(folder: Path, name: str) -> list[Path]:
         hint = did_you_mean(name, known) or f": there are {', '.join(known) or 'no logs yet'}"
         raise ConfigurationError(f"no log is called {name[:80]}{hint}")
     return found
+
+
+def _why_nothing_is_listed(stack: LocalStack) -> str:
+    left = len(stack.processes())
+    if left:
+        return f"{left} processes run without their supervisor; `pointsman up` or `pointsman down` clears them away"
+    return f"the stack in {stack.options.data_dir} is down; `pointsman up` starts it"
 
 
 def _ports(chosen: list[str]) -> dict[str, int]:

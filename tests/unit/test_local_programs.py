@@ -116,6 +116,7 @@ def stack(folder: Path, configured: list[Program]) -> Iterator[Running]:
     finally:
         for process in processes_of(layout.data_dir):
             process.kill()
+        layout.socket.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module")
