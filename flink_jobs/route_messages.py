@@ -62,7 +62,6 @@ def main(arguments: Sequence[str]) -> None:
         tables.to_data_stream(tables.from_path("counted_messages")),
         tables.to_data_stream(tables.from_path("catalog_records")),
         route_options(options),
-        options.parallelism,
     )
     tables.create_temporary_view("decided", tables.from_data_stream(decided, _outbox_schema()))
     tables.execute_sql(statement("write_outbox"))
@@ -149,6 +148,8 @@ def route_options(options: JobOptions) -> RouteOptions:
             timeout_s=options.model_timeout_s or None,
         ),
         min_catalog=options.min_catalog,
+        parallelism=options.parallelism,
+        python_mode=options.python_mode,
     )
 
 

@@ -34,6 +34,13 @@ def outbox_type() -> TypeInformation:
     return outbox
 
 
+def message_type() -> TypeInformation:
+    """Type of the messages in `sql/counted_messages.sql`; a function for the same reason."""
+    text, number = Types.STRING(), Types.LONG()
+    message: TypeInformation = Types.ROW([text, text, text, Types.INT(), number, number, number])
+    return message
+
+
 def read_record(row: Row, topic: str) -> Record:
     """The record in a row of `sql/counted_messages.sql` or `sql/catalog_records.sql`; null headers are left out."""
     key, value, headers, partition, offset, timestamp_ms = row[0], row[1], row[2], row[3], row[4], row[5]

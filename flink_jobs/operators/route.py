@@ -20,10 +20,12 @@ from pyflink.datastream.state import MapStateDescriptor
 
 from flink_jobs.operators.catalog_in_force import CatalogInForce
 from flink_jobs.operators.deciding import Deciding
+from flink_jobs.operators.keyed import keyed_by_first_column
 from flink_jobs.operators.model_calls import ModelAddress, shared_model_calls
 from flink_jobs.operators.outputs import error_record, shortened
 from flink_jobs.operators.records import (
     from_state,
+    message_type,
     outbox_type,
     read_message,
     read_record,
@@ -37,13 +39,10 @@ from pointsman.errors import ErrorReason, PermanentError
 from pointsman.routing.router import Router, RoutingOptions
 from pointsman.topics import DEFINITIONS, MESSAGES
 
-UID: Final = "durable-call"
 TICK_MS: Final = 5
 IDLE_TICK_MS: Final = 100
 """While there is no catalog yet there is no answer to look for."""
 _LOOK_AGAIN_S: Final = 0.05
-_SHARD: Final = 7
-"""Column of `sql/counted_messages.sql`."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -56,11 +55,16 @@ class RouteOptions:
         routing: how to route.
         model: which model to ask.
         min_catalog: messages wait for a catalog of at least this sequence.
+        parallelism: parallel instances.
+        python_mode: `thread` or `process`. It is part of the operator's uid: the two keep their state differently, and
+            a savepoint of one must not be taken for empty by the other.
     """
 
     routing: RoutingOptions = field(default=RoutingOptions())
     model: ModelAddress = field(default=ModelAddress())
     min_catalog: int = 0
+    parallelism: int = 1
+    python_mode: str = "thread"
 
 
 def definitions_state() -> MapStateDescriptor:
@@ -68,16 +72,16 @@ def definitions_state() -> MapStateDescriptor:
     return MapStateDescriptor("definitions", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
 
 
-def route(messages: DataStream, definitions: DataStream, options: RouteOptions, parallelism: int) -> DataStream:
+def route(messages: DataStream, definitions: DataStream, options: RouteOptions) -> DataStream:
     """Attach the operator: `messages` from `sql/counted_messages.sql`, `definitions` from `sql/catalog_records.sql`."""
     catalog: BroadcastStream = definitions.broadcast(definitions_state())
     decided: DataStream = (
-        messages.key_by(lambda row: row[_SHARD], Types.STRING())
+        keyed_by_first_column(messages, Types.STRING(), message_type())
         .connect(catalog)
         .process(DurableCall(options), outbox_type())
         .name("durable call: who gets it next")
-        .uid(UID)
-        .set_parallelism(parallelism)
+        .uid(f"durable-call-{options.python_mode}")
+        .set_parallelism(options.parallelism)
     )
     return decided
 
