@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Final
 
 from pointsman.errors import ConfigurationError
 from pointsman.flink_rest import ENDED, FlinkRest
@@ -13,6 +14,8 @@ from pointsman.kafka import load_catalog
 from pointsman.local.addresses import Addresses
 from pointsman.local.layout import Layout
 from pointsman.local.options import StackOptions
+
+_HOPELESS_FAILURES: Final = 3
 
 
 def submit_router_job(layout: Layout, java: Path, addresses: Addresses, options: StackOptions) -> str:
@@ -63,6 +66,32 @@ def job_runs(flink_url: str, job_id: str) -> bool:
         raise ConfigurationError(f"the router job is {job['state']}", f"see {flink_url}/#/job/completed/{job_id}")
     vertices = job["vertices"]
     return bool(vertices) and all(vertex["status"] == "RUNNING" for vertex in vertices)
+
+
+def refuse_failing_job(flink_url: str, job_id: str, since_ms: int) -> None:
+    """Find a job that fails as often as it is restarted.
+
+    Args:
+        flink_url: REST address of the JobManager.
+        job_id: Flink's id of the job.
+        since_ms: failures before this moment, in milliseconds since 1970, do not count.
+
+    Raises:
+        ConfigurationError: the job is such a one; the text has the innermost cause.
+        FlinkUnavailableError: Flink does not answer.
+    """
+    entries = FlinkRest(flink_url).get(f"/jobs/{job_id}/exceptions")["exceptionHistory"]["entries"]
+    recent = [entry for entry in entries if entry["timestamp"] >= since_ms]
+    if len(recent) >= _HOPELESS_FAILURES:
+        cause = innermost_cause(recent[0]["stacktrace"])
+        raise ConfigurationError(f"the router job fails again and again: {cause}", "run: pointsman logs taskmanager")
+
+
+def innermost_cause(stacktrace: str) -> str:
+    """The line of a Java stack trace that says what went wrong first."""
+    lines = stacktrace.splitlines()
+    causes = [line.removeprefix("Caused by: ") for line in lines if line.startswith("Caused by: ")]
+    return (causes or lines or ["no reason given"])[-1 if causes else 0][:300]
 
 
 def newest_checkpoint(checkpoints: Path) -> Path | None:

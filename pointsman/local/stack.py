@@ -29,7 +29,7 @@ from pointsman.local.options import StackOptions
 from pointsman.local.parts import LAST_TO_STOP, Part, fixed_parts, port_of, programs_of
 from pointsman.local.preflight import preflight
 from pointsman.local.progress import Progress, Silent
-from pointsman.local.routerjob import job_runs, submit_router_job
+from pointsman.local.routerjob import job_runs, refuse_failing_job, submit_router_job
 from pointsman.local.services import agents
 from pointsman.local.status import ProgramStatus, status_of
 from pointsman.local.steps import Step, run_steps
@@ -187,7 +187,12 @@ class LocalStack:
 
     def _submit_job(self, java: Java) -> None:
         job_id = submit_router_job(self._layout, java.executable, self.addresses, self.options)
-        self._wait_until(lambda: job_runs(self.addresses.flink_url, job_id), "the router job")
+        flink_url, began_ms = self.addresses.flink_url, int(time.time() * 1000)
+        self._wait_until(
+            lambda: job_runs(flink_url, job_id),
+            "the router job",
+            lambda: refuse_failing_job(flink_url, job_id, began_ms),
+        )
 
     def _ensure_topics(self) -> None:
         KafkaAdmin(self.addresses.kafka_bootstrap).ensure_topics(ALL)

@@ -22,7 +22,7 @@ from pointsman.local.layout import Layout
 from pointsman.local.options import StackOptions
 from pointsman.local.ports import DEFAULT_PORTS
 from pointsman.local.programs import MAIL_SECRETS, MODEL_SECRETS, Program
-from pointsman.local.routerjob import forget_checkpoints, newest_checkpoint
+from pointsman.local.routerjob import forget_checkpoints, innermost_cause, newest_checkpoint
 from pointsman.local.services import agents
 from pointsman.settings import Settings
 from pointsman.topics import LEADS, MAX_RECORD_BYTES
@@ -172,6 +172,18 @@ def test_the_job_goes_on_from_the_newest_complete_checkpoint(tmp_path: Path) -> 
     assert newest_checkpoint(tmp_path) == tmp_path / "new" / "chk-4"
     forget_checkpoints(tmp_path, keep={"new", "next"})
     assert [folder.name for folder in tmp_path.iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("trace", "cause"),
+    [
+        ("java.io.IOException: a\n\tat x\nCaused by: b\n\tat y\nCaused by: java.lang.C: d\n\tat z", "java.lang.C: d"),
+        ("java.io.IOException: a\n\tat x", "java.io.IOException: a"),
+        ("", "no reason given"),
+    ],
+)
+def test_the_innermost_cause_of_a_failure_is_what_is_told(trace: str, cause: str) -> None:
+    assert innermost_cause(trace) == cause
 
 
 def test_a_log_is_found_by_name_by_agent_and_by_kind(tmp_path: Path) -> None:
