@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from dataclasses import asdict, replace
@@ -67,6 +68,8 @@ def up(
         parallelism=parallelism or options.parallelism,
         python_mode=python_mode.value if python_mode else options.python_mode,
     )
+    # While the broker starts, Kafka's client complains of what passes by itself.
+    logging.getLogger("pointsman.kafka").setLevel(logging.ERROR)
     stack = LocalStack(options)
     began = time.monotonic()
     with shown_steps() as progress:

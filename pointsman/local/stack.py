@@ -12,7 +12,6 @@ from threading import Event
 from typing import Final
 
 import psutil
-import stamina
 
 from pointsman.definitions.loader import load_folder_or_raise
 from pointsman.errors import ConfigurationError, TransientError
@@ -174,16 +173,20 @@ class LocalStack:
     def _steps(self, parts: list[Part], java: Java, only: Collection[str] | None) -> list[Step]:
         steps = [
             *(Step(name=part.name, action=partial(self._start, part.component), after=part.after) for part in parts),
-            _patient_step("topics", self._ensure_topics, after=("kafka",)),
-            _patient_step("definitions", self._apply_definitions, after=("topics",)),
-            _patient_step(
+            self._patient_step("topics", self._ensure_topics, after=("kafka",)),
+            self._patient_step("definitions", self._apply_definitions, after=("topics",)),
+            self._patient_step(
                 "agents", partial(self._start_agents, parts), after=("definitions", "mongod", "smtp", "model")
             ),
         ]
         if self.options.submit_job:
             submit = partial(self._submit_job, java)
-            steps.append(_patient_step("router job", submit, after=("flink", "definitions", "model")))
+            steps.append(self._patient_step("router job", submit, after=("flink", "definitions", "model")))
         return [step for step in steps if only is None or step.name in only]
+
+    def _patient_step(self, name: str, action: Callable[[], None], after: tuple[str, ...]) -> Step:
+        """A step that talks to parts which have only just started, and may say so for some more moments."""
+        return Step(name=name, action=partial(self._wait_until, partial(_is_done, action), name), after=after)
 
     def _submit_job(self, java: Java) -> None:
         job_id = submit_router_job(self._layout, java.executable, self.addresses, self.options)
@@ -260,12 +263,12 @@ class LocalStack:
         return found
 
 
-def _patient_step(name: str, action: Callable[[], None], after: tuple[str, ...]) -> Step:
-    """A step that talks to parts which have only just started, and may say so for some more moments."""
-    retrying = stamina.retry(
-        on=TransientError, timeout=READY_WITHIN_S, attempts=None, wait_initial=0.1, wait_max=1.0, wait_jitter=0.1
-    )
-    return Step(name=name, action=retrying(action), after=after)
+def _is_done(action: Callable[[], None]) -> bool:
+    try:
+        action()
+    except TransientError:
+        return False
+    return True
 
 
 def _answers(port: int | None) -> bool:
