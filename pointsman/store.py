@@ -107,21 +107,23 @@ class MongoStore:
 
     async def insert_once(self, collection: str, document: Document) -> Document:
         """Insert unless a document with that `_id` is there; the one that is there afterwards."""
+        stored = as_stored(document)
         with _translated():
             try:
-                await self._database[collection].insert_one(dict(document))
+                await self._database[collection].insert_one(stored)
             except DuplicateKeyError:
                 existing: Document | None = await self._database[collection].find_one({"_id": document["_id"]})
                 if existing is None:
                     raise _not_unique(collection) from None
                 return existing
-        return as_stored(document)
+        return stored
 
     async def put(self, collection: str, document: Document) -> None:
         """Insert or replace the document with that `_id`."""
+        stored = as_stored(document)
         with _translated():
             try:
-                await self._database[collection].replace_one({"_id": document["_id"]}, document, upsert=True)
+                await self._database[collection].replace_one({"_id": stored["_id"]}, stored, upsert=True)
             except DuplicateKeyError:
                 raise _not_unique(collection) from None
 
@@ -161,6 +163,8 @@ def as_stored(document: Document) -> Document:
     Raises:
         InvalidPayloadError: it holds something that the store cannot keep.
     """
+    if any(str(name).startswith("$") for name in document):
+        raise _not_kept()
     with _translated():
         return bson.decode(bson.encode(document), _CODEC)
 
@@ -179,10 +183,14 @@ def _translated() -> Iterator[None]:
         # The server's text may quote the document; its code says enough.
         raise StoreUnavailableError(f"MongoDB refused the operation (code {error.code})") from None
     except (InvalidDocument, InvalidStringData, DocumentTooLarge, OverflowError, UnicodeEncodeError):
-        detail = "a document holds something that MongoDB cannot keep, or is too large"
-        raise InvalidPayloadError(ErrorReason.CONTRACT_VIOLATION, detail) from None
+        raise _not_kept() from None
     except PyMongoError as error:
         raise StoreUnavailableError(f"MongoDB does not answer ({type(error).__name__}); see MONGODB_URI") from error
+
+
+def _not_kept() -> InvalidPayloadError:
+    detail = "a document holds something that MongoDB cannot keep, or is too large"
+    return InvalidPayloadError(ErrorReason.CONTRACT_VIOLATION, detail)
 
 
 def _not_unique(collection: str) -> InvalidPayloadError:

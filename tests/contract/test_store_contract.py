@@ -6,6 +6,7 @@ import asyncio
 import socket
 import stat
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,10 +42,12 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def _become_primary(port: int) -> None:
     config = {"_id": "rs0", "members": [{"_id": 0, "host": f"127.0.0.1:{port}"}]}
-    with pymongo.MongoClient[dict[str, Any]](f"mongodb://127.0.0.1:{port}/?directConnection=true") as client:
+    # Polling spares the monitor's second connection, which may be half made when the client is closed again.
+    uri = f"mongodb://127.0.0.1:{port}/?directConnection=true&serverMonitoringMode=poll"
+    with pymongo.MongoClient[dict[str, Any]](uri) as client:
         client.admin.command("replSetInitiate", config)
-    with pymongo.MongoClient[dict[str, Any]](f"mongodb://127.0.0.1:{port}/?replicaSet=rs0") as client:
-        client.admin.command("ping", read_preference=pymongo.ReadPreference.PRIMARY)
+        while not client.admin.command("hello")["isWritablePrimary"]:
+            time.sleep(0.02)
 
 
 @pytest.fixture(params=["memory", "mongodb"])
@@ -155,6 +158,13 @@ async def test_names_that_mongodb_finds_special_survive_inside_a_document(store:
 async def test_what_cannot_be_kept_is_a_permanent_error_that_quotes_nothing(store: DocumentStore, value: Any) -> None:
     with pytest.raises(InvalidPayloadError, match="cannot keep"):
         await store.put("things", {"_id": "a", "value": value})
+    assert await store.get("things", "a") is None
+
+
+async def test_an_operator_in_a_fields_place_is_refused(store: DocumentStore) -> None:
+    for write in (store.put, store.insert_once):
+        with pytest.raises(InvalidPayloadError, match="cannot keep"):
+            await write("things", {"_id": "a", "$set": {"x": 1}})
     assert await store.get("things", "a") is None
 
 
