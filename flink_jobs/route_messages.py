@@ -23,7 +23,7 @@ from flink_jobs.operators.outputs import MAX_KEPT_BYTES
 from flink_jobs.operators.route import RouteOptions, route
 from flink_jobs.sql_files import statement
 from pointsman.envelope import MAX_PAYLOAD_BYTES
-from pointsman.job_options import JobOptions
+from pointsman.job_options import PYTHON_MODE_PARAMETER, JobOptions
 from pointsman.routing.router import RoutingOptions
 from pointsman.topics import (
     AGENT_NAME_PATTERN,
@@ -71,6 +71,7 @@ def configuration(options: JobOptions) -> Configuration:
     """Flink's settings that belong to the job."""
     settings: dict[str, str] = {
         "pipeline.name": options.name,
+        "pipeline.global-job-parameters": f"{PYTHON_MODE_PARAMETER}:{options.python_mode}",
         "python.execution-mode": options.python_mode,
         # The defaults (1000 ms and 100 ms) are waiting times that every message would pay.
         "python.fn-execution.bundle.size": "1000",

@@ -88,6 +88,11 @@ class FlinkRest:
         newest = max(completed, key=lambda snapshot: int(snapshot["id"]), default=None)
         return str(newest["external_path"]) if newest else None
 
+    def parameters(self, job_id: str) -> dict[str, str]:
+        """What the job says of itself."""
+        said: dict[str, str] = self.get(f"/jobs/{quote(job_id)}/config")["execution-config"]["user-config"]
+        return said
+
     def cancel(self, job_id: str) -> None:
         """Stop a job at once; its last checkpoint stays."""
         self._call("PATCH", f"/jobs/{quote(job_id)}?mode=cancel")

@@ -20,7 +20,7 @@ from typing import Final
 
 from pointsman.errors import ConfigurationError, PointsmanError
 from pointsman.flink_rest import FlinkJob, FlinkRefusedError, FlinkRest
-from pointsman.job_options import JobOptions
+from pointsman.job_options import PYTHON_MODE_PARAMETER, JobOptions
 
 ENTRY_MODULE: Final = "flink_jobs.route_messages"
 ROOT: Final = Path(__file__).parents[1]
@@ -133,9 +133,12 @@ def upgrade(options: SubmitOptions, directory: str | None = None) -> str:
     """Stop the running job with a savepoint and start the code of this checkout from it; the new job's id.
 
     Raises:
+        ConfigurationError: the job runs in another Python mode.
         FlinkRefusedError: no such job runs, or the savepoint failed; then the job runs on.
         JobSubmissionError: the new job was not submitted; the text names the savepoint to submit it from.
     """
+    rest = FlinkRest(options.flink_url)
+    _check_python_mode(rest, _live(rest, options.job.name), options.job.python_mode)
     place = stop(options.flink_url, options.job.name, directory)
     try:
         return submit(replace(options, restore_from=place))
@@ -145,13 +148,21 @@ def upgrade(options: SubmitOptions, directory: str | None = None) -> str:
 
 
 def last_snapshot(flink_url: str, name: str) -> str | None:
-    """The last savepoint or retained checkpoint of the ended job of that name, as far as the cluster remembers it.
+    """The latest savepoint or retained checkpoint of ended jobs of that name, as far as the cluster remembers them.
 
     A job that starts without it starts with empty state: what waited for a model then is lost.
     """
     rest = FlinkRest(flink_url)
-    ended = next((job for job in rest.jobs() if job.name == name and job.has_ended), None)
-    return rest.last_snapshot(ended.id) if ended else None
+    ended = (job for job in rest.jobs() if job.name == name and job.has_ended)
+    # One that failed before its first checkpoint has none; the one before it does.
+    return next((place for job in ended if (place := rest.last_snapshot(job.id))), None)
+
+
+def _check_python_mode(rest: FlinkRest, job: FlinkJob, wanted: str) -> None:
+    runs = rest.parameters(job.id).get(PYTHON_MODE_PARAMETER, wanted)
+    if runs != wanted:
+        what = f"{job.name} runs in Python mode {runs}, and its state cannot be read in mode {wanted}"
+        raise ConfigurationError(what, f"upgrade it in mode {runs}, or stop it and submit it with empty state")
 
 
 def _live(rest: FlinkRest, name: str) -> FlinkJob:

@@ -12,6 +12,8 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final
 
 PYTHON_MODES: Final = ("thread", "process")
+PYTHON_MODE_PARAMETER: Final = "python-mode"
+"""Parameter of the running job that says its Python mode."""
 
 
 @dataclass(frozen=True, kw_only=True)
