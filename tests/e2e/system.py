@@ -55,8 +55,8 @@ def lukewarm_lead() -> dict[str, Any]:
 def student_lead() -> dict[str, Any]:
     """Somebody who will never buy."""
     return {
-        "first_name": "Sam", "last_name": "Hill", "title": "Student", "company": "State University", "source": "download",
-        "message": "I am a student and write my thesis about logistics.",
+        "first_name": "Sam", "last_name": "Hill", "title": "Student", "company": "State University",
+        "source": "download", "message": "I am a student and write my thesis about logistics.",
     }  # fmt: skip
 
 
@@ -114,9 +114,7 @@ class System:
         }  # fmt: skip
         complete = {**{k: v.encode() for k, v in own.items()}, **(headers or {})}
         for _ in range(times):
-            self.witness.write(
-                "agent_messages", json.dumps(payload).encode(), key=workflow.encode(), headers=complete
-            )
+            self.witness.write("agent_messages", json.dumps(payload).encode(), key=workflow.encode(), headers=complete)
         return workflow
 
     def messages(self, workflow: str) -> list[Seen]:
@@ -144,7 +142,7 @@ class System:
 
     def effects(self, workflow: str) -> list[str]:
         """Ledger states of one lead's mails."""
-        return [effect["state"] for effect in self.database.effects.find() if workflow in json.dumps(effect, default=str)]
+        return [effect["state"] for effect in self.database.effects.find({"facts.lead_id": workflow})]
 
     def cli(self, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
         """Run `pointsman` as a user would."""

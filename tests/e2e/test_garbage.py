@@ -24,20 +24,25 @@ def unique(text: bytes) -> bytes:
     return text + os.urandom(4).hex().encode()
 
 
+def marked() -> bytes:
+    """A JSON object that stands nowhere else."""
+    return b'{"mark": "' + unique(b"") + b'"}'
+
+
 @pytest.mark.parametrize(
     ("topic", "value", "headers", "reason"),
     [
         (topics.MESSAGES, unique(b"\xff\xfe random bytes "), {}, "not_a_message"),
         (topics.MESSAGES, unique(b"no json "), HEADERS, "invalid_json"),
-        (topics.MESSAGES, b'{"mark": "' + unique(b"") + b'"}', {"ce_id": b"only"}, "not_a_message"),
-        (topics.MESSAGES, b'{"mark": "' + unique(b"") + b'"}', {**HEADERS, "ce_id": b"g-2"}, "contract_violation"),
-        (topics.MESSAGES, b'{"mark": "' + unique(b"") + b'"}', {**HEADERS, "ce_id": b"g-4", "ce_hop": b"-1"}, "not_a_message"),
+        (topics.MESSAGES, marked(), {"ce_id": b"only"}, "not_a_message"),
+        (topics.MESSAGES, marked(), {**HEADERS, "ce_id": b"g-2"}, "contract_violation"),
+        (topics.MESSAGES, marked(), {**HEADERS, "ce_id": b"g-4", "ce_hop": b"-1"}, "not_a_message"),
         (topics.MESSAGES, b"x" * 2_000_000, {**HEADERS, "ce_id": b"g-3"}, "too_large"),
         (topics.LEADS, unique(b"not even json "), {}, "invalid_json"),
         (topics.LEADS, b'["' + unique(b"") + b'"]', {}, "invalid_json"),
         (topics.DEFINITIONS, unique(b"name: not json "), {}, "invalid_definition"),
         (topics.inbox("lead_scoring"), unique(b"\x00\x01\x02"), {}, "not_a_message"),
-        (topics.inbox("lead_scoring"), b'{"mark": "' + unique(b"") + b'"}', {**HEADERS, "ce_id": b"g-5", "ce_type": b"no.such"},
+        (topics.inbox("lead_scoring"), marked(), {**HEADERS, "ce_id": b"g-5", "ce_type": b"no.such"},
          "unknown_event_type"),
     ],
 )  # fmt: skip
@@ -64,7 +69,12 @@ def test_a_record_without_value_is_a_dead_letter(system: System, topic: str) -> 
 
 @pytest.mark.parametrize("topic", [topics.MESSAGES, topics.LEADS, topics.inbox("lead_scoring")])
 def test_records_without_key_or_with_odd_headers_do_no_harm(system: System, topic: str) -> None:
-    headers = [("", b""), ("x_null", None), ("x_bytes", b"\xff\x00"), *((f"x_{n}", b"1") for n in range(500))]
+    headers: list[tuple[str, str | bytes | None]] = [
+        ("", b""),
+        ("x_null", None),
+        ("x_bytes", b"\xff\x00"),
+        *((f"x_{n}", b"1") for n in range(500)),
+    ]
     value = unique(b"odd ")
     # kafka-python writes no header without value; the other client does.
     producer = confluent_kafka.Producer({"bootstrap.servers": system.witness.bootstrap})

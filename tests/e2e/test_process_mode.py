@@ -1,0 +1,28 @@
+"""Python beside the TaskManager instead of inside it: the same loop, the same result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pointsman.local import LocalStack, StackOptions
+from tests.e2e.system import ROOT, System, address, hot_lead
+from tests.witness import eventually
+
+
+def test_the_loop_runs_with_python_in_processes_of_its_own(tmp_path: Path) -> None:
+    options = StackOptions(
+        data_dir=tmp_path / "data", jars_dir=ROOT / ".pointsman" / "jars", free_ports=True, python_mode="process",
+        definitions_dir=ROOT / "agent_definitions",
+    )  # fmt: skip
+    stack = LocalStack(options)
+    system = System(stack=stack, data_dir=options.data_dir, early_address=address())
+    try:
+        stack.up()
+        workflow, recipient = system.insert(hot_lead())
+        eventually(lambda: system.mails_to(recipient), within_s=60, what="a mail to the lead")
+        eventually(lambda: system.outcomes(workflow)[-1:] == ["completed"], what="the workflow's completion")
+        assert any("pyflink-udf-runner" in " ".join(each.cmdline()) for each in stack.processes())
+    finally:
+        system.close()
+        stack.down()
+    assert stack.processes() == []

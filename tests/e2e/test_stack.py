@@ -1,0 +1,42 @@
+"""The local stack in daily use: up twice is harmless, what dies is restarted, down leaves nothing but state."""
+
+from __future__ import annotations
+
+import json
+from signal import SIGKILL
+
+from tests.e2e.system import System
+from tests.witness import eventually
+
+
+def running(system: System) -> dict[str, int]:
+    return {row["name"]: row["pid"] for row in json.loads(system.cli("status", "-o", "json").stdout)}
+
+
+def test_up_on_a_running_stack_changes_nothing(system: System) -> None:
+    before, job = running(system), system.job_id()
+    system.cli("up")
+    assert running(system) == before
+    assert system.job_id() == job
+
+
+def test_a_killed_agent_is_started_again(system: System) -> None:
+    before = running(system)["agent-lead_scoring"]
+    system.kill("agent-lead_scoring", SIGKILL)
+    eventually(
+        lambda: running(system)["agent-lead_scoring"] not in {before, None}, within_s=20, what="the agent's restart"
+    )
+
+
+def test_logs_hold_no_address_of_a_lead(system: System) -> None:
+    logs = "".join(file.read_text(errors="replace") for file in (system.data_dir / "logs").glob("*.log"))
+    assert logs
+    assert [address for address in system.known_addresses() if address in logs] == []
+
+
+def test_a_program_s_log_is_shown(system: System) -> None:
+    assert system.cli("logs", "kafka", "-n", "5").stdout.count("\n") == 5
+
+
+def test_an_unknown_program_is_named_with_the_nearest_one(system: System) -> None:
+    assert "kafka" in system.cli("logs", "kafca", expect=3).stderr
