@@ -2,8 +2,8 @@
 
 A running local stack leaves its addresses in `<data dir>/stack.json`; they stand below the environment, so that
 `pointsman leads add` finds the stack that `pointsman up` started. Names are `POINTSMAN_<NAME>`, but for those the
-ecosystem already has (`KAFKA_BOOTSTRAP_SERVERS`, `MONGODB_URI`, `OPENAI_API_KEY`, `OPENAI_BASE_URL`). A secret may stand
-in a file under the folder named by `POINTSMAN_SECRETS_DIR`.
+ecosystem already has (`KAFKA_BOOTSTRAP_SERVERS`, `MONGODB_URI`, `OPENAI_API_KEY`, `OPENAI_BASE_URL`). A secret may
+stand in a file under the folder named by `POINTSMAN_SECRETS_DIR`.
 """
 
 from __future__ import annotations
