@@ -8,7 +8,6 @@ from typing import Final, Protocol
 
 from pointsman.catalog import MANIFEST_KEY, Catalog, CatalogReader
 from pointsman.envelope import Record
-from pointsman.errors import ErrorReason, PermanentError
 from pointsman.routing.router import Router, RoutingOptions
 from pointsman.topics import AGENT_NAME_PATTERN
 
@@ -50,21 +49,15 @@ class CatalogInForce:
         """Take over one record and keep it.
 
         Raises:
-            PermanentError: it is neither a definition nor a manifest, or the catalog that it completes cannot be used;
-                what was in force stays in force.
+            PermanentError: it is neither a definition nor a manifest; what was in force stays in force.
         """
         catalog = self._reader.accept(record.key, record.value)
         _keep(record, kept)
         self._take_over(catalog)
 
     def _take_over(self, catalog: Catalog | None) -> None:
-        if catalog is None or catalog.sequence < self._min_sequence:
-            return
-        try:
+        if catalog is not None and catalog.sequence >= self._min_sequence:
             self.router = Router(catalog, self._options)
-        except ValueError as error:
-            detail = f"catalog {catalog.sequence} cannot be used: {error}"
-            raise PermanentError(ErrorReason.INVALID_DEFINITION, detail) from None
 
 
 def _keep(record: Record, kept: KeptRecords) -> None:

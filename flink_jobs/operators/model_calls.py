@@ -50,7 +50,8 @@ class ModelCalls:
         self._loop = asyncio.new_event_loop()
         # The loop itself refers to its tasks only weakly: without this a call could be garbage-collected under way.
         self._running: set[asyncio.Task[None]] = set()
-        threading.Thread(target=self._loop.run_forever, name="model-calls", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="model-calls", daemon=True)
+        self._thread.start()
 
     def submit(self, request: ChatRequest) -> Future[ChatAnswer]:
         """Start a call. Cancelling the future stops it."""
@@ -59,8 +60,21 @@ class ModelCalls:
         return answer
 
     def close(self) -> None:
-        """Stop the loop; calls under way get no answer."""
+        """Stop; calls under way are cancelled."""
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _run(self) -> None:
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._end())
+        self._loop.close()
+
+    async def _end(self) -> None:
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        if self._model is not None:
+            await self._model.close()
 
     def _start(self, request: ChatRequest, answer: Future[ChatAnswer]) -> None:
         if answer.cancelled():

@@ -72,7 +72,6 @@ def test_a_written_row_holds_only_plain_ascii_text_beside_header_values(record: 
     topic, key, value, headers = write_row(record)
 
     assert topic == record.topic
-    assert (key and bytes.fromhex(key)) == record.key
-    assert (value and bytes.fromhex(value)) == record.value
+    assert [text if text is None else bytes.fromhex(text) for text in (key, value)] == [record.key, record.value]
     assert all(name.isascii() and name.isprintable() for name in headers)
     assert sorted(headers.values()) == sorted(record.headers.values())

@@ -1,0 +1,246 @@
+"""The durable call operator without Flink: what is kept, what leaves, what a restart does."""
+
+import base64
+import json
+from collections.abc import Iterable
+from concurrent.futures import Future
+from typing import Any
+
+import pytest
+from pyflink.common import Row
+
+from flink_jobs.operators import route
+from flink_jobs.operators.route import DurableCall, RouteOptions
+from flink_jobs.operators.shard import MAX_WAITING
+from pointsman.catalog import Catalog
+from pointsman.definitions.model import Accepts, AgentDefinition, Emits
+from pointsman.envelope import Record
+from pointsman.models.port import ChatAnswer, ChatRequest
+
+SHARD = "a"
+
+
+class State(dict[str, bytes]):
+    """A MapState, or broadcast state, as a dictionary."""
+
+    def put(self, key: str, value: bytes) -> None:
+        self[key] = value
+
+    def remove(self, key: str) -> None:
+        del self[key]
+
+    def contains(self, key: str) -> bool:
+        return key in self
+
+
+class Calls:
+    """Model calls that a test answers by hand."""
+
+    def __init__(self) -> None:
+        self.open: list[tuple[ChatRequest, Future[ChatAnswer]]] = []
+
+    def submit(self, request: ChatRequest) -> Future[ChatAnswer]:
+        answer: Future[ChatAnswer] = Future()
+        self.open.append((request, answer))
+        return answer
+
+    def answer(self, index: int, agent: str = "warm") -> None:
+        content = {"agent": agent, "reason": "r"}
+        self.open[index][1].set_result(
+            ChatAnswer(content=content, raw="", model="m", input_tokens=0, output_tokens=0, latency_ms=0)
+        )
+
+
+class Flink:
+    """One instance of the operator on state that outlives it."""
+
+    def __init__(self, pending: State | None = None, kept: State | None = None, subtask: int = 0) -> None:
+        self.pending = State() if pending is None else pending
+        self.kept = State() if kept is None else kept
+        self.subtask = subtask
+        self.timers: list[int] = []
+        self.operator = DurableCall(RouteOptions())
+        self.operator.open(self)  # type: ignore[arg-type]
+
+    def get_map_state(self, _: Any) -> State:
+        return self.pending
+
+    def get_broadcast_state(self, _: Any) -> State:
+        return self.kept
+
+    def get_index_of_this_subtask(self) -> int:
+        return self.subtask
+
+    def get_current_key(self) -> str:
+        return SHARD
+
+    def timer_service(self) -> "Flink":
+        return self
+
+    def register_processing_time_timer(self, at: int) -> None:
+        self.timers.append(at)
+
+    def message(self, row: Row) -> list[str]:
+        return topics(self.operator.process_element(row, self))  # type: ignore[arg-type]
+
+    def definition(self, record: Record) -> list[str]:
+        return topics(self.operator.process_broadcast_element(row_of(record), self))  # type: ignore[arg-type]
+
+    def tick(self) -> list[str]:
+        return topics(self.operator.on_timer(0, self))  # type: ignore[arg-type]
+
+
+def topics(rows: Iterable[Row]) -> list[str]:
+    return [row[0] for row in rows if row[0] != "agent_decisions"]
+
+
+def row_of(record: Record, *more: Any) -> Row:
+    def as_hex(octets: bytes | None) -> str | None:
+        return None if octets is None else octets.decode("latin-1").encode().hex()
+
+    headers = json.dumps({name: base64.b64encode(value).decode() for name, value in record.headers.items()})
+    place = (record.partition, record.offset, record.timestamp_ms)
+    return Row(as_hex(record.key), as_hex(record.value), headers.encode().hex(), *place, *more)  # type: ignore[no-untyped-call]
+
+
+def message(workflow: str, offset: int, event_type: str = "lead.scored") -> Row:
+    headers = {
+        "ce_specversion": b"1.0",
+        "ce_id": f"m{offset}".encode(),
+        "ce_source": b"/t",
+        "ce_type": event_type.encode(),
+        "ce_workflowid": workflow.encode(),
+    }
+    record = Record(
+        topic="agent_messages", key=workflow.encode(), value=b'{"a":1}', headers=headers, partition=0, offset=offset
+    )
+    return row_of(record, 1)
+
+
+def agent(name: str, *types: str) -> AgentDefinition:
+    return AgentDefinition(
+        name=name,
+        version="1.0.0",
+        description=f"d {name}",
+        accepts=[Accepts(type=each, contract={"type": "object"}) for each in types],
+        emits=[Emits(type="mail.sent", contract={"type": "object"}, terminal=True)],
+    )
+
+
+CATALOG = Catalog.of([agent("warm", "lead.scored"), agent("cold", "lead.scored"), agent("only", "lead.received")])
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
+    calls = Calls()
+    monkeypatch.setattr(route, "shared_model_calls", lambda address: calls)
+    return calls
+
+
+def started(flink: Flink) -> Flink:
+    for record in CATALOG.records(Catalog()):
+        assert flink.definition(record) == []
+    return flink
+
+
+def test_a_decision_without_model_leaves_at_once_and_touches_no_state(calls: Calls) -> None:
+    flink = started(Flink())
+
+    assert flink.message(message("w", 1, "lead.received")) == ["agents.only.inbox"]
+    assert flink.pending == {}
+    assert flink.timers == []
+
+
+def test_a_message_that_waits_for_the_model_is_in_state_until_it_leaves(calls: Calls) -> None:
+    flink = started(Flink())
+
+    assert flink.message(message("w", 1)) == []
+    assert len(flink.pending) == 1
+    assert flink.timers
+
+    assert flink.tick() == []
+    calls.answer(0)
+    assert flink.tick() == ["agents.warm.inbox"]
+    assert flink.pending == {}
+
+
+def test_a_decided_message_waits_behind_an_undecided_one_of_its_workflow(calls: Calls) -> None:
+    flink = started(Flink())
+    flink.message(message("w", 1))
+
+    assert flink.message(message("w", 2, "lead.received")) == []
+    assert flink.message(message("other", 3, "lead.received")) == ["agents.only.inbox"]
+    calls.answer(0)
+    assert flink.tick() == ["agents.warm.inbox", "agents.only.inbox"]
+
+
+def test_a_restart_asks_again_for_what_was_in_flight_and_keeps_the_order(calls: Calls) -> None:
+    before = started(Flink())
+    for offset in (10, 9, 11):
+        before.message(message("w", offset))
+    before.operator.close()
+    assert all(answer.cancelled() for _, answer in calls.open)
+    calls.open.clear()
+
+    after = Flink(before.pending, before.kept)
+    assert after.tick() == []
+    assert len(calls.open) == 3
+    for index, name in enumerate(("warm", "cold", "warm")):
+        calls.answer(index, name)
+    assert after.tick() == ["agents.warm.inbox", "agents.cold.inbox", "agents.warm.inbox"]
+    assert after.pending == {}
+
+
+def test_messages_wait_for_the_first_catalog(calls: Calls) -> None:
+    flink = Flink()
+    assert flink.message(message("w", 1, "lead.received")) == []
+    assert flink.tick() == []
+
+    started(flink)
+
+    assert flink.tick() == ["agents.only.inbox"]
+    assert flink.pending == {}
+
+
+def test_a_full_shard_without_a_catalog_still_takes_messages(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The catalog comes in through the same thread: to block it would be to wait for ever.
+    monkeypatch.setattr(route, "_LOOK_AGAIN_S", 0.0)
+    flink = Flink()
+    for offset in range(MAX_WAITING + 5):
+        assert flink.message(message(f"w{offset}", offset, "lead.received")) == []
+
+    started(flink)
+
+    assert len(flink.tick()) == MAX_WAITING + 5
+
+
+def test_a_full_shard_lets_answered_messages_go_before_it_takes_the_next(calls: Calls) -> None:
+    flink = started(Flink())
+    for offset in range(MAX_WAITING):
+        flink.message(message(f"w{offset}", offset))
+    calls.answer(3)
+
+    assert flink.message(message("late", MAX_WAITING)) == ["agents.warm.inbox"]
+    assert len(flink.pending) == MAX_WAITING
+
+
+@pytest.mark.parametrize(("subtask", "reported"), [(0, ["agent_errors"]), (1, [])])
+def test_garbage_among_the_definitions_is_reported_by_one_instance_only(
+    calls: Calls, subtask: int, reported: list[str]
+) -> None:
+    flink = started(Flink(subtask=subtask))
+    junk = Record(topic="agent_definitions", key=b"warm", value=b"junk", headers={}, partition=0, offset=9)
+
+    assert flink.definition(junk) == reported
+    assert flink.message(message("w", 1, "lead.received")) == ["agents.only.inbox"]
+
+
+def test_a_model_call_under_way_is_concluded_by_the_catalog_that_asked(calls: Calls) -> None:
+    flink = started(Flink())
+    flink.message(message("w", 1))
+    for record in Catalog.of([agent("cold", "lead.scored")], 2).records(CATALOG):
+        flink.definition(record)
+
+    calls.answer(0, "warm")
+
+    assert flink.tick() == ["agents.warm.inbox"]

@@ -1,0 +1,117 @@
+"""First in, first out per workflow; workflows overtake each other."""
+
+from concurrent.futures import Future
+
+from flink_jobs.operators.deciding import Answer, Question
+from flink_jobs.operators.records import Arrived
+from flink_jobs.operators.shard import MAX_WAITING, MAX_WAITING_BYTES, Shard, Waiting, workflow_of
+from pointsman.envelope import Record
+from pointsman.errors import ModelUnavailableError
+from pointsman.models.port import ChatAnswer, ChatRequest
+
+ANSWER = ChatAnswer(content={}, raw="", model="m", input_tokens=0, output_tokens=0, latency_ms=0)
+
+
+def message(workflow: str, offset: int, value: bytes = b"{}") -> Waiting:
+    headers = {"ce_workflowid": workflow.encode()}
+    return Waiting(Arrived(Record(topic="t", key=b"k", value=value, headers=headers, partition=0, offset=offset), 1))
+
+
+def asked(workflow: str, offset: int) -> Waiting:
+    waiting = message(workflow, offset)
+    name = f"{workflow}{offset}"
+
+    def conclude(answer: Answer) -> list[Record]:
+        topic = type(answer).__name__ if isinstance(answer, Exception) else name
+        return [Record(topic=topic, key=None, value=None, headers={})]
+
+    waiting.question = Question(request=ChatRequest(system="", user="", schema={}), conclude=conclude)
+    waiting.answer = Future()
+    return waiting
+
+
+def leaving(shard: Shard) -> list[str]:
+    return [record.topic for _, records in shard.leave() for record in records]
+
+
+def answer(waiting: Waiting) -> None:
+    assert waiting.answer
+    waiting.answer.set_result(ANSWER)
+
+
+def test_an_answered_message_waits_for_the_one_before_it_in_its_workflow() -> None:
+    shard, first, second = Shard(), asked("a", 1), asked("a", 2)
+    shard.add(first)
+    shard.add(second)
+
+    answer(second)
+    assert leaving(shard) == []
+
+    answer(first)
+    assert leaving(shard) == ["a1", "a2"]
+    assert not shard
+
+
+def test_another_workflow_overtakes() -> None:
+    shard, slow, quick = Shard(), asked("a", 1), asked("b", 2)
+    shard.add(slow)
+    shard.add(quick)
+    answer(quick)
+
+    assert leaving(shard) == ["b2"]
+    assert shard.holds(b"a")
+    assert not shard.holds(b"b")
+
+
+def test_a_failed_call_leaves_as_the_decision_on_its_failure() -> None:
+    shard, waiting = Shard(), asked("a", 1)
+    shard.add(waiting)
+    assert waiting.answer
+    waiting.answer.set_exception(ModelUnavailableError("down"))
+
+    assert leaving(shard) == ["ModelUnavailableError"]
+
+
+def test_a_cancelled_call_leaves_as_a_failure_too() -> None:
+    shard, waiting = Shard(), asked("a", 1)
+    shard.add(waiting)
+    assert waiting.answer
+    waiting.answer.cancel()
+
+    assert leaving(shard) == ["CancelledError"]
+
+
+def test_what_nobody_has_looked_at_is_given_out_once_and_in_order() -> None:
+    shard, waitings = Shard(), [message("a", 1), message("b", 2), message("a", 3)]
+    for waiting in waitings:
+        shard.add(waiting)
+
+    assert shard.take_idle() == waitings
+    assert shard.take_idle() == []
+
+
+def test_a_shard_is_full_by_number_and_has_room_again_when_one_has_left() -> None:
+    shard, waitings = Shard(), [asked(f"w{number}", number) for number in range(MAX_WAITING)]
+    for waiting in waitings:
+        assert not shard.is_full
+        shard.add(waiting)
+    assert shard.is_full
+
+    answer(waitings[5])
+    assert leaving(shard) == ["w55"]
+    assert not shard.is_full
+
+
+def test_a_shard_is_full_by_bytes() -> None:
+    shard = Shard()
+    shard.add(message("a", 1, b"x" * MAX_WAITING_BYTES))
+
+    assert shard.is_full
+
+
+def test_a_record_without_workflow_is_ordered_by_its_key_and_without_key_stands_alone() -> None:
+    def workflow(key: bytes | None, offset: int) -> bytes:
+        return workflow_of(Record(topic="t", key=key, value=None, headers={}, offset=offset, partition=0))
+
+    assert workflow(b"k", 1) == workflow(b"k", 2) == b"k"
+    assert workflow(None, 1) != workflow(None, 2)
