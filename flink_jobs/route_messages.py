@@ -9,46 +9,18 @@ Wiring only: it runs as `__main__`, so what Flink pickles lives in `flink_jobs.o
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
-from typing import Final
 
 from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import DataTypes, Schema, StreamTableEnvironment
 
 from flink_jobs.operators.model_calls import ModelAddress
-from flink_jobs.operators.outputs import MAX_KEPT_BYTES
 from flink_jobs.operators.route import RouteOptions, route
-from flink_jobs.sql_files import statement
-from pointsman.envelope import MAX_PAYLOAD_BYTES
+from flink_jobs.sql_files import definitions, statement
 from pointsman.job_options import PYTHON_MODE_PARAMETER, JobOptions
 from pointsman.routing.router import RoutingOptions
-from pointsman.topics import (
-    AGENT_NAME_PATTERN,
-    DECISIONS,
-    DEFINITIONS,
-    ERRORS,
-    ESCALATIONS,
-    LEADS,
-    MAX_RECORD_BYTES,
-    MESSAGES,
-)
-
-WRITTEN_TOPICS: Final = "|".join(
-    [rf"agents\.{AGENT_NAME_PATTERN}\.inbox", *(re.escape(name) for name in (MESSAGES, DECISIONS, ESCALATIONS, ERRORS))]
-)
-
-VIEWS: Final = (
-    "fresh_messages",
-    "counted_messages",
-    "checked_leads",
-    "lead_messages",
-    "lead_errors",
-    "catalog_records",
-)
-"""In the order in which they build on each other."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -57,7 +29,8 @@ def main(arguments: Sequence[str]) -> None:
     env = StreamExecutionEnvironment.get_execution_environment(configuration(options))
     env.set_parallelism(options.parallelism)
     tables = StreamTableEnvironment.create(env)
-    create_tables(tables, options)
+    for definition in definitions(options):
+        tables.execute_sql(definition)
     decided = route(
         tables.to_data_stream(tables.from_path("counted_messages")),
         tables.to_data_stream(tables.from_path("catalog_records")),
@@ -99,43 +72,6 @@ def configuration(options: JobOptions) -> Configuration:
     for name, value in settings.items():
         config.set_string(name, value)
     return config
-
-
-def create_tables(tables: StreamTableEnvironment, options: JobOptions) -> None:
-    """Tables and views, in the order in which they build on each other."""
-    for table, topic, startup in (
-        ("leads", LEADS, "group-offsets"),
-        ("messages", MESSAGES, "group-offsets"),
-        ("definitions", DEFINITIONS, "earliest-offset"),
-    ):
-        tables.execute_sql(
-            statement(
-                "kafka_source",
-                table=table,
-                topic=topic,
-                startup=startup,
-                bootstrap=options.kafka_bootstrap,
-                group=options.name,
-            )
-        )
-    tables.execute_sql(
-        statement(
-            "outbox",
-            topics=WRITTEN_TOPICS,
-            bootstrap=options.kafka_bootstrap,
-            max_record_bytes=MAX_RECORD_BYTES,
-            transactional_id_prefix=options.transactional_id_prefix,
-        )
-    )
-    names: dict[str, str | int] = {
-        "leads_topic": LEADS,
-        "messages_topic": MESSAGES,
-        "errors_topic": ERRORS,
-        "max_payload_bytes": MAX_PAYLOAD_BYTES,
-        "max_kept_bytes": MAX_KEPT_BYTES,
-    }
-    for view in VIEWS:
-        tables.execute_sql(statement(view, **names))
 
 
 def route_options(options: JobOptions) -> RouteOptions:

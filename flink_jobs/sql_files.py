@@ -2,12 +2,72 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from string import Template
 from typing import Final
 
+from flink_jobs.operators.outputs import MAX_KEPT_BYTES
+from pointsman.envelope import MAX_PAYLOAD_BYTES
+from pointsman.job_options import JobOptions
+from pointsman.topics import (
+    AGENT_NAME_PATTERN,
+    DECISIONS,
+    DEFINITIONS,
+    ERRORS,
+    ESCALATIONS,
+    LEADS,
+    MAX_RECORD_BYTES,
+    MESSAGES,
+)
+
 SQL_DIR: Final = Path(__file__).parents[1] / "sql"
 """Beside this package, in a checkout and in the archive that is shipped to the cluster alike."""
+
+SOURCES: Final = (
+    ("leads", LEADS, "group-offsets"),
+    ("messages", MESSAGES, "group-offsets"),
+    ("definitions", DEFINITIONS, "earliest-offset"),
+)
+"""Tables that read a topic, and where each starts when there is no state: the catalog always at its beginning."""
+
+WRITTEN_TOPICS: Final = "|".join(
+    [rf"agents\.{AGENT_NAME_PATTERN}\.inbox", *(re.escape(name) for name in (MESSAGES, DECISIONS, ESCALATIONS, ERRORS))]
+)
+
+VIEWS: Final = (
+    "fresh_messages",
+    "counted_messages",
+    "checked_leads",
+    "lead_messages",
+    "lead_errors",
+    "catalog_records",
+)
+"""In the order in which they build on each other."""
+
+
+def definitions(options: JobOptions) -> list[str]:
+    """The statements that define the job's tables and views, in order."""
+    kafka = {"bootstrap": options.kafka_bootstrap, "group": options.name}
+    sources = [
+        statement("kafka_source", table=table, topic=topic, startup=startup, **kafka)
+        for table, topic, startup in SOURCES
+    ]
+    sink = statement(
+        "outbox",
+        topics=WRITTEN_TOPICS,
+        bootstrap=options.kafka_bootstrap,
+        max_record_bytes=MAX_RECORD_BYTES,
+        transactional_id_prefix=options.transactional_id_prefix,
+    )
+    names: dict[str, str | int] = {
+        "leads_topic": LEADS,
+        "messages_topic": MESSAGES,
+        "errors_topic": ERRORS,
+        "max_payload_bytes": MAX_PAYLOAD_BYTES,
+        "max_kept_bytes": MAX_KEPT_BYTES,
+    }
+    return [*sources, sink, *(statement(view, **names) for view in VIEWS)]
 
 
 def statement(name: str, **values: str | int) -> str:

@@ -1,0 +1,119 @@
+"""What goes to the cluster, and how the client is called."""
+
+import stat
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pointsman import job
+from pointsman.errors import ConfigurationError
+from pointsman.flink_rest import FlinkJob, FlinkRest
+from pointsman.job import JobSubmissionError, SubmitOptions, pack, submit
+from pointsman.job_options import JobOptions
+
+ID = "0123456789abcdef0123456789abcdef"
+JARS = ("flink-dist-2.3.0.jar", "flink-python-2.3.0.jar", "flink-sql-connector-kafka-5.0.0-2.2.jar")
+
+
+@pytest.fixture
+def _no_live_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FlinkRest, "jobs", lambda self: [])
+
+
+def options(folder: Path, client: str) -> SubmitOptions:
+    """A submission by a client that is a shell script, in a folder whose name has a space."""
+    lib, java = folder / "flink lib", folder / "java"
+    lib.mkdir()
+    for name in JARS:
+        (lib / name).touch()
+    java.write_text(f"#!/bin/sh\n{client}\n")
+    java.chmod(java.stat().st_mode | stat.S_IXUSR)
+    told = JobOptions(kafka_bootstrap="k:9092", name="my router", always_ask_model=True)
+    return SubmitOptions(
+        job=told, flink_url="http://flink:8081", flink_lib_dir=lib, java=str(java), restore_from="/s p"
+    )
+
+
+def test_arguments_come_back_as_they_were() -> None:
+    told = JobOptions(kafka_bootstrap="a:1,b:2", name="x y", parallelism=3, model_timeout_s=2.5, always_ask_model=True)
+
+    assert JobOptions.parse(told.arguments()) == told
+    assert JobOptions.parse(["--kafka-bootstrap=k"]) == JobOptions(kafka_bootstrap="k")
+
+
+@pytest.mark.parametrize("wrong", [["--python-mode=fast"], ["--nonsense=1"], ["--parallel=1"], []])
+def test_unknown_arguments_are_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        JobOptions.parse([*wrong, "--kafka-bootstrap=k"] if wrong else [])
+    assert "usage" in capsys.readouterr().err
+
+
+def test_the_archive_holds_the_language_the_job_and_the_sql_and_nothing_else(tmp_path: Path) -> None:
+    names = zipfile.ZipFile(pack(tmp_path / "job.zip")).namelist()
+
+    assert {Path(name).parts[0] for name in names} == {"pointsman", "flink_jobs", "sql"}
+    assert {"pointsman/envelope.py", "flink_jobs/route_messages.py", "sql/outbox.sql"} <= set(names)
+    assert {Path(name).suffix for name in names} == {".py", ".sql"}
+
+
+@pytest.mark.usefixtures("_no_live_job")
+def test_the_client_is_called_with_everything_it_needs(tmp_path: Path) -> None:
+    log = tmp_path / "called with"
+    client = f'printf "%s\\n" "$@" > "{log}"; cat "$FLINK_CONF_DIR/config.yaml" >> "{log}"; '
+
+    assert submit(options(tmp_path, client + f"echo Job has been submitted with JobID {ID}")) == ID
+
+    said = log.read_text().splitlines()
+    assert said[said.index("--pyModule") + 1] == "flink_jobs.route_messages"
+    assert said[said.index("--fromSavepoint") + 1] == "/s p"
+    assert said[said.index("--pyClientExecutable") + 1] == sys.executable
+    assert said[said.index("-cp") + 1] == str(tmp_path / "flink lib" / "*")
+    assert {"--name=my router", "--always-ask-model", 'rest.address: "flink"', "rest.port: 8081"} <= set(said)
+
+
+@pytest.mark.usefixtures("_no_live_job")
+def test_a_client_that_fails_is_quoted_by_its_causes(tmp_path: Path) -> None:
+    client = 'echo "Caused by: the reason" >&2; echo "	at a.b.C" >&2; exit 31'
+
+    with pytest.raises(JobSubmissionError, match=r"exit code 31\):\nCaused by: the reason$"):
+        submit(options(tmp_path, client))
+
+
+@pytest.mark.usefixtures("_no_live_job")
+def test_a_missing_jar_is_named_before_anything_starts(tmp_path: Path) -> None:
+    told = options(tmp_path, "exit 1")
+    (told.flink_lib_dir / JARS[2]).unlink()
+
+    with pytest.raises(ConfigurationError, match="flink-sql-connector-kafka"):
+        submit(told)
+
+
+def test_a_live_job_of_the_name_is_not_submitted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = FlinkJob(id=ID, name="my router", state="RESTARTING", started_ms=1)
+    monkeypatch.setattr(FlinkRest, "jobs", lambda self: [live])
+
+    assert submit(options(tmp_path, "exit 1")) == ID
+
+
+def test_the_last_snapshot_is_that_of_the_latest_job_that_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = FlinkJob(id="f", name="r", state="FAILED", started_ms=3)
+    stopped = FlinkJob(id="s", name="r", state="FINISHED", started_ms=2)
+    other = FlinkJob(id="o", name="other", state="FINISHED", started_ms=1)
+    snapshots = {"f": None, "s": "/savepoint", "o": "/other"}
+    monkeypatch.setattr(FlinkRest, "jobs", lambda self: [failed, stopped, other])
+    monkeypatch.setattr(FlinkRest, "last_snapshot", lambda self, job_id: snapshots[job_id])
+
+    assert job.last_snapshot("http://flink:8081", "r") == "/savepoint"
+
+
+def test_an_upgrade_to_another_python_mode_is_refused_before_the_job_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = FlinkJob(id=ID, name="my router", state="RUNNING", started_ms=1)
+    monkeypatch.setattr(FlinkRest, "jobs", lambda self: [live])
+    monkeypatch.setattr(FlinkRest, "parameters", lambda self, job_id: {"python-mode": "process"})
+
+    with pytest.raises(ConfigurationError, match="Python mode process"):
+        job.upgrade(options(tmp_path, "exit 1"))
