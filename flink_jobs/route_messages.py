@@ -9,6 +9,7 @@ Wiring only: it runs as `__main__`, so what Flink pickles lives in `flink_jobs.o
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 
@@ -19,7 +20,7 @@ from pyflink.table import DataTypes, Schema, StreamTableEnvironment
 from flink_jobs.operators.model_calls import ModelAddress
 from flink_jobs.operators.route import RouteOptions, route
 from flink_jobs.sql_files import definitions, statement
-from pointsman.job_options import PYTHON_MODE_PARAMETER, JobOptions
+from pointsman.job_options import JobOptions
 from pointsman.routing.router import RoutingOptions
 
 
@@ -44,7 +45,7 @@ def configuration(options: JobOptions) -> Configuration:
     """Flink's settings that belong to the job."""
     settings: dict[str, str] = {
         "pipeline.name": options.name,
-        "pipeline.global-job-parameters": f"{PYTHON_MODE_PARAMETER}:{options.python_mode}",
+        "pipeline.global-job-parameters": json.dumps(options.parameters()),
         "python.execution-mode": options.python_mode,
         # The defaults (1000 ms and 100 ms) are waiting times that every message would pay.
         "python.fn-execution.bundle.size": "1000",

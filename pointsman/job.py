@@ -20,7 +20,7 @@ from typing import Final
 
 from pointsman.errors import ConfigurationError, PointsmanError
 from pointsman.flink_rest import FlinkJob, FlinkRefusedError, FlinkRest
-from pointsman.job_options import PYTHON_MODE_PARAMETER, JobOptions
+from pointsman.job_options import JobOptions
 
 ENTRY_MODULE: Final = "flink_jobs.route_messages"
 ROOT: Final = Path(__file__).parents[1]
@@ -137,14 +137,23 @@ def upgrade(options: SubmitOptions, directory: str | None = None) -> str:
         FlinkRefusedError: no such job runs, or the savepoint failed; then the job runs on.
         JobSubmissionError: the new job was not submitted; the text names the savepoint to submit it from.
     """
-    rest = FlinkRest(options.flink_url)
-    _check_python_mode(rest, _live(rest, options.job.name), options.job.python_mode)
+    _check_python_mode(running_options(options.flink_url, options.job.name), options.job.python_mode)
     place = stop(options.flink_url, options.job.name, directory)
     try:
         return submit(replace(options, restore_from=place))
     except PointsmanError as error:
         remedy = f"the old job is stopped; mend it and run `pointsman job submit --restore {place}`"
         raise JobSubmissionError(f"{error}\n{remedy}") from error
+
+
+def running_options(flink_url: str, name: str) -> JobOptions:
+    """What the running job was told.
+
+    Raises:
+        FlinkRefusedError: no such job runs.
+    """
+    rest = FlinkRest(flink_url)
+    return JobOptions.from_parameters(rest.parameters(_live(rest, name).id))
 
 
 def last_snapshot(flink_url: str, name: str) -> str | None:
@@ -158,11 +167,11 @@ def last_snapshot(flink_url: str, name: str) -> str | None:
     return next((place for job in ended if (place := rest.last_snapshot(job.id))), None)
 
 
-def _check_python_mode(rest: FlinkRest, job: FlinkJob, wanted: str) -> None:
-    runs = rest.parameters(job.id).get(PYTHON_MODE_PARAMETER, wanted)
-    if runs != wanted:
-        what = f"{job.name} runs in Python mode {runs}, and its state cannot be read in mode {wanted}"
-        raise ConfigurationError(what, f"upgrade it in mode {runs}, or stop it and submit it with empty state")
+def _check_python_mode(runs: JobOptions, wanted: str) -> None:
+    if runs.python_mode != wanted:
+        what = f"{runs.name} runs in Python mode {runs.python_mode}, and its state cannot be read in mode {wanted}"
+        remedy = f"upgrade it in mode {runs.python_mode}, or stop it and submit it with empty state"
+        raise ConfigurationError(what, remedy)
 
 
 def _live(rest: FlinkRest, name: str) -> FlinkJob:

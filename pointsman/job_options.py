@@ -7,13 +7,12 @@ comes from the TaskManager's environment.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final
 
 PYTHON_MODES: Final = ("thread", "process")
-PYTHON_MODE_PARAMETER: Final = "python-mode"
-"""Parameter of the running job that says its Python mode."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +57,16 @@ class JobOptions:
             f"{_flag(each.name)}={getattr(self, each.name)}" for each in fields(self) if each.name not in _SWITCHES
         ]
         return given + [_flag(name) for name in _SWITCHES if getattr(self, name)]
+
+    def parameters(self) -> dict[str, str]:
+        """As the running job tells them over REST; `from_parameters` reads them back."""
+        return {each.name: json.dumps(getattr(self, each.name)) for each in fields(self)}
+
+    @staticmethod
+    def from_parameters(parameters: Mapping[str, str]) -> JobOptions:
+        """Read what a running job says of itself; what it does not say has its default."""
+        known = {each.name for each in fields(JobOptions)}
+        return JobOptions(**{name: json.loads(text) for name, text in parameters.items() if name in known})
 
     @staticmethod
     def parse(arguments: Sequence[str]) -> JobOptions:

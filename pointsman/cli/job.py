@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -89,17 +90,22 @@ def cancel(name: Name = _DEFAULTS.name) -> None:
 @app.command()
 def upgrade(
     name: Name = _DEFAULTS.name,
-    parallelism: Parallelism = _DEFAULTS.parallelism,
-    python_mode: PythonMode = _DEFAULTS.python_mode,
-    checkpoint_interval_ms: Interval = _DEFAULTS.checkpoint_interval_ms,
-    max_steps: MaxSteps = _DEFAULTS.max_steps,
-    always_ask_model: AlwaysAsk = False,
+    parallelism: Annotated[int | None, typer.Option(min=1, help="Another parallelism.")] = None,
+    checkpoint_interval_ms: Annotated[int | None, typer.Option(min=10, help="Another interval.")] = None,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="Another limit.")] = None,
     directory: Directory = None,
     flink_lib: Lib = None,
 ) -> None:
-    """Stop the job with a savepoint and start this version of the code from it."""
+    """Stop the job with a savepoint and start this version of the code from it; what is not given stays as it is."""
     told = settings()
-    options = _job_options(told, name, parallelism, python_mode, checkpoint_interval_ms, max_steps, always_ask_model)
+    changes = {
+        "parallelism": parallelism,
+        "checkpoint_interval_ms": checkpoint_interval_ms,
+        "max_steps": max_steps,
+        "min_catalog": load_catalog(told.kafka_bootstrap).sequence,
+    }
+    given: dict[str, Any] = {option: value for option, value in changes.items() if value is not None}
+    options = replace(job.running_options(told.flink_url, name), **given)
     typer.echo(job.upgrade(_submission(told, options, None, flink_lib), directory))
 
 

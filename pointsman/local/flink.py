@@ -72,6 +72,7 @@ class Flink:
             "checkpoint_interval_ms": self._options.checkpoint_interval_ms,
             # Flink quotes a path itself: percent signs in it would become part of the folder's name.
             "checkpoints": _yaml(f"file://{self._layout.checkpoints}"),
+            "savepoints": _yaml(f"file://{self._layout.savepoints}"),
             "python_mode": self._options.python_mode,
             "python": _yaml(sys.executable),
         }

@@ -72,6 +72,11 @@ class Layout:
         return self.flink / "checkpoints"
 
     @property
+    def savepoints(self) -> Path:
+        """Where `pointsman job savepoint`, `stop` and `upgrade` write."""
+        return self.flink / "savepoints"
+
+    @property
     def mailbox(self) -> Path:
         """One .eml file per mail that the SMTP sink received."""
         return self.data_dir / "mailbox"
@@ -107,7 +112,7 @@ class Layout:
 
     def make_folders(self) -> None:
         """Create what must exist before any program starts."""
-        for folder in (self.run, self.logs, self.kafka, self.mongodb, self.checkpoints, self.mailbox):
+        for folder in (self.run, self.logs, self.kafka, self.mongodb, self.checkpoints, self.savepoints, self.mailbox):
             folder.mkdir(parents=True, exist_ok=True)
         self.run.chmod(0o700)
         if self.shared_jars is not None and not self.jars.exists():

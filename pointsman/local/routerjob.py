@@ -1,4 +1,4 @@
-"""Submits the router job to the stack's cluster, from the last checkpoint when there is one."""
+"""Submits the router job to the stack's cluster, from its last state when there is one."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def submit_router_job(layout: Layout, java: Path, addresses: Addresses, options:
     """Submit the job unless it runs; its id.
 
     Raises:
-        JobSubmissionError: Flink's client failed; when there was a checkpoint, the text says how to start without it.
+        JobSubmissionError: Flink's client failed; where there was state, the text says how to start without it.
     """
-    checkpoint = newest_checkpoint(layout.checkpoints)
+    snapshot = newest_snapshot(layout)
     job = JobOptions(
         kafka_bootstrap=addresses.kafka_bootstrap,
         parallelism=options.parallelism,
@@ -41,16 +41,16 @@ def submit_router_job(layout: Layout, java: Path, addresses: Addresses, options:
                 flink_url=addresses.flink_url,
                 flink_lib_dir=layout.flink_lib,
                 # A plain path: Flink would take the percent signs of a URI for part of the name.
-                restore_from=str(checkpoint) if checkpoint else None,
+                restore_from=str(snapshot) if snapshot else None,
                 java=str(java),
             )
         )
     except JobSubmissionError as error:
-        if checkpoint is None:
+        if snapshot is None:
             raise
-        remedy = f"to start the job without its last checkpoint, delete {layout.checkpoints}"
+        remedy = f"to start the job without its last state, delete {layout.checkpoints} and {layout.savepoints}"
         raise JobSubmissionError(f"{error}\n{remedy}") from error
-    forget_checkpoints(layout.checkpoints, keep={job_id, *((checkpoint.parent.name,) if checkpoint else ())})
+    forget_checkpoints(layout.checkpoints, keep={job_id, *((snapshot.parent.name,) if snapshot else ())})
     return job_id
 
 
@@ -94,9 +94,13 @@ def innermost_cause(stacktrace: str) -> str:
     return (causes or lines or ["no reason given"])[-1 if causes else 0][:300]
 
 
-def newest_checkpoint(checkpoints: Path) -> Path | None:
-    """The last complete checkpoint of any job in `checkpoints`; None when there is none."""
-    complete = checkpoints.glob("*/chk-*/_metadata")
+def newest_snapshot(layout: Layout) -> Path | None:
+    """The last complete checkpoint or savepoint of the job; None when there is none.
+
+    A savepoint that stopped the job is later than its last checkpoint, and what was written between the two must not
+    be written again.
+    """
+    complete = [*layout.checkpoints.glob("*/chk-*/_metadata"), *layout.savepoints.glob("*/_metadata")]
     newest = max(complete, key=lambda marker: marker.stat().st_mtime_ns, default=None)
     return newest.parent if newest else None
 

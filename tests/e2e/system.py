@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from typing import Any
 from pymongo import MongoClient
 
 from pointsman.local import LocalStack
-from tests.witness import Seen, Witness
+from tests.witness import Seen, Witness, eventually
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,15 +106,27 @@ class System:
         self, event_type: str, payload: dict[str, Any], *, headers: dict[str, bytes] | None = None, times: int = 1
     ) -> str:
         """Write a message of a new workflow to `agent_messages`; the workflow id."""
-        workflow = f"test-{uuid.uuid4().hex[:12]}"
+        workflow = _new_workflow()
+        for _ in range(times):
+            self._write(workflow, 1, event_type, payload, headers or {})
+        return workflow
+
+    def send_series(self, messages: list[tuple[str, dict[str, Any]]]) -> str:
+        """Write several messages of one new workflow, one right after the other; the workflow id."""
+        workflow = _new_workflow()
+        for number, (event_type, payload) in enumerate(messages, start=1):
+            self._write(workflow, number, event_type, payload, {})
+        return workflow
+
+    def _write(
+        self, workflow: str, number: int, event_type: str, payload: dict[str, Any], headers: dict[str, bytes]
+    ) -> None:
         own = {
-            "ce_specversion": "1.0", "ce_id": f"{workflow}/1", "ce_source": "/test", "ce_type": event_type,
+            "ce_specversion": "1.0", "ce_id": f"{workflow}/{number}", "ce_source": "/test", "ce_type": event_type,
             "ce_workflowid": workflow, "content-type": "application/json",
         }  # fmt: skip
-        complete = {**{k: v.encode() for k, v in own.items()}, **(headers or {})}
-        for _ in range(times):
-            self.witness.write("agent_messages", json.dumps(payload).encode(), key=workflow.encode(), headers=complete)
-        return workflow
+        complete = {**{name: text.encode() for name, text in own.items()}, **headers}
+        self.witness.write("agent_messages", json.dumps(payload).encode(), key=workflow.encode(), headers=complete)
 
     def messages(self, workflow: str) -> list[Seen]:
         return [seen for seen in self.witness.read("agent_messages") if seen.workflow == workflow]
@@ -187,11 +198,18 @@ class System:
 
     def job_restarts(self) -> int:
         metrics = self._flink(f"/jobs/{self._any_job()}/metrics?get=numRestarts")
-        return int(metrics[0]["value"])
+        return int(metrics[0]["value"]) if metrics else 0
 
-    def kill(self, name: str, signal: Signals) -> bool:
-        self.stack.kill(name, signal)
-        return True
+    def kill(self, name: str, signal: Signals) -> list[int]:
+        """Send `signal` to a program of the stack; the pids that got it."""
+        return self.stack.kill(name, signal)
+
+    def wait_for_definition(self, agent: str) -> None:
+        """Until the running agent has taken the catalog in force over."""
+        log = self.data_dir / "logs" / f"agent-{agent}.log"
+        manifest = [seen for seen in self.witness.read("agent_definitions") if seen.key == b"@manifest"][-1]
+        version = manifest.json()["version"]
+        eventually(lambda: version in log.read_text(errors="replace"), what=f"{agent} with catalog {version}")
 
     @contextmanager
     def model_control(self, **control: Any) -> Iterator[None]:
@@ -200,10 +218,15 @@ class System:
         try:
             yield
         finally:
-            self._model("POST", {"latency_ms": self.stack.options.model_latency_ms, "fail_rate": 0, "fail_next": 0})
+            calm = {"fail_rate": 0, "fail_next": 0, "garbage_next": 0, "hang_next": 0}
+            self._model("POST", {"latency_ms": self.stack.options.model_latency_ms, **calm})
 
     def model_in_flight(self) -> int:
         return int(self._model("GET")["in_flight"])
+
+    def model_calls(self) -> int:
+        """Calls that the model has had so far."""
+        return int(self._model("GET")["calls"])
 
     def _model(self, method: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         base = str(self.settings["openai_base_url"]).removesuffix("/v1")
@@ -224,6 +247,5 @@ class System:
         return str(jobs[-1]["jid"])
 
 
-def wait(seconds: float) -> None:
-    """Let time pass where the thing to show is that nothing happens."""
-    time.sleep(seconds)
+def _new_workflow() -> str:
+    return f"test-{uuid.uuid4().hex[:12]}"

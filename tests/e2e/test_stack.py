@@ -35,7 +35,8 @@ def test_logs_hold_no_address_of_a_lead(system: System) -> None:
 
 
 def test_a_program_s_log_is_shown(system: System) -> None:
-    assert system.cli("logs", "kafka", "-n", "5").stdout.count("\n") == 5
+    log = (system.data_dir / "logs" / "kafka.log").read_text()
+    assert system.cli("logs", "kafka", "-n", "1").stdout.strip() in log
 
 
 def test_an_unknown_program_is_named_with_the_nearest_one(system: System) -> None:

@@ -43,6 +43,13 @@ def test_arguments_come_back_as_they_were() -> None:
     assert JobOptions.parse(["--kafka-bootstrap=k"]) == JobOptions(kafka_bootstrap="k")
 
 
+def test_a_running_job_says_what_it_was_told() -> None:
+    told = JobOptions(kafka_bootstrap="a:1,b:2", name="x y", parallelism=3, model_timeout_s=2.5, always_ask_model=True)
+
+    assert JobOptions.from_parameters(told.parameters()) == told
+    assert JobOptions.from_parameters({**told.parameters(), "of_a_later_version": "1"}) == told
+
+
 @pytest.mark.parametrize("wrong", [["--python-mode=fast"], ["--nonsense=1"], ["--parallel=1"], []])
 def test_unknown_arguments_are_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
@@ -113,7 +120,8 @@ def test_an_upgrade_to_another_python_mode_is_refused_before_the_job_is_stopped(
 ) -> None:
     live = FlinkJob(id=ID, name="my router", state="RUNNING", started_ms=1)
     monkeypatch.setattr(FlinkRest, "jobs", lambda self: [live])
-    monkeypatch.setattr(FlinkRest, "parameters", lambda self, job_id: {"python-mode": "process"})
+    runs = JobOptions(kafka_bootstrap="k:9092", name="my router", python_mode="process")
+    monkeypatch.setattr(FlinkRest, "parameters", lambda self, job_id: runs.parameters())
 
     with pytest.raises(ConfigurationError, match="Python mode process"):
         job.upgrade(options(tmp_path, "exit 1"))

@@ -22,7 +22,7 @@ from pointsman.local.layout import Layout
 from pointsman.local.options import StackOptions
 from pointsman.local.ports import DEFAULT_PORTS
 from pointsman.local.programs import MAIL_SECRETS, MODEL_SECRETS, Program
-from pointsman.local.routerjob import forget_checkpoints, innermost_cause, newest_checkpoint
+from pointsman.local.routerjob import forget_checkpoints, innermost_cause, newest_snapshot
 from pointsman.local.services import agents
 from pointsman.settings import Settings
 from pointsman.topics import LEADS, MAX_RECORD_BYTES
@@ -161,17 +161,26 @@ def test_the_environment_chooses_model_mail_and_folder(tmp_path: Path, monkeypat
     assert (own.own_model, own.own_mail) == (True, True)
 
 
-def test_the_job_goes_on_from_the_newest_complete_checkpoint(tmp_path: Path) -> None:
-    assert newest_checkpoint(tmp_path) is None
-    for age, name in ((30, "old/chk-9"), (20, "new/chk-3"), (10, "new/chk-4")):
-        (tmp_path / name).mkdir(parents=True)
-        marker = tmp_path / name / "_metadata"
-        marker.touch()
-        os.utime(marker, (1_000_000 - age, 1_000_000 - age))
-    (tmp_path / "new" / "chk-5").mkdir()  # not complete
-    assert newest_checkpoint(tmp_path) == tmp_path / "new" / "chk-4"
-    forget_checkpoints(tmp_path, keep={"new", "next"})
-    assert [folder.name for folder in tmp_path.iterdir()] == ["new"]
+def test_the_job_goes_on_from_its_newest_complete_state(tmp_path: Path) -> None:
+    layout = Layout(data_dir=tmp_path)
+    layout.make_folders()
+    assert newest_snapshot(layout) is None
+    old = layout.savepoints / "savepoint-1"
+    for age, folder in ((40, old), (30, layout.checkpoints / "old/chk-9"), (10, layout.checkpoints / "new/chk-4")):
+        _complete(folder, age)
+    (layout.checkpoints / "new" / "chk-5").mkdir()  # not complete
+    assert newest_snapshot(layout) == layout.checkpoints / "new" / "chk-4"
+    _complete(layout.savepoints / "savepoint-2", 5)
+    assert newest_snapshot(layout) == layout.savepoints / "savepoint-2"
+    forget_checkpoints(layout.checkpoints, keep={"new", "next"})
+    assert [folder.name for folder in layout.checkpoints.iterdir()] == ["new"]
+
+
+def _complete(folder: Path, age: int) -> None:
+    folder.mkdir(parents=True)
+    marker = folder / "_metadata"
+    marker.touch()
+    os.utime(marker, (1_000_000 - age, 1_000_000 - age))
 
 
 @pytest.mark.parametrize(

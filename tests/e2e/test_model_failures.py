@@ -1,0 +1,65 @@
+"""A model that hangs, talks rubbish or asks to wait holds up nobody but the message it was asked about."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from tests.e2e.system import System
+from tests.witness import eventually
+
+NOTE = {"lead_id": "x", "text": "The coffee machine in the kitchen is broken again."}
+
+
+@pytest.fixture(autouse=True)
+def _nobody_else_asks_the_model(system: System) -> None:
+    """The next call is the one that the test is about: leads of earlier tests are done."""
+    seen = [-1]
+
+    def is_quiet() -> bool:
+        seen.append(system.model_calls())
+        return seen[-1] == seen[-2]
+
+    eventually(is_quiet, every_s=3, what="a quiet model")
+
+
+def test_a_hanging_model_call_delays_no_other_workflow(system: System) -> None:
+    with system.model_control(hang_next=1):
+        stuck = system.send("lead.activity_noted", NOTE)
+        eventually(lambda: system.model_in_flight() == 1, every_s=0.05, what="the hanging call")
+        began = time.monotonic()
+        others = [system.send("lead.activity_noted", NOTE) for _ in range(5)]
+        eventually(lambda: all(system.outcomes(workflow) for workflow in others), every_s=0.1, what="the others")
+        took = time.monotonic() - began
+        assert system.outcomes(stuck) == [], f"the others took {took:.1f} s, longer than the hanging call"
+    eventually(lambda: system.outcomes(stuck) == ["abstained"], what="the hanging call's end and its repeat")
+
+
+def test_rubbish_from_the_model_is_repaired_once(system: System) -> None:
+    with system.model_control(garbage_next=1):
+        workflow = system.send("lead.activity_noted", NOTE)
+        decision = eventually(lambda: system.witness.decisions(workflow), what="a decision")[0]
+    assert decision["reason_code"] == "none_fits"
+    assert decision["model_call"]["attempts"] == 2
+
+
+def test_a_model_that_asks_to_wait_is_asked_again_after_that_time(system: System) -> None:
+    with system.model_control(fail_next=1, status=429, retry_after_s=2):
+        workflow = system.send("lead.activity_noted", NOTE)
+        decision = eventually(lambda: system.witness.decisions(workflow), what="a decision")[0]
+    assert decision["reason_code"] == "none_fits"
+    assert decision["model_call"]["latency_ms"] >= 2000
+
+
+def test_messages_of_one_workflow_leave_in_the_order_in_which_they_came(system: System) -> None:
+    """Some need the model and some do not, so that later ones are decided before earlier ones."""
+    with system.model_control(latency_ms=500):
+        series: list[tuple[str, dict[str, Any]]] = [("lead.activity_noted", NOTE), ("nobody.knows_this", {"n": 1})] * 5
+        workflow = system.send_series(series)
+        eventually(lambda: len(system.outcomes(workflow)) == len(series), what="ten decisions")
+    assert {decision["how"] for decision in system.witness.decisions(workflow)} == {"model", "contract"}
+    left = [seen for seen in system.witness.read("agent_escalations") if seen.workflow == workflow]
+    in_order = sorted(left, key=lambda seen: (seen.partition, seen.offset))
+    assert [seen.header("ce_id") for seen in in_order] == [f"{workflow}/{n}" for n in range(1, len(series) + 1)]
