@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from agents.sdr.campaigns import drafted
-from agents.sdr.declared import check_instructions, declared
+from agents.sdr.declared import declared
 from agents.sdr.drafts import Draft, DraftSettings, write_draft
 from pointsman.envelope import Envelope
 from pointsman.runtime import AgentContext, Reply
+from pointsman.runtime.asking import check_instructions
 from pointsman.store import Document
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field
 
-from agents.sdr.declared import DeclaredSettings, check_instructions, declared, instructions, question
+from agents.sdr.declared import DeclaredSettings, declared
 from agents.sdr.facts import Fact, LeadForm, account_facts, form_facts, read_form, website_facts
 from agents.sdr.indexes import Indexes
 from agents.sdr.people import Address, AddressError, read_address
@@ -20,6 +20,7 @@ from pointsman.envelope import Envelope, Payload
 from pointsman.fetch import SafeFetcher
 from pointsman.plaintext import one_line, without_addresses
 from pointsman.runtime import AgentContext, Reply
+from pointsman.runtime.asking import check_instructions, question
 from pointsman.store import Document
 
 
@@ -109,8 +110,8 @@ class LeadIngestion:
     async def _judgement(self, facts: list[Fact], event_type: str) -> dict[str, Any]:
         answer = await self.context.model.complete(
             question(
-                self.context,
-                system=instructions(self.context.definition, event_type),
+                self.context.definition,
+                event_type,
                 user=json.dumps({"facts": facts}, ensure_ascii=False),
                 schema=_profile_schema(self.settings.industries),
                 name="lead_profile",

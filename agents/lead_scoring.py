@@ -9,12 +9,13 @@ from typing import Any, Final, Literal
 
 from pydantic import Field, model_validator
 
-from agents.sdr.declared import DeclaredSettings, check_instructions, declared, instructions, question
+from agents.sdr.declared import DeclaredSettings, declared
 from agents.sdr.profiles import add_note, profile_of
 from agents.sdr.rules import Points, Rule, RuleScore, count
 from pointsman.envelope import Envelope, Payload
 from pointsman.plaintext import one_line, without_addresses
 from pointsman.runtime import AgentContext, Reply
+from pointsman.runtime.asking import check_instructions, question
 
 NextStep = Literal["engage", "nurture", "disqualify"]
 
@@ -135,8 +136,8 @@ class LeadScoring:
         data = {"profile": profile_of(profile), "rules": {"fit": rules.fit, "intent": rules.intent}}
         answer = await self.context.model.complete(
             question(
-                self.context,
-                system=instructions(self.context.definition, event_type),
+                self.context.definition,
+                event_type,
                 user=json.dumps({**data, "counted": rules.counted}, ensure_ascii=False),
                 schema=_JUDGEMENT_SCHEMA,
                 name="lead_judgement",

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 
 from agents.sdr import series
 from agents.sdr.campaigns import drafted
-from agents.sdr.declared import check_instructions, declared, instructions, question
+from agents.sdr.declared import declared
 from agents.sdr.drafts import DraftSettings, write_draft
 from agents.sdr.indexes import Indexes
 from agents.sdr.profiles import load_profile
@@ -22,6 +22,7 @@ from pointsman.envelope import Envelope, Payload, derived_id, to_rfc3339
 from pointsman.errors import ModelAnswerError, StoreUnavailableError, TransientError
 from pointsman.plaintext import one_line, without_addresses
 from pointsman.runtime import AgentContext, Reply
+from pointsman.runtime.asking import check_instructions, question
 from pointsman.store import Document
 
 _LEASE_S: Final = 60.0
@@ -175,8 +176,8 @@ class NurtureCampaign:
         }
         answer = await self.context.model.complete(
             question(
-                self.context,
-                system=instructions(self.context.definition, "lead.activity_noted"),
+                self.context.definition,
+                "lead.activity_noted",
                 user=json.dumps(data, ensure_ascii=False),
                 schema=_WISH_SCHEMA,
                 name="wish",

@@ -16,11 +16,12 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from agents.sdr.declared import DeclaredSettings, instructions, question
+from agents.sdr.declared import DeclaredSettings
 from pointsman.envelope import Payload
 from pointsman.errors import ModelAnswerError
 from pointsman.plaintext import has_address, many_lines, one_line
 from pointsman.runtime import AgentContext
+from pointsman.runtime.asking import question
 
 MAX_SUBJECT_CHARS: Final = 120
 _MIN_BODY_CHARS: Final = 40
@@ -86,8 +87,8 @@ async def write_draft(
         turn = {**data, "problems_of_your_first_draft": problems} if problems else data
         answer = await context.model.complete(
             question(
-                context,
-                system=instructions(context.definition, event_type),
+                context.definition,
+                event_type,
                 user=json.dumps(turn, ensure_ascii=False),
                 schema=_schema(len(facts)),
                 name="mail_draft",

@@ -11,16 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import jinja2
-from jinja2.sandbox import SandboxedEnvironment
-
 from pointsman.definitions import AgentDefinition, Emits
 from pointsman.envelope import Envelope, Payload
-from pointsman.errors import ConfigurationError
-from pointsman.models import ChatModel, ChatRequest
+from pointsman.models import ChatModel
 from pointsman.runtime.agent import AgentContext, Reply
+from pointsman.runtime.asking import check_instructions, question
 
-_TEMPLATES: Final = SandboxedEnvironment(undefined=jinja2.StrictUndefined, autoescape=False)
 _ANSWER: Final = "answer"
 
 
@@ -31,11 +27,8 @@ def build(context: AgentContext) -> DeclarativeAgent:
         ConfigurationError: it has no instructions, or they do not render.
     """
     definition = context.definition
-    if not definition.instructions:
-        what = f"agent {definition.name} has neither a module agents/{definition.name}.py nor instructions"
-        raise ConfigurationError(what, "write one of the two")
-    turns = {entry.type: _system_turn(definition, entry.type) for entry in definition.accepts}
-    return DeclarativeAgent(definition=definition, model=context.model, system_turns=turns)
+    check_instructions(definition)
+    return DeclarativeAgent(definition=definition, model=context.model)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +38,10 @@ class DeclarativeAgent:
     Attributes:
         definition: the definition.
         model: the chat model.
-        system_turns: the rendered instructions by event type.
     """
 
     definition: AgentDefinition
     model: ChatModel
-    system_turns: dict[str, str]
 
     async def handle(self, message: Envelope) -> Sequence[Reply]:
         """Answer with what the model makes of `message`.
@@ -59,16 +50,12 @@ class DeclarativeAgent:
             ModelUnavailableError: no answer; the runtime tries again.
             ModelAnswerError: an answer that breaks the output contract.
         """
-        choice = self.definition.model
-        request = ChatRequest(
-            system=self.system_turns[message.event_type],
+        request = question(
+            self.definition,
+            message.event_type,
             user=json.dumps({"event_type": message.event_type, "payload": message.payload}, ensure_ascii=False),
             schema=answer_schema(self.definition.emits),
-            schema_name=self.definition.name,
-            model=choice.name,
-            temperature=choice.temperature,
-            max_output_tokens=choice.max_output_tokens,
-            timeout_s=choice.timeout_s,
+            name=self.definition.name,
             priority=message.priority,
         )
         answer = await self.model.complete(request)
@@ -117,12 +104,3 @@ def _chosen(emits: Sequence[Emits], content: dict[str, Any]) -> tuple[str, Paylo
         return emits[0].type, content
     answer = content[_ANSWER]
     return answer["event_type"], answer["payload"]
-
-
-def _system_turn(definition: AgentDefinition, event_type: str) -> str:
-    try:
-        template = _TEMPLATES.from_string(definition.instructions or "")
-        return template.render(agent=definition.name, event_type=event_type)
-    except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        what = f"instructions of agent {definition.name} do not render: {type(error).__name__}"
-        raise ConfigurationError(what, "variables are agent and event_type") from None

@@ -18,6 +18,13 @@ def decided(system: System, workflow: str) -> dict[str, object]:
     return eventually(lambda: system.witness.decisions(workflow), what="a decision")[0]
 
 
+def yaml_of_the_guide() -> str:
+    """The agent that docs/agents.md has the reader add."""
+    found = re.search(r"```yaml\n(# yaml-language-server.*?)```", GUIDE.read_text(), re.DOTALL)
+    assert found is not None
+    return found.group(1)
+
+
 def test_editing_a_description_changes_the_next_decision_without_a_restart(system: System) -> None:
     job = system.job_id()
     before = decided(system, system.send("lead.activity_noted", {"lead_id": "x", "text": NOTE}))
@@ -48,10 +55,8 @@ def _routed(system: System) -> list[dict[str, object]]:
 
 
 def test_a_sixth_agent_is_the_yaml_file_of_the_guide(system: System) -> None:
-    yaml = re.search(r"```yaml\n(# yaml-language-server.*?)```", GUIDE.read_text(), re.DOTALL)
-    assert yaml is not None
     with system.edited_definitions() as folder:
-        (folder / "account_brief.yaml").write_text(yaml.group(1))
+        (folder / "account_brief.yaml").write_text(yaml_of_the_guide())
         system.cli("agents", "apply", str(folder))
         with system.agent_process("account_brief"):
             workflow = system.send("briefing.requested", {"company": "Acme Robotics", "question": "What do they do?"})
@@ -63,10 +68,8 @@ def test_a_sixth_agent_is_the_yaml_file_of_the_guide(system: System) -> None:
 
 
 def test_a_removed_agent_works_off_its_queue_and_gets_nothing_new(system: System) -> None:
-    yaml = re.search(r"```yaml\n(# yaml-language-server.*?)```", GUIDE.read_text(), re.DOTALL)
-    assert yaml is not None
     with system.edited_definitions() as folder:
-        (folder / "account_brief.yaml").write_text(yaml.group(1))
+        (folder / "account_brief.yaml").write_text(yaml_of_the_guide())
         system.cli("agents", "apply", str(folder))
         queued = [
             system.send("briefing.requested", {"company": f"Company {n}", "question": "What do they do?"})

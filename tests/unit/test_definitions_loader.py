@@ -192,14 +192,6 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert told[3] == "is not a file"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_read_permission_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "greeter.yaml"
-    path.write_text(GOOD)
-    path.chmod(0)
-    assert "cannot be read: Permission denied" in str(load_folder(tmp_path).problems[0])
-
-
 def test_a_missing_or_empty_folder_is_an_error(tmp_path: Path) -> None:
     assert "cannot be read" in str(load_folder(tmp_path / "nowhere").problems[0])
     with pytest.raises(InvalidDefinitionsError, match="holds no agent definition"):

@@ -158,6 +158,8 @@ def test_a_program_that_ends_at_once_is_refused_with_what_it_said(
 def test_stopping_all_returns_when_all_have_stopped(running: Running) -> None:
     for name in ("one", "two"):
         running.supervisor.start(name)
+    # A signal that arrives between fork and exec is lost, and the program is only killed twelve seconds later.
+    eventually(lambda: all(last_line(running.layout.logs / f"{name}.log") == "ready" for name in ("one", "two")))
     running.supervisor.stop_all(["one", "two"])
     assert (running.pid("one"), running.pid("two")) == (0, 0)
 

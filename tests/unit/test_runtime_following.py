@@ -33,7 +33,7 @@ class Builder:
         if what.version in self._broken:
             raise ConfigurationError("settings are wrong")
         self.built.append(what.version)
-        return DeclarativeAgent(definition=what, model=ScriptedModel([]), system_turns={})
+        return DeclarativeAgent(definition=what, model=ScriptedModel([]))
 
 
 def in_force(following: Following) -> str | None:
