@@ -31,7 +31,7 @@ test: java setup
 	@$(PYTHON) -m pytest
 
 test-fast: setup
-	@$(PYTHON) -m pytest tests/unit tests/contract
+	@$(PYTHON) -m pytest tests/unit tests/contract -n 2
 
 lint: setup
 	@$(PYTHON) -m ruff check .
@@ -60,6 +60,6 @@ install:
 	@rm -f $(READY)
 	@"$(PYTHON311)" -m venv --clear $(VENV)
 	@$(PYTHON) -m pip install --quiet --upgrade "pip>=25.1"
-	@{ $(PYTHON) -m pip install --quiet uv && $(PYTHON) -m uv pip install --quiet --python $(PYTHON) \
+	@{ $(PYTHON) -m pip install --quiet -c constraints.txt uv && $(PYTHON) -m uv pip install --quiet --python $(PYTHON) \
 		-c constraints.txt -e ".[local]" --group dev; } || \
 	$(PYTHON) -m pip install --quiet -c constraints.txt -e ".[local]" --group dev
