@@ -42,7 +42,7 @@ def with_table(page: str, new: str) -> str:
 
 
 def _line(row: dict[str, Any]) -> str:
-    back = f"{row['recovery_p50_s']:.1f} / {row['recovery_p95_s']:.1f} s" if row["recovery_p50_s"] is not None else "–"
+    back = f"{row['recovery_p50_s']:.1f} / {row['recovery_p95_s']:.1f} s" if row["recovery_p50_s"] is not None else "-"
     cells = (
         row["fault"], row["what"], row["injected"], row["leads"], row["lost"], row["duplicated"], row["to_a_person"],
         row["unknown_mails"], back, row["seed"],
