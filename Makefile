@@ -8,7 +8,7 @@ POINTSMAN := $(PYTHON) -m pointsman
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast lint setup install java
+.PHONY: help demo up down test test-fast chaos lint setup install java
 
 help:
 	@echo "make demo       a stack of its own, some leads, what happened to each, the mails; then stops everything"
@@ -16,6 +16,7 @@ help:
 	@echo "make down       stop it; its state stays in .pointsman"
 	@echo "make test       all tests, on real Kafka, MongoDB and Flink"
 	@echo "make test-fast  the tests that need no Java"
+	@echo "make chaos      breaks one thing after the other under load, counts, and writes docs/guarantees.md"
 	@echo "make lint       style, types and imports"
 
 demo: java setup
@@ -32,6 +33,10 @@ test: java setup
 
 test-fast: setup
 	@$(PYTHON) -m pytest tests/unit tests/contract -n 2
+
+chaos: java setup
+	@$(PYTHON) -m pytest tests/chaos
+	@$(PYTHON) -m tests.chaos.report
 
 lint: setup
 	@$(PYTHON) -m ruff check .

@@ -92,6 +92,9 @@ class Consuming:
         deliver: takes one delivery over; called on the loop's thread, must not block.
         in_flight: how many messages may be worked on at the same time; asked again and again.
         stopping: once set, nothing new is delivered.
+
+    Attributes:
+        commit_began: monotonic time at which the transaction under way began, in seconds; None when there is none.
     """
 
     def __init__(
@@ -109,6 +112,7 @@ class Consuming:
         self._is_holding_back = False
         self._not_before = 0.0
         self._last_write = 0.0
+        self.commit_began: float | None = None
 
     def finish(self, delivery: Delivery, records: Sequence[Record]) -> None:
         """`delivery` is handled: write `records`, and that it is done. From any thread."""
@@ -235,6 +239,7 @@ class Consuming:
     def _commit(self, batch: list[_Result], moved: list[Partition]) -> None:
         records = [record for result in batch for record in result.records]
         positions = [(partition, partition.tracker.position()) for partition in moved]
+        self.commit_began = time.monotonic()
         try:
             self._inbox.commit(records, [_to_commit(partition) for partition in moved])
         except TransactionAbortedError as error:
@@ -242,6 +247,8 @@ class Consuming:
             _log.warning("transaction aborted, trying again", problem=str(error), results=len(batch))
             self._not_before = time.monotonic() + _PAUSE_AFTER_ABORT_S
             return
+        finally:
+            self.commit_began = None
         written = set(map(id, batch))
         self._unwritten = [result for result in self._unwritten if id(result) not in written]
         for partition, position in positions:

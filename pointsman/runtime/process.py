@@ -29,6 +29,7 @@ from pointsman.runtime.lanes import Lanes
 from pointsman.runtime.port import Inbox
 from pointsman.runtime.schedule import speak_when_due
 from pointsman.runtime.sole import sole_instance
+from pointsman.runtime.stuck import watch_commits
 from pointsman.settings import Settings
 from pointsman.store import DocumentStore, MongoStore
 from pointsman.topics import DEFINITIONS
@@ -122,10 +123,12 @@ class AgentProcess:
             return self._over.result()
         thread = _start_thread("consuming", self._consuming.run, self.fail)
         schedule = asyncio.create_task(speak_when_due(lambda: self._following.active, self._emit, _now))
+        watch = asyncio.create_task(watch_commits(lambda: self._consuming.commit_began, self.fail))
         try:
             await asyncio.shield(self._over)
         finally:
             schedule.cancel()
+            watch.cancel()
             await self._wind_down(thread)
 
     async def _wind_down(self, thread: threading.Thread) -> None:

@@ -1,0 +1,78 @@
+"""One stack for all faults of a session, between partners that the tests command."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from pointsman.local import LocalStack, StackOptions
+from tests.chaos.lab import Lab, is_counted
+from tests.chaos.partners import Partners
+from tests.chaos.tail import Tail
+from tests.e2e.system import ROOT, System, address
+
+RESULTS = ROOT / ".pointsman" / "chaos.json"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Faults take their time, and so does getting over them."""
+    for item in items:
+        if Path(item.path).parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.stack)
+            item.add_marker(pytest.mark.timeout(600))
+
+
+@pytest.fixture(scope="session")
+def seed() -> int:
+    """Decides all chance of a run; POINTSMAN_CHAOS_SEED repeats one."""
+    return int(os.environ.get("POINTSMAN_CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))
+
+
+@pytest.fixture(scope="session")
+def partners() -> Iterator[Partners]:
+    running = Partners()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory, partners: Partners, seed: int) -> Iterator[Lab]:
+    """The whole stack; it finds mail server and model as it would find a user's own."""
+    data_dir = tmp_path_factory.mktemp("chaos with a space")
+    options = StackOptions(
+        data_dir=data_dir, free_ports=True, definitions_dir=ROOT / "agent_definitions", nurture_day_s=0.2,
+        own_model=True, own_mail=True, jars_dir=ROOT / ".pointsman" / "jars",
+    )  # fmt: skip
+    stack = LocalStack(options)
+    system = System(stack=stack, data_dir=data_dir, early_address=address())
+    tail: Tail | None = None
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in partners.environment().items():
+            patch.setenv(name, value)
+        try:
+            stack.up()
+            tail = Tail(system.settings["kafka_bootstrap"], is_counted)
+            lab = Lab(system=system, partners=partners, tail=tail, seed=seed)
+            yield lab
+            _keep(lab)
+        finally:
+            if tail:
+                tail.close()
+            system.close()
+            stack.down()
+            assert stack.processes() == []
+            shutil.rmtree(data_dir, ignore_errors=True)
+
+
+def _keep(lab: Lab) -> None:
+    """Leave the results for `report.py`; a run of some tests replaces only their rows."""
+    before = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
+    rows = {**before, **{result.fault: asdict(result) for result in lab.results}}
+    RESULTS.write_text(json.dumps(rows, indent=2) + "\n")

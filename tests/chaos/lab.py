@@ -1,0 +1,230 @@
+"""One experiment: leads come in, something is broken on purpose, and everything is counted afterwards."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import quantiles
+from typing import Any, Final
+
+from kafka.errors import KafkaError
+
+from tests.chaos.account import Account
+from tests.chaos.partners import Partners
+from tests.chaos.tail import Tail
+from tests.e2e.system import System, hot_lead, student_lead
+from tests.witness import Seen, eventually
+
+SETTLED_WITHIN_S: Final = 240.0
+_STUDENTS: Final = 0.15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One row of the table in docs/guarantees.md."""
+
+    fault: str
+    what: str
+    test: str
+    seed: int
+    injected: int
+    leads: int
+    lost: int
+    duplicated: int
+    to_a_person: int
+    unknown_mails: int
+    recovery_p50_s: float | None
+    recovery_p95_s: float | None
+
+
+@dataclass
+class Lab:
+    """The running stack, its partners, and what follows it."""
+
+    system: System
+    partners: Partners
+    tail: Tail
+    seed: int
+    results: list[Result] = field(default_factory=list)
+
+    def experiment(self, fault: str, what: str) -> Experiment:
+        self.partners.model.behave()
+        print(f"{fault}: seed {self.seed}; again with POINTSMAN_CHAOS_SEED={self.seed}")  # noqa: T201 - for people
+        dice = random.Random(f"{self.seed}/{fault}")  # noqa: S311 - no secret hangs on it
+        return Experiment(lab=self, fault=fault, what=what, dice=dice)
+
+
+@dataclass
+class Experiment:
+    """Counts of one fault.
+
+    Attributes:
+        lab: where it runs.
+        fault: number of the fault.
+        what: the fault in words.
+        dice: all chance of this experiment; the same for the same seed.
+        workflows: address by workflow id; "" when there is no lead behind it.
+        mailed: workflows of leads that are worth a mail.
+        injected: how often the fault happened.
+        recoveries_s: seconds from each injection to the first work done on what came after it.
+    """
+
+    lab: Lab
+    fault: str
+    what: str
+    dice: random.Random
+    workflows: dict[str, str] = field(default_factory=dict)
+    mailed: set[str] = field(default_factory=set)
+    injected: int = 0
+    recoveries_s: list[float] = field(default_factory=list)
+    _loads: list[threading.Thread] = field(default_factory=list)
+    _load_errors: list[Exception] = field(default_factory=list)
+
+    @property
+    def system(self) -> System:
+        return self.lab.system
+
+    def lead(self) -> tuple[str, str]:
+        """Insert one lead; mostly one that is worth a mail."""
+        is_student = self.dice.random() < _STUDENTS
+        workflow, address = self.system.insert(student_lead() if is_student else hot_lead())
+        self.workflows[workflow] = address
+        if not is_student:
+            self.mailed.add(workflow)
+        return workflow, address
+
+    def load(self, leads: int, *, over_s: float) -> None:
+        """Insert leads in the background, at random moments of about `over_s` seconds."""
+        gaps = [self.dice.expovariate(leads / over_s) for _ in range(leads)]
+        thread = threading.Thread(target=self._insert, args=(gaps,), daemon=True)
+        self._loads.append(thread)
+        thread.start()
+
+    def _insert(self, gaps: list[float]) -> None:
+        try:
+            for gap in gaps:
+                time.sleep(gap)
+                self.lead()
+        except Exception as error:  # shown by `loaded`
+            self._load_errors.append(error)
+
+    def loaded(self) -> None:
+        """Wait until all leads are in."""
+        for thread in self._loads:
+            thread.join(timeout=SETTLED_WITHIN_S)
+            assert not thread.is_alive()
+        assert self._load_errors == []
+
+    def is_loading(self) -> bool:
+        return any(thread.is_alive() for thread in self._loads)
+
+    def send(self, event_type: str, payload: dict[str, Any]) -> str:
+        """A message of a workflow without a lead."""
+        workflow = self.system.send(event_type, payload)
+        self.workflows[workflow] = ""
+        return workflow
+
+    def pause(self, least_s: float, most_s: float) -> None:
+        """Let a random time pass."""
+        time.sleep(self.dice.uniform(least_s, most_s))
+
+    def routing_again(self, since: float, *, within_s: float = 90) -> float:
+        """Wait until a message written now is decided; the seconds since `since`, which are noted."""
+        probe = eventually(self._probe, within_s=within_s, what="a broker that takes a message")
+        seen = eventually(
+            lambda: self._first(lambda one: one.topic == "agent_decisions" and one.workflow == probe),
+            within_s=within_s, every_s=0.02, what="a decision on a message written after the fault",
+        )  # fmt: skip
+        self.recoveries_s.append(seen - since)
+        return seen - since
+
+    def agent_again(self, agent: str, since: float, *, within_s: float = 60) -> None:
+        """Wait until `agent` has answered a message that was routed to it after `since`; the seconds are noted."""
+        seen = eventually(
+            lambda: self._answered_after(agent, since), within_s=within_s, every_s=0.05, what=f"work of {agent}"
+        )
+        self.recoveries_s.append(seen - since)
+
+    def _answered_after(self, agent: str, since: float) -> float:
+        """When `agent` answered a message that was routed after `since`; 0 when it has not."""
+        later = [(at, one) for at, one in self.lab.tail.arrivals() if at > since]
+        routed = {one.header("ce_id") for _, one in later if one.topic == f"agents.{agent}.inbox"}
+        answers = (at for at, one in later if one.topic == "agent_messages" and one.header("ce_causationid") in routed)
+        return next(answers, 0.0)
+
+    def _probe(self) -> str:
+        try:
+            return self.send("email.sent", {"probe": self.fault})
+        except (KafkaError, OSError):  # the broker may be what is down
+            return ""
+
+    def _first(self, wanted: Callable[[Seen], bool]) -> float:
+        """When the first record that is `wanted` was seen; 0 when none was."""
+        return next((at for at, one in self.lab.tail.arrivals() if wanted(one)), 0.0)
+
+    def account(self, seen: list[Seen] | None = None, *, repeats_delivered: bool = False) -> Account:
+        records = self.lab.tail.records() if seen is None else seen
+        return Account(records, list(self.lab.partners.mail.mails), dict(self.workflows), repeats_delivered)
+
+    def finish(self, *, within_s: float = SETTLED_WITHIN_S, repeats_delivered: bool = False) -> Account:
+        """Wait until every workflow is at an end, count once more from the start of every topic, and judge."""
+        self.loaded()
+        self._settle(within_s)
+        everything = self.system.witness.read(*sorted(filter(is_counted, self.system.witness.topics())))
+        account = self.account(everything, repeats_delivered=repeats_delivered)
+        lost, duplicated = self._lost(account), account.duplicated()
+        self._note(account, len(lost), len(duplicated))
+        assert self.injected > 0, f"{self.fault} did not happen, so this run proves nothing"
+        assert lost == []
+        assert duplicated == []
+        return account
+
+    def _settle(self, within_s: float) -> None:
+        deadline = time.monotonic() + within_s
+        while self.account().open() and time.monotonic() < deadline:
+            time.sleep(0.5)
+
+    def _lost(self, account: Account) -> list[str]:
+        lost = [f"{workflow} waits for {missing}" for workflow, missing in account.open().items()]
+        heard = set(account.to_a_person())
+        for workflow in self.mailed - heard:
+            mails, effects = self.lab.partners.mail.to(self.workflows[workflow]), self.system.effects(workflow)
+            if not mails and not {"unknown", "rejected"} & set(effects):
+                lost.append(f"{workflow} has no mail, and its effects are {effects}")
+        return lost
+
+    def unknown_mails(self) -> int:
+        """Mails of these workflows that the ledger shows a person as unknown."""
+        return sum(self.system.effects(workflow).count("unknown") for workflow in self.mailed)
+
+    def _note(self, account: Account, lost: int, duplicated: int) -> None:
+        result = Result(
+            fault=self.fault, what=self.what, test=_current_test(), seed=self.lab.seed, injected=self.injected,
+            leads=sum(bool(address) for address in self.workflows.values()), lost=lost, duplicated=duplicated,
+            to_a_person=len(account.to_a_person()), unknown_mails=self.unknown_mails(),
+            recovery_p50_s=_percentile(self.recoveries_s, 50), recovery_p95_s=_percentile(self.recoveries_s, 95),
+        )  # fmt: skip
+        self.lab.results.append(result)
+        ends, reasons = dict(account.last_types()), dict(account.reasons())
+        print(f"{result}\nends: {ends}\nreasons: {reasons}")  # noqa: T201 - for people
+
+
+def is_counted(topic: str) -> bool:
+    """Topics on which an experiment leaves traces."""
+    return topic.endswith(".inbox") or topic in {"agent_messages", "agent_decisions", "agent_escalations",
+                                                 "agent_errors"}  # fmt: skip
+
+
+def _percentile(values: list[float], percent: int) -> float | None:
+    if not values:
+        return None
+    return round(values[0] if len(values) == 1 else quantiles(values, n=100, method="inclusive")[percent - 1], 2)
+
+
+def _current_test() -> str:
+    """File and name of the test that runs."""
+    return os.environ["PYTEST_CURRENT_TEST"].rpartition("/")[2].partition(" ")[0]

@@ -1,0 +1,97 @@
+"""Definitions change while messages are on their way."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+
+from tests.chaos.lab import Lab
+from tests.e2e.system import ROOT
+from tests.witness import eventually
+
+APPLIES = 50
+GUIDE = ROOT / "docs" / "agents.md"
+
+
+def test_fifty_applies_under_load_ten_of_them_invalid(lab: Lab) -> None:
+    experiment = lab.experiment("F32", "50 applies of definitions under load, 10 invalid")
+    job, before = lab.system.job_id(), lab.system.catalog_sequence()
+    invalid = set(experiment.dice.sample(range(APPLIES), k=10))
+    experiment.load(60, over_s=50)
+    with lab.system.edited_definitions() as folder:
+        path = folder / "lead_scoring.yaml"
+        good = path.read_text()
+        for number in range(APPLIES):
+            text = good.replace("Judges how well", f"Edition {number}. Judges how well")
+            assert text != good
+            if number in invalid:
+                path.write_text(text.replace("accepts:", "acepts:", 1))
+                assert "lead_scoring.yaml:" in lab.system.cli("agents", "apply", str(folder), expect=3).stderr
+            else:
+                path.write_text(text)
+                lab.system.cli("agents", "apply", str(folder))
+            experiment.injected += 1
+        assert lab.system.catalog_sequence() == before + APPLIES - len(invalid)
+        experiment.routing_again(time.monotonic())
+        experiment.finish()
+    ours = [decision for decision in lab.system.all_decisions() if decision["workflow_id"] in experiment.workflows]
+    assert len({decision["catalog"] for decision in ours}) > 5
+    assert lab.system.job_id() == job
+
+
+def test_an_agent_removed_with_messages_queued(lab: Lab) -> None:
+    experiment = lab.experiment("F33", "an agent removed with 50 messages queued and more coming")
+    yaml = re.search(r"```yaml\n(# yaml-language-server.*?)```", GUIDE.read_text(), re.DOTALL)
+    assert yaml is not None
+    with lab.system.edited_definitions() as folder:
+        (folder / "account_brief.yaml").write_text(yaml.group(1))
+        lab.system.cli("agents", "apply", str(folder))
+        queued = [_ask(lab, experiment.send, number) for number in range(50)]
+        eventually(lambda: all(_decided(lab, workflow) for workflow in queued), within_s=60, what="50 queued messages")
+        with lab.system.agent_process("account_brief"):
+            lab.system.cli("agents", "remove", "account_brief")
+            experiment.injected += 1
+            late = [_ask(lab, experiment.send, number) for number in range(50, 60)]
+            eventually(lambda: not experiment.account().open(), within_s=120, what="an end for every message")
+    account = experiment.finish()
+    assert account.last_types()["briefing.written"] >= len(queued)
+    assert set(account.to_a_person()) <= set(late)
+
+
+def _ask(lab: Lab, send: object, number: int) -> str:
+    assert callable(send)
+    return str(send("briefing.requested", {"company": f"Company {number}", "question": "What do they do?"}))
+
+
+def _decided(lab: Lab, workflow: str) -> bool:
+    return any(one.workflow == workflow and one.topic == "agent_decisions" for one in lab.tail.records())
+
+
+def test_agents_scaled_up_and_down_under_load(lab: Lab) -> None:
+    experiment = lab.experiment("F12", "agents scaled between 1 and 3 instances under load")
+    lab.partners.model.faults.latency_ms = 700
+    experiment.load(80, over_s=60)
+    while experiment.is_loading():
+        agent = experiment.dice.choice(["lead_ingestion", "lead_scoring", "active_outreach", "send_email"])
+        with ExitStack() as instances:
+            for number in ("2", "3"):
+                instances.callback(_end, _start(lab, agent, number))
+                experiment.injected += 1
+                experiment.pause(1, 3)
+            experiment.injected += 2
+    experiment.finish()
+
+
+def _start(lab: Lab, agent: str, instance: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "agents", agent, "--instance", f"extra{instance}"]
+    environment = {**lab.system.env, **os.environ, "POINTSMAN_DATA_DIR": str(lab.system.data_dir)}
+    return subprocess.Popen(command, cwd=ROOT, env=environment)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    assert process.wait(timeout=15) == 0
