@@ -17,20 +17,14 @@ def test_a_lead_becomes_exactly_one_mail(system: System) -> None:
     assert system.witness.events(workflow) == HOT_WAY
     assert system.outcomes(workflow) == ["routed"] * 4 + ["completed"]
     assert len(system.mails_to(address)) == 1
-    assert {
-        topic: len([seen for seen in system.witness.read(topic) if workflow in (seen.key or b"").decode()])
-        for topic in sorted(system.witness.topics())
+    seen = {
+        topic: len([record for record in system.witness.read(topic) if workflow in (record.key or b"").decode()])
+        for topic in system.witness.topics()
         if topic.startswith(("incoming", "agents.", "agent_e"))
-    } == {
-        "agent_errors": 0,
-        "agent_escalations": 0,
-        "agents.active_outreach.inbox": 1,
-        "agents.lead_ingestion.inbox": 1,
-        "agents.lead_scoring.inbox": 1,
-        "agents.nurture_campaign.inbox": 0,
-        "agents.send_email.inbox": 1,
-        "incoming-leads.sdr.leads": 1,
     }
+    agents = ("active_outreach", "lead_ingestion", "lead_scoring", "send_email")
+    once = {"incoming-leads.sdr.leads", *(f"agents.{agent}.inbox" for agent in agents)}
+    assert {topic: count for topic, count in seen.items() if count} == dict.fromkeys(once, 1)
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert system.effects(workflow) == ["sent"]
 
