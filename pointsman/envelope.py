@@ -25,6 +25,7 @@ _CONTENT_TYPE: Final = "application/json"
 _OWN_HEADERS: Final = frozenset({
     "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "content-type", "ce_workflowid",
     "ce_causationid", "ce_hop", "ce_deadline", "ce_priority", "ce_agentversion", "ce_catalog", "ce_targetagent",
+    "ce_attempt",
 })  # fmt: skip
 
 Payload = dict[str, Any]
@@ -72,6 +73,7 @@ class Envelope:
         agent_version: version of the agent that wrote it, or that it is routed to.
         catalog: version of the agent catalog that routed it.
         target_agent: the next agent, named by a person; ignored from any other source.
+        attempt: how often a person has sent it again after it became a dead letter; not inherited by answers.
         extra: headers this version does not know; they survive a hop.
     """
 
@@ -89,6 +91,7 @@ class Envelope:
     agent_version: str | None = None
     catalog: str | None = None
     target_agent: str | None = None
+    attempt: int = 0
     extra: Mapping[str, bytes] = field(default_factory=dict)
 
     def reply(
@@ -114,6 +117,7 @@ class Envelope:
             causation_id=self.id,
             agent_version=agent_version,
             target_agent=None,
+            attempt=0,
         )
 
     def headers(self) -> dict[str, bytes]:
@@ -134,6 +138,7 @@ class Envelope:
             "ce_agentversion": self.agent_version,
             "ce_catalog": self.catalog,
             "ce_targetagent": self.target_agent,
+            "ce_attempt": str(self.attempt) if self.attempt else None,
         }
         own = {name: text.encode() for name, text in texts.items() if text is not None}
         return {**self.extra, **own}
@@ -171,6 +176,7 @@ def decode(record: Record) -> Envelope:
         agent_version=text["ce_agentversion"],
         catalog=text["ce_catalog"],
         target_agent=text["ce_targetagent"],
+        attempt=_whole_number(text, "ce_attempt", default=0, most=1_000_000),
         extra={name: value for name, value in record.headers.items() if name not in _OWN_HEADERS},
     )
 

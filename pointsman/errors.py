@@ -11,6 +11,8 @@
     │   ├── InvalidPayloadError       the payload breaks its contract
     │   ├── UndeclaredEventError      an agent answered with a type its definition does not emit
     │   └── ModelAnswerError          the model answered, and the answer is of no use
+    ├── EffectsStoppedError       a person has stopped all effects: wait until they are started, without counting
+    ├── RefusedError              what a person asked for cannot be done, and nothing was changed
     └── ConfigurationError        a person must change something: exit at start, clear message
         └── InvalidDefinitionsError   one or more agent definitions are wrong
 
@@ -129,6 +131,27 @@ class ModelAnswerError(PermanentError):
         # Not `super().__init__(reason, detail)` alone: pickling calls the class with `args`.
         super().__init__(ErrorReason.MODEL_ANSWER, detail)
         self.args = (detail,)
+
+
+class EffectsStoppedError(PointsmanError):
+    """A person has stopped all effects outside Kafka; this one was not begun, and waits for as long as it takes."""
+
+
+class RefusedError(PointsmanError):
+    """What a person asked for cannot be done; nothing was changed.
+
+    Attributes:
+        what: what cannot be done, and why.
+        remedy: what to do instead.
+    """
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(what, remedy)
+        self.what = what
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.what}; {self.remedy}" if self.remedy else self.what
 
 
 class ConfigurationError(PointsmanError):

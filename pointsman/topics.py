@@ -58,6 +58,8 @@ DECISIONS: Final = "agent_decisions"
 ESCALATIONS: Final = "agent_escalations"
 ERRORS: Final = "agent_errors"
 WORKFLOW_STATE: Final = "workflow_state"
+AUDIT: Final = "agent_audit"
+CONTROLS: Final = "controls"
 
 ALL: Final[tuple[Topic, ...]] = (
     Topic(name=LEADS, key="document key", extra=_INBOUND),
@@ -68,6 +70,10 @@ ALL: Final[tuple[Topic, ...]] = (
     Topic(name=ESCALATIONS, key="workflow id", retention_ms=30 * DAY_MS),
     Topic(name=ERRORS, key="workflow id", retention_ms=30 * DAY_MS),
     Topic(name=WORKFLOW_STATE, key="workflow id", compacted=True),
+    # Kept longer than dead letters: it says which of them are dealt with.
+    Topic(name=AUDIT, key="subject", retention_ms=90 * DAY_MS),
+    # One partition: whoever follows it compares offsets to tell a newer word from an older one.
+    Topic(name=CONTROLS, key="control", partitions=1, compacted=True),
 )
 
 AGENT_NAME_PATTERN: Final = r"[a-z][a-z0-9_]{0,62}"

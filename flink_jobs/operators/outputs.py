@@ -123,7 +123,7 @@ def _decision_record(decided: Decided) -> Record:
     about = message.id if message else f"{record.topic}/{record.partition}/{record.offset}"
     attributes: dict[str, str | None] = {
         "ce_specversion": "1.0",
-        "ce_id": derived_id(about, message.source if message else "", "decision"),
+        "ce_id": _decision_id(about, message),
         "ce_source": "/router",
         "ce_type": "routing.decided",
         "ce_time": to_rfc3339(decided.at),
@@ -138,6 +138,12 @@ def _decision_record(decided: Decided) -> Record:
     )
 
 
+def _decision_id(about: str, message: Envelope | None) -> str:
+    # A dead letter that was sent again is decided anew, so its decision is another one.
+    attempt = [str(message.attempt)] if message and message.attempt else []
+    return derived_id(about, message.source if message else "", "decision", *attempt)
+
+
 def _decision_json(decided: Decided) -> dict[str, Any]:
     message, record = decided.message, decided.record
     return {
@@ -149,6 +155,7 @@ def _decision_json(decided: Decided) -> dict[str, Any]:
         "partition": record.partition,
         "offset": record.offset,
         "step": decided.step,
+        "attempt": message.attempt if message else 0,
         "decided_at": to_rfc3339(decided.at),
         **decided.decision.to_json(),
     }
