@@ -13,13 +13,9 @@ from typing import Annotated, Final
 
 import click
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from pointsman.cli.letter_text import cell, describe, exported, state_of
-from pointsman.deadletter_queue import DeadLetter, Selection, check_may_be_sent, grouped, letter_id
+from pointsman.deadletter_queue import DeadLetter, Group, Selection, check_may_be_sent, grouped, letter_id
 from pointsman.deadletter_work import DeadLetterTopics, DeadLetterWork, Done, KafkaDeadLetterTopics
 from pointsman.envelope import decode_payload, encode_payload
 from pointsman.errors import ConfigurationError, InvalidEnvelopeError, RefusedError
@@ -52,7 +48,7 @@ def list_letters(
         for letter in letters:
             typer.echo(_line(letter))
     else:
-        Console().print(_groups(letters))
+        typer.echo("\n".join([_heading(), *map(_group, grouped(letters))]))
 
 
 @app.command()
@@ -220,15 +216,13 @@ def _tell(results: Iterable[Done], prefix: str = "") -> None:
         raise typer.Exit(1)
 
 
-def _groups(letters: Iterable[DeadLetter]) -> Table:
-    table = Table(box=box.SIMPLE)
-    for heading in ("stage", "reason", "count", "first", "last"):
-        table.add_column(heading, no_wrap=True)
-    for group in grouped(letters):
-        times = [f"{time:%Y-%m-%d %H:%M}" for time in (group.first_at, group.last_at)]
-        # Text, not markup: a header may hold square brackets.
-        table.add_row(Text(cell(group.stage)), Text(cell(group.reason)), str(group.count), *times)
-    return table
+def _heading() -> str:
+    return f"{'count':>6}  {'stage':<28}  {'reason':<20}  {'first (UTC)':<19}  last"
+
+
+def _group(group: Group) -> str:
+    times = "  ".join(f"{time:%Y-%m-%d %H:%M:%S}" for time in (group.first_at, group.last_at))
+    return f"{group.count:>6}  {cell(group.stage):<28}  {cell(group.reason):<20}  {times}"
 
 
 def _line(letter: DeadLetter) -> str:
