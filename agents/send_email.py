@@ -23,7 +23,7 @@ from agents.sdr.people import AddressError, read_address
 from agents.sdr.profiles import load_profile
 from agents.sdr.suppressions import is_suppressed, suppress
 from pointsman.envelope import Envelope, Payload, to_rfc3339
-from pointsman.errors import ConfigurationError, EffectUnavailableError, StoreUnavailableError
+from pointsman.errors import ConfigurationError, EffectsStoppedError, EffectUnavailableError, StoreUnavailableError
 from pointsman.mail import Delivery, Mailer, Outcome, SmtpMailer
 from pointsman.plaintext import many_lines, one_line
 from pointsman.runtime import AgentContext, Reply
@@ -83,6 +83,7 @@ class SendEmail:
             InvalidPayloadError: nobody profiled that lead, so there is no address.
             EffectUnavailableError: the mail server refuses for now, or another process is sending this mail.
             StoreUnavailableError: the store did not answer.
+            EffectsStoppedError: a person has stopped all effects; nothing was begun.
             ConfigurationError: the mail server wants another login or security.
         """
         await self.indexes.ensure()
@@ -97,7 +98,8 @@ class SendEmail:
                 return [_answer(message, effect)]
         # All that can fail for another reason than the mail server's comes before the ledger's point of no return.
         mail = await self._mail(draft, profile, effect_key)
-        effect = await self.ledger.begin(effect_key, _facts(message))
+        self._check_effects_are_allowed()
+        effect = await self.ledger.begin(effect_key, _facts(message, str(mail["Message-ID"])))
         if effect.may_send:
             effect = await self._send(effect, mail, profile)
         return [_answer(message, effect)]
@@ -118,14 +120,19 @@ class SendEmail:
 
     async def _send(self, effect: Effect, mail: EmailMessage, profile: Document) -> Effect:
         try:
+            self._check_effects_are_allowed()  # once more: the ledger may have taken its time
             delivery = await self.mailer.send(mail, sender=self.sender, recipient=profile["email"])
-        except (EffectUnavailableError, ConfigurationError):
+        except (EffectUnavailableError, EffectsStoppedError, ConfigurationError):
             await self.ledger.release(effect)
             raise
         effect = await self._note(effect, delivery, str(mail["Message-ID"]))
         if delivery.is_recipient_refused:
             await suppress(self.context.store, profile, reason="the mailbox refuses mail", now=self.context.now())
         return effect
+
+    def _check_effects_are_allowed(self) -> None:
+        if not self.context.effects_allowed():
+            raise EffectsStoppedError("effects are stopped: `pointsman effects start` lets them begin again")
 
     async def _note(self, effect: Effect, delivery: Delivery, message_id: str) -> Effect:
         """Write down how it ended; what is known now must not become `unknown` because the store hiccups."""
@@ -178,10 +185,12 @@ def _sender(mail_from: str) -> str:
         ) from None
 
 
-def _facts(message: Envelope) -> dict[str, str | int]:
+def _facts(message: Envelope, message_id: str) -> dict[str, str | int]:
+    # With the Message-ID from the start: whoever must find out about an `unknown` mail looks for it.
     draft = message.payload
     return {
         "message": message.id,
+        "message_id": message_id,
         "lead_id": str(draft["lead_id"]),
         "campaign_id": str(draft["campaign_id"]),
         "step": int(draft["step"]),

@@ -83,6 +83,7 @@ def context(
     store: InMemoryStore | None = None,
     clock: ManualClock | None = None,
     declared: AgentDefinition | None = None,
+    effects_allowed: Callable[[], bool] = lambda: True,
     **settings: Any,
 ) -> AgentContext:
     """What the runtime would hand to the agent `name`."""
@@ -92,6 +93,7 @@ def context(
         store=store or InMemoryStore(),
         settings=Settings(**{"mail_allow": ["*"], "nurture_day_s": 86400.0, **settings}),
         now=clock or ManualClock(),
+        effects_allowed=effects_allowed,
     )
 
 

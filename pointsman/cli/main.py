@@ -10,7 +10,7 @@ from typing import Final
 
 import typer
 
-from pointsman.cli import agents, demo, dlq, job, leads, messages, stack
+from pointsman.cli import agents, demo, dlq, effects, job, leads, messages, stack
 from pointsman.errors import ConfigurationError, PointsmanError, TransientError
 
 EXIT_FAILED: Final = 1
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(agents.app, name="agents", help="The agent definitions: validate, apply, list.")
 app.add_typer(dlq.app, name="dlq", help="Dead letters: look, send again, mend, set aside.")
+app.add_typer(effects.app, name="effects", help="Mails and other effects: stop and start all, list, decide.")
 app.add_typer(job.app, name="job", help="The router job on the Flink cluster.")
 app.add_typer(leads.app, name="leads", help="Leads in MongoDB.")
 app.add_typer(messages.app, name="messages", help="Messages on Kafka.")

@@ -6,7 +6,16 @@ and `writing` move records, `inbox` is what the agents' runtime consumes and ans
 
 from pointsman.kafka.admin import KafkaAdmin
 from pointsman.kafka.follower import KafkaFollower
-from pointsman.kafka.reading import accepted, load_catalog, read_all, tail
+from pointsman.kafka.reading import accepted, load_catalog, load_effects_control, read_all, tail
 from pointsman.kafka.writing import publish
 
-__all__ = ["KafkaAdmin", "KafkaFollower", "accepted", "load_catalog", "publish", "read_all", "tail"]
+__all__ = [
+    "KafkaAdmin",
+    "KafkaFollower",
+    "accepted",
+    "load_catalog",
+    "load_effects_control",
+    "publish",
+    "read_all",
+    "tail",
+]

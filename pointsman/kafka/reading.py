@@ -12,10 +12,11 @@ from typing import Any, Final
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pointsman.catalog import Catalog, CatalogReader
+from pointsman.controls import is_about_effects
 from pointsman.envelope import Record
 from pointsman.errors import BrokerUnavailableError, PermanentError
 from pointsman.kafka.clients import REQUEST_TIMEOUT_S, reader_config, to_record, translated
-from pointsman.topics import DEFINITIONS
+from pointsman.topics import CONTROLS, DEFINITIONS
 
 _SILENT_FOR_S: Final = 30.0
 _POLL_S: Final = 0.2
@@ -84,6 +85,20 @@ def load_catalog(bootstrap: str) -> Catalog:
     for record in read_all(bootstrap, DEFINITIONS):
         catalog = accepted(reader, record) or catalog
     return catalog
+
+
+def load_effects_control(bootstrap: str) -> Record | None:
+    """The kill switch as it stands; None when nobody has ever touched it.
+
+    Raises:
+        BrokerUnavailableError: Kafka does not answer.
+    """
+    if not _exists(bootstrap, CONTROLS):
+        return None
+    found = None
+    for record in read_all(bootstrap, CONTROLS):
+        found = record if is_about_effects(record) else found
+    return found
 
 
 def accepted(reader: CatalogReader, record: Record) -> Catalog | None:

@@ -42,6 +42,8 @@ class AgentContext:
         store: the document store.
         settings: the process's settings.
         now: the clock, UTC.
+        effects_allowed: whether an effect outside Kafka and the store may begin now. Ask right before it begins; where
+            it may not, raise `EffectsStoppedError`, and the message waits until a person starts effects again.
     """
 
     definition: AgentDefinition
@@ -49,6 +51,7 @@ class AgentContext:
     store: DocumentStore
     settings: Settings
     now: Callable[[], datetime]
+    effects_allowed: Callable[[], bool]
 
 
 class Agent(Protocol):
@@ -60,6 +63,7 @@ class Agent(Protocol):
         Raises:
             TransientError: the runtime tries again, with back-off.
             PermanentError: the message becomes a dead letter.
+            EffectsStoppedError: the message waits until effects are started, and is handled anew then.
         """
         ...
 

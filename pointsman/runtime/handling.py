@@ -19,6 +19,7 @@ from pointsman.definitions import AgentDefinition
 from pointsman.envelope import MAX_PAYLOAD_BYTES, Envelope, Record, decode
 from pointsman.errors import (
     ConfigurationError,
+    EffectsStoppedError,
     ErrorReason,
     InvalidPayloadError,
     PermanentError,
@@ -125,6 +126,7 @@ class Handling:
 
         Raises:
             ConfigurationError: a person must act; the record is not handled.
+            EffectsStoppedError: it needs an effect that may not begin now; the record is not handled.
         """
         active = self._active()
         attempt = _Try(record=record, first_at=self._now())
@@ -138,7 +140,7 @@ class Handling:
         except TransientError as error:
             detail = f"{type(error).__name__} in the last of {attempt.attempts} tries: {error}"
             return [self._dead(active, attempt, ErrorReason.ATTEMPTS_EXHAUSTED, detail)]
-        except ConfigurationError:
+        except (ConfigurationError, EffectsStoppedError):
             raise
         except Exception as error:  # the edge: an agent's bug costs one message, not the process
             _log.error("the agent's code failed", exc_info=error)

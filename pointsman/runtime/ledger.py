@@ -2,7 +2,7 @@
 
     reserved ──▶ sending ──▶ sent | rejected
         │           └──────▶ unknown       (its process died, or the answer was lost)
-        └──▶ suppressed
+        └──▶ suppressed     unknown ──▶ sent | rejected   (a person says so)
 
 `sending` is on disk before the effect begins. Whoever finds it there later and its owner gone makes it `unknown`, and
 nothing ever leads from `unknown` back to `sending`: a person or the other side's own records must say what happened.
@@ -18,7 +18,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Literal
 
-from pointsman.errors import EffectUnavailableError
+from pointsman.envelope import to_rfc3339
+from pointsman.errors import EffectUnavailableError, RefusedError
 from pointsman.store import Document, DocumentStore
 
 EFFECTS: Final = "effects"
@@ -143,6 +144,24 @@ class EffectLedger:
         expected = {"state": EffectState.RESERVED.value}
         document = await self._store.update_if(EFFECTS, effect, expected, changes)
         return _effect(document) if document else await self._stands(effect)
+
+    async def resolve(self, effect: str, state: Literal[EffectState.SENT, EffectState.REJECTED], by: str) -> Effect:
+        """Note what a person found out about an effect whose outcome is `unknown`.
+
+        Raises:
+            RefusedError: there is no such effect, or its outcome is known by now.
+        """
+        now = self._now()
+        facts = {"resolved_by": by, "resolved_at": to_rfc3339(now)}
+        if state == EffectState.SENT:
+            facts["sent_at"] = to_rfc3339(now)
+        changes = {"state": state.value, "finished_at": now, **_dotted(facts)}
+        document = await self._store.update_if(EFFECTS, effect, {"state": EffectState.UNKNOWN.value}, changes)
+        if document:
+            return _effect(document)
+        found = await self._store.get(EFFECTS, effect)
+        what = f"effect {effect[:80]} is {found['state']}" if found else f"there is no effect {effect[:80]}"
+        raise RefusedError(f"{what}; only an effect in state unknown can be resolved")
 
     async def _reserve(self, effect: str, facts: Mapping[str, Any]) -> Document:
         fresh = {"_id": effect, "state": EffectState.RESERVED.value, "attempt": 0, "token": "", "facts": dict(facts)}

@@ -15,14 +15,15 @@ import structlog
 from pointsman.catalog import Catalog, CatalogReader
 from pointsman.definitions import AgentDefinition
 from pointsman.envelope import Record
-from pointsman.errors import BrokerUnavailableError, ConfigurationError, PointsmanError
-from pointsman.kafka import accepted, load_catalog, tail
+from pointsman.errors import BrokerUnavailableError, ConfigurationError, EffectsStoppedError, PointsmanError
+from pointsman.kafka import accepted, load_catalog, load_effects_control, tail
 from pointsman.kafka.inbox import KafkaInbox
 from pointsman.models import ChatModel
 from pointsman.models.factory import chat_model
 from pointsman.runtime import declarative
 from pointsman.runtime.agent import Agent, AgentContext
 from pointsman.runtime.consuming import Consuming, Delivery
+from pointsman.runtime.effects_switch import EffectsSwitch
 from pointsman.runtime.following import Following
 from pointsman.runtime.handling import ActiveAgent, Handling
 from pointsman.runtime.lanes import Lanes
@@ -32,7 +33,7 @@ from pointsman.runtime.sole import sole_instance
 from pointsman.runtime.stuck import watch_commits
 from pointsman.settings import Settings
 from pointsman.store import DocumentStore, MongoStore
-from pointsman.topics import DEFINITIONS
+from pointsman.topics import CONTROLS, DEFINITIONS
 
 Build = Callable[[AgentContext], Agent]
 
@@ -64,12 +65,16 @@ def run_agent(name: str, settings: Settings, build: Build | None) -> None:
 async def _serve(name: str, settings: Settings, build: Build) -> None:
     model = chat_model(settings)
     store = MongoStore(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+    effects = EffectsSwitch()
     try:
         process = AgentProcess(
-            name, KafkaInbox(settings.kafka_bootstrap, name, settings.instance), _builder(build, settings, model, store)
+            name,
+            KafkaInbox(settings.kafka_bootstrap, name, settings.instance),
+            _builder(build, settings, model, store, effects),
+            effects,
         )
         _on_signals(process.stop)
-        _start_thread("catalog", lambda: _follow_catalog(settings.kafka_bootstrap, process), process.fail)
+        _start_thread("following", lambda: _follow(settings.kafka_bootstrap, process), process.fail)
         await process.serve()
     finally:
         await model.close()
@@ -85,14 +90,18 @@ class AgentProcess:
         name: the agent's name.
         inbox: its inbox.
         build: makes the agent of a definition.
+        effects: the kill switch.
     """
 
-    def __init__(self, name: str, inbox: Inbox, build: Callable[[AgentDefinition], Agent]) -> None:
+    def __init__(
+        self, name: str, inbox: Inbox, build: Callable[[AgentDefinition], Agent], effects: EffectsSwitch
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._ready = asyncio.Event()
         self.stopping = threading.Event()
         self._following = Following(name, build)
+        self._effects = effects
         self._handling = Handling(self._in_force, _now)
         self._lanes: Lanes[Delivery] = Lanes(self._handle, self._in_flight)
         self._consuming = Consuming(inbox, self._deliver, self._in_flight, self.stopping)
@@ -100,6 +109,10 @@ class AgentProcess:
     def catalog_applied(self, catalog: Catalog) -> None:
         """A catalog is in force."""
         self._call(self._take, catalog)
+
+    def effects_read(self, record: Record | None) -> None:
+        """The kill switch stands as `record` says; None: nobody has ever touched it."""
+        self._call(self._effects.start_with, record)
 
     def stop(self) -> None:
         """End `serve` in good order."""
@@ -176,14 +189,27 @@ class AgentProcess:
         self._call(self._lanes.submit, workflow, delivery)
 
     async def _handle(self, delivery: Delivery) -> None:
-        if not delivery.is_ours:
-            return
+        while delivery.is_ours and not self._over.done():
+            try:
+                records = await self._handling.answer(delivery.record)
+            except EffectsStoppedError:
+                await self._wait_for_effects(delivery.record)
+            except ConfigurationError as error:
+                self._end(error)
+            else:
+                self._consuming.finish(delivery, records)
+                return
+
+    async def _wait_for_effects(self, record: Record) -> None:
+        """Until effects are started, or the process ends; its lane waits with it, others pass."""
+        _log.info("effects are stopped, the message waits", partition=record.partition, offset=record.offset)
+        started = asyncio.ensure_future(self._effects.until_allowed())
+        waited_for: list[asyncio.Future[Any]] = [started, self._over]
         try:
-            records = await self._handling.answer(delivery.record)
-        except ConfigurationError as error:
-            self._end(error)
-            return
-        self._consuming.finish(delivery, records)
+            await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            started.cancel()
+        await asyncio.sleep(_LOOK_AGAIN_S / 10)  # an agent that says so by mistake must not spin
 
     async def _emit(self, records: Sequence[Record]) -> None:
         written: asyncio.Future[None] = self._loop.create_future()
@@ -196,25 +222,36 @@ class AgentProcess:
             self._loop.call_soon_threadsafe(function, *arguments)
 
 
-def _follow_catalog(bootstrap: str, process: AgentProcess) -> None:
+def _follow(bootstrap: str, process: AgentProcess) -> None:
     while not process.stopping.is_set():
         try:
+            process.effects_read(load_effects_control(bootstrap))
             process.catalog_applied(load_catalog(bootstrap))
             break
         except BrokerUnavailableError as error:
             _log.warning("waiting for Kafka", problem=str(error))
             process.stopping.wait(_LOOK_AGAIN_S)
     reader = CatalogReader()
-    for record in tail(bootstrap, [DEFINITIONS], from_beginning=True, stop=process.stopping):
-        if catalog := accepted(reader, record):
+    for record in tail(bootstrap, [DEFINITIONS, CONTROLS], from_beginning=True, stop=process.stopping):
+        if record.topic == CONTROLS:
+            process.effects_read(record)
+        elif catalog := accepted(reader, record):
             process.catalog_applied(catalog)
 
 
 def _builder(
-    build: Build, settings: Settings, model: ChatModel, store: DocumentStore
+    build: Build, settings: Settings, model: ChatModel, store: DocumentStore, effects: EffectsSwitch
 ) -> Callable[[AgentDefinition], Agent]:
     def make(definition: AgentDefinition) -> Agent:
-        return build(AgentContext(definition=definition, model=model, store=store, settings=settings, now=_now))
+        context = AgentContext(
+            definition=definition,
+            model=model,
+            store=store,
+            settings=settings,
+            now=_now,
+            effects_allowed=effects.is_allowed,
+        )
+        return build(context)
 
     return make
 

@@ -89,7 +89,16 @@ async def loop() -> AsyncIterator[Loop]:
     settings = Settings(openai_base_url=f"http://127.0.0.1:{port}/v1", mail_allow=["*"], nurture_day_s=1.0)
     model, store, now = chat_model(settings), InMemoryStore(), ManualClock()
     agents = {
-        name: sdr.build(AgentContext(definition=definition, model=model, store=store, settings=settings, now=now))
+        name: sdr.build(
+            AgentContext(
+                definition=definition,
+                model=model,
+                store=store,
+                settings=settings,
+                now=now,
+                effects_allowed=lambda: True,
+            )
+        )
         for name, definition in sdr.DEFINITIONS.items()
     }
     router = Router(Catalog.of(sdr.DEFINITIONS.values()), RoutingOptions())

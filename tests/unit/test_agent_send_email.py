@@ -11,9 +11,15 @@ import pytest
 from pydantic import SecretStr
 
 from agents.sdr.allowance import is_allowed, take_slot
-from pointsman.errors import ConfigurationError, EffectUnavailableError, InvalidPayloadError, StoreUnavailableError
+from pointsman.errors import (
+    ConfigurationError,
+    EffectsStoppedError,
+    EffectUnavailableError,
+    InvalidPayloadError,
+    StoreUnavailableError,
+)
 from pointsman.mail import Delivery, Outcome
-from pointsman.runtime.ledger import effect_id
+from pointsman.runtime.ledger import EffectState, effect_id
 from pointsman.testing import InMemoryStore, ManualClock
 from pointsman.unsubscribe import UnsubscribeLinks
 from tests import sdr
@@ -199,6 +205,47 @@ async def test_a_mail_that_was_taken_is_noted_as_sent_although_the_store_falters
             return await super().update_if(collection, key, expected, changes)
 
     agent = await agent_with(store=Faltering())
+
+    assert (await sdr.answer(agent, drafted())).event_type == "email.sent"
+    assert len(agent.mailer.mails) == 1
+
+
+async def test_while_effects_are_stopped_nothing_is_begun_and_then_the_mail_is_sent_once() -> None:
+    allowed = [False]
+    agent = await agent_with(effects_allowed=lambda: allowed[0])
+    for _ in range(3):
+        with pytest.raises(EffectsStoppedError):
+            await agent.handle(drafted())
+    assert await agent.context.store.count("effects", {}) == 0
+
+    allowed[0] = True
+
+    assert (await sdr.answer(agent, drafted())).event_type == "email.sent"
+    assert len(agent.mailer.mails) == 1
+
+
+async def test_effects_stopped_while_the_ledger_is_written_still_hold_the_mail_back() -> None:
+    answers = [True, False, True, True]
+    agent = await agent_with(effects_allowed=lambda: answers.pop(0))
+
+    with pytest.raises(EffectsStoppedError):
+        await agent.handle(drafted())
+    assert agent.mailer.mails == []
+
+    assert (await sdr.answer(agent, drafted())).event_type == "email.sent"
+
+
+async def test_a_mail_whose_process_died_can_be_looked_for_and_resolved_by_a_person() -> None:
+    store, clock = InMemoryStore(), ManualClock()
+    agent = await agent_with(asyncio.CancelledError(), store=store, clock=clock)
+    with pytest.raises(asyncio.CancelledError):
+        await agent.handle(drafted())
+    clock.advance(10_000)
+    await agent.handle(drafted())
+
+    (found,) = await store.find("effects", {"state": "unknown"})
+    assert found["facts"]["message_id"].endswith("@sdr.example>")
+    await agent.ledger.resolve(found["_id"], EffectState.SENT, "ann")
 
     assert (await sdr.answer(agent, drafted())).event_type == "email.sent"
     assert len(agent.mailer.mails) == 1

@@ -34,7 +34,10 @@ def definition(
 
 
 def context(what: AgentDefinition, model: ScriptedModel) -> AgentContext:
-    return AgentContext(definition=what, model=model, store=InMemoryStore(), settings=Settings(), now=ManualClock())
+    return AgentContext(
+        definition=what, model=model, store=InMemoryStore(), settings=Settings(), now=ManualClock(),
+        effects_allowed=lambda: True,
+    )  # fmt: skip
 
 
 def arrival(payload: dict[str, Any]) -> Envelope:

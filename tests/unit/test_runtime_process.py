@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from pointsman.catalog import Catalog
+from pointsman.controls import EffectsControl
 from pointsman.definitions import Accepts, AgentDefinition, Emits
 from pointsman.envelope import Envelope, Record, decode
-from pointsman.errors import BrokerUnavailableError, ConfigurationError
+from pointsman.errors import BrokerUnavailableError, ConfigurationError, EffectsStoppedError
 from pointsman.runtime import Agent, Reply
+from pointsman.runtime.effects_switch import EffectsSwitch
 from pointsman.runtime.port import Position
 from pointsman.runtime.process import AgentProcess
 from pointsman.runtime.sole import sole_instance
@@ -33,14 +36,17 @@ WITHIN_S = 5
 class Greeter:
     """Greets, and reminds once of somebody."""
 
-    def __init__(self, version: str, hang_on: str | None = None) -> None:
+    def __init__(self, version: str, effects_allowed: Callable[[], bool], hang_on: str | None = None) -> None:
         self.version = version
+        self.effects_allowed = effects_allowed
         self.hang_on = hang_on
         self.reminders = ["reminder"]
 
     async def handle(self, message: Envelope) -> Sequence[Reply]:
         if message.id == self.hang_on:
             await asyncio.Event().wait()
+        if message.id == "effect" and not self.effects_allowed():
+            raise EffectsStoppedError("stopped")
         if message.id == "misconfigured":
             raise ConfigurationError("no key")
         return [Reply(event_type="guest.greeted", payload={"by": self.version})]
@@ -68,6 +74,11 @@ def record(offset: int, name: str) -> Record:
     return Record(topic=of.topic, key=of.key, value=of.value, headers=of.headers, partition=0, offset=offset)
 
 
+def switched(offset: int, *, is_allowed: bool) -> Record:
+    """The kill switch as it is read from `controls`."""
+    return replace(EffectsControl(is_allowed=is_allowed).records()[0], partition=0, offset=offset)
+
+
 def greetings(inbox: MemoryInbox) -> dict[str, str]:
     """Who was greeted by which version."""
     messages = [decode(one) for one in inbox.written]
@@ -79,7 +90,8 @@ class Running:
 
     def __init__(self, inbox: MemoryInbox, hang_on: str | None = None) -> None:
         self.inbox = inbox
-        self.process = AgentProcess("greeter", inbox, lambda definition: self._build(definition, hang_on))
+        self.effects = EffectsSwitch()
+        self.process = AgentProcess("greeter", inbox, lambda definition: self._build(definition, hang_on), self.effects)
         self.task = asyncio.create_task(self.process.serve())
 
     async def until(self, condition: Callable[[], object]) -> None:
@@ -90,7 +102,7 @@ class Running:
         await asyncio.wait_for(self.task, WITHIN_S)
 
     def _build(self, definition: AgentDefinition, hang_on: str | None) -> Agent:
-        return Greeter(definition.version, hang_on)
+        return Greeter(definition.version, self.effects.is_allowed, hang_on)
 
 
 async def test_messages_are_answered_and_what_is_due_is_said() -> None:
@@ -157,6 +169,32 @@ async def test_a_useless_client_ends_the_process_with_its_error() -> None:
     inbox.broken = BrokerUnavailableError("fenced")
     with pytest.raises(BrokerUnavailableError):
         await asyncio.wait_for(running.task, WITHIN_S)
+
+
+async def test_while_effects_are_stopped_their_messages_wait_and_others_pass() -> None:
+    inbox = MemoryInbox()
+    running = Running(inbox)
+    running.process.catalog_applied(CATALOG)
+    inbox.put(record(0, "effect"), record(1, "ann"))
+    await running.until(lambda: "ann" in greetings(inbox))
+    assert "effect" not in greetings(inbox)
+    running.process.effects_read(switched(0, is_allowed=True))
+    await running.until(lambda: "effect" in greetings(inbox))
+    await running.stop()
+    assert [one.topic for one in inbox.written].count("agent_errors") == 0
+    assert inbox.position == Position(partition=0, offset=2)
+
+
+async def test_a_process_that_is_stopped_meanwhile_leaves_the_message_queued_and_ends_at_once() -> None:
+    inbox = MemoryInbox()
+    running = Running(inbox)
+    running.process.catalog_applied(CATALOG)
+    inbox.put(record(0, "effect"), record(1, "ann"))
+    await running.until(lambda: "ann" in greetings(inbox))
+    await asyncio.wait_for(running.stop(), 2)
+    assert "effect" not in greetings(inbox)
+    assert inbox.position is not None
+    assert inbox.position.offset == 0
 
 
 def test_a_second_process_of_the_same_instance_is_refused(tmp_path: Path) -> None:
