@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pointsman.errors import EffectUnavailableError, StoreUnavailableError
+from pointsman.errors import EffectUnavailableError, RefusedError, StoreUnavailableError
 from pointsman.runtime.ledger import EFFECTS, Effect, EffectLedger, EffectState, effect_id
 from pointsman.store import Document
 from pointsman.testing import InMemoryStore, ManualClock
@@ -138,6 +139,7 @@ class Crashes(RuleBasedStateMachine):
         self.ledgers = [self.world.process(f"send_email.{number}", "0") for number in range(3)]
         self.permits: dict[int, Effect] = {}
         self.sent = 0
+        self.resolved = False
 
     @rule(number=st.integers(0, 2))
     def begin(self, number: int) -> None:
@@ -171,6 +173,12 @@ class Crashes(RuleBasedStateMachine):
         self.lives[number] += 1
         self.ledgers[number] = self.world.process(f"send_email.{number}", str(self.lives[number]))
 
+    @rule(verdict=st.sampled_from([EffectState.SENT, EffectState.REJECTED]))
+    def a_person_resolves(self, verdict: Any) -> None:
+        with suppress(RefusedError):
+            asyncio.run(self.ledgers[0].resolve(MAIL, verdict, "ann"))
+            self.resolved = True
+
     @rule(seconds=st.floats(-100, 100))
     def time_passes(self, seconds: float) -> None:
         self.world.clock.advance(seconds)
@@ -185,7 +193,8 @@ class Crashes(RuleBasedStateMachine):
         document = asyncio.run(self.world.store.get(EFFECTS, MAIL))
         if self.sent:
             assert document is not None
-            assert document["state"] in (EffectState.SENDING, EffectState.SENT, EffectState.UNKNOWN)
+            said = {EffectState.REJECTED} if self.resolved else set()
+            assert document["state"] in {EffectState.SENDING, EffectState.SENT, EffectState.UNKNOWN, *said}
 
 
 TestCrashes = Crashes.TestCase

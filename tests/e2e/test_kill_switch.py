@@ -1,0 +1,29 @@
+"""One command stops all mails; what waits is kept and sent once when they are started again."""
+
+from __future__ import annotations
+
+from tests.e2e.system import System, hot_lead, wait
+from tests.witness import eventually
+
+SILENCE_S = 5
+
+
+def test_no_mail_leaves_while_effects_are_stopped_and_each_leaves_once_afterwards(system: System) -> None:
+    system.cli("effects", "stop", "--reason", "a test", "--by", "ann")
+    try:
+        wait(SILENCE_S)  # the promise: within five seconds
+        assert "stopped" in system.cli("effects", "status").stdout
+        workflow, address = system.insert(hot_lead())
+        eventually(lambda: "campaign.drafted" in system.witness.events(workflow), what="a draft")
+        eventually(lambda: system.outcomes(workflow) == ["routed"] * 4, what="the draft's way to the agent that sends")
+        wait(SILENCE_S)
+        assert system.mails_to(address) == []
+        assert system.effects(workflow) == []
+    finally:
+        system.cli("effects", "start", "--by", "ann")
+    eventually(lambda: system.outcomes(workflow)[-1:] == ["completed"], what="the workflow's end")
+    assert len(system.mails_to(address)) == 1
+    assert system.effects(workflow) == ["sent"]
+    assert not [seen for seen in system.witness.read("agent_errors") if seen.workflow == workflow]
+    said = [seen.type for seen in system.witness.read("agent_audit") if seen.key == b"effects"]
+    assert said[-2:] == ["effects.stopped", "effects.started"]
