@@ -115,9 +115,13 @@ def test_the_fourth_redrive_of_a_message_is_refused(system: System) -> None:
 
 
 @pytest.mark.parametrize("stage", ["router", "send_email"])
-def test_dead_letters_can_be_listed_by_stage(system: System, stage: str) -> None:
+def test_dead_letters_can_be_listed_exported_and_set_aside_by_stage(system: System, stage: str, tmp_path: Path) -> None:
     workflow = system.send("campaign.drafted", {"lead_id": "x"} if stage == "router" else draft("nobody"))
     letter = the_letter(system, workflow)
     assert letter in system.cli("dlq", "ls", "--each", "--stage", stage).stdout
+    assert stage in system.cli("dlq", "ls").stdout
+    file = tmp_path / "letters.jsonl"
+    system.cli("dlq", "export", "--output", str(file), "--stage", stage)
+    assert letter in [json.loads(line)["id"] for line in file.read_text().splitlines()]
     system.cli("dlq", "discard", letter, "--note", "a test")
     assert letter not in system.cli("dlq", "ls", "--each", "--stage", stage).stdout

@@ -31,3 +31,23 @@ def test_no_mail_leaves_while_effects_are_stopped_and_each_leaves_once_afterward
     assert not [seen for seen in system.witness.read("agent_errors") if seen.workflow == workflow]
     said = [seen.type for seen in system.witness.read("agent_audit") if seen.key == b"effects"]
     assert said[-2:] == ["effects.stopped", "effects.started"]
+
+
+def test_a_person_says_what_became_of_an_unknown_mail(system: System) -> None:
+    workflow, address = system.insert(hot_lead())
+    eventually(lambda: system.effects(workflow) == ["sent"], within_s=60, what="the mail")
+    (effect,) = system.database.effects.find({"facts.lead_id": workflow})
+    system.database.effects.update_one({"_id": effect["_id"]}, {"$set": {"state": "unknown"}})
+    (listed,) = [line for line in system.cli("effects", "ls", "--state", "unknown").stdout.splitlines()
+                 if workflow in line]  # fmt: skip
+    assert listed.startswith(effect["_id"])
+
+    system.cli("effects", "resolve", effect["_id"][:12], "--as", "sent", "--by", "ann")
+
+    assert system.effects(workflow) == ["sent"]
+    assert "is sent" in system.cli("effects", "resolve", effect["_id"], "--as", "rejected", expect=1).stderr
+    said = [seen.json() for seen in system.witness.read("agent_audit") if seen.key == effect["_id"].encode()]
+    assert [(entry["action"], entry["by"], entry["details"]) for entry in said] == [
+        ("effect.resolved", "ann", {"as": "sent"})
+    ]
+    assert len(system.mails_to(address)) == 1
