@@ -78,7 +78,9 @@ def configuration(options: JobOptions) -> Configuration:
 def route_options(options: JobOptions) -> RouteOptions:
     """What the operator is told."""
     return RouteOptions(
-        routing=RoutingOptions(always_ask_model=options.always_ask_model, max_steps=options.max_steps),
+        routing=RoutingOptions(
+            always_ask_model=options.always_ask_model, max_steps=options.max_steps, max_visits=options.max_visits
+        ),
         model=ModelAddress(
             base_url=options.openai_base_url or None,
             model=options.model or None,

@@ -8,7 +8,7 @@ from string import Template
 from typing import Final
 
 from flink_jobs.operators.outputs import MAX_KEPT_BYTES
-from pointsman.envelope import MAX_PAYLOAD_BYTES
+from pointsman.envelope import AGENT_SOURCE, MAX_PAYLOAD_BYTES, OPERATOR_SOURCE, WORKFLOW_CANCELLED
 from pointsman.job_options import JobOptions
 from pointsman.topics import (
     AGENT_NAME_PATTERN,
@@ -19,6 +19,7 @@ from pointsman.topics import (
     LEADS,
     MAX_RECORD_BYTES,
     MESSAGES,
+    WORKFLOW_STATE,
 )
 
 SQL_DIR: Final = Path(__file__).parents[1] / "sql"
@@ -32,7 +33,10 @@ SOURCES: Final = (
 """Tables that read a topic, and where each starts when there is no state: the catalog always at its beginning."""
 
 WRITTEN_TOPICS: Final = "|".join(
-    [rf"agents\.{AGENT_NAME_PATTERN}\.inbox", *(re.escape(name) for name in (MESSAGES, DECISIONS, ESCALATIONS, ERRORS))]
+    [
+        rf"agents\.{AGENT_NAME_PATTERN}\.inbox",
+        *(re.escape(name) for name in (MESSAGES, DECISIONS, ESCALATIONS, ERRORS, WORKFLOW_STATE)),
+    ]
 )
 
 VIEWS: Final = (
@@ -66,6 +70,9 @@ def definitions(options: JobOptions) -> list[str]:
         "errors_topic": ERRORS,
         "max_payload_bytes": MAX_PAYLOAD_BYTES,
         "max_kept_bytes": MAX_KEPT_BYTES,
+        "agent_source": AGENT_SOURCE,
+        "operator_source": OPERATOR_SOURCE,
+        "cancelled_type": WORKFLOW_CANCELLED,
     }
     return [*sources, sink, *(statement(view, **names) for view in VIEWS)]
 

@@ -19,6 +19,10 @@ MAX_PAYLOAD_BYTES: Final = 1024 * 1024
 DEFAULT_PRIORITY: Final = 5
 OPERATOR_SOURCE: Final = "/operators/"
 """Sources below this prefix are people; only they may name the next agent (`ce_targetagent`)."""
+AGENT_SOURCE: Final = "/agents/"
+"""Sources below this prefix are agents, each by its name."""
+WORKFLOW_CANCELLED: Final = "workflow.cancelled"
+"""Event type with which a person ends a workflow: nothing of it is routed any more. From others it does nothing."""
 
 _NAMESPACE: Final = uuid.UUID("8f3a1c52-6f0e-5d7c-9a55-2f6b1f0d7c11")
 _CONTENT_TYPE: Final = "application/json"
@@ -109,7 +113,7 @@ class Envelope:
         return replace(
             self,
             id=derived_id(self.id, agent, str(index)),
-            source=f"/agents/{agent}",
+            source=f"{AGENT_SOURCE}{agent}",
             event_type=event_type,
             payload=payload,
             time=time,

@@ -52,6 +52,8 @@ class ErrorReason(StrEnum):
     """A record of `agent_definitions` is no agent definition."""
     MODEL_ANSWER = "model_answer"
     """The model's answer is of no use, also after a repair."""
+    FAN_OUT = "fan_out"
+    """An agent answered one message with more messages than it may; the first of them were written."""
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     """A passing failure did not pass within the agent's attempts."""
     AGENT_FAULT = "agent_fault"

@@ -59,7 +59,7 @@ class Deciding:
             message = decode(arrived.record)
         except InvalidEnvelopeError as error:
             return self._written(arrived, None, self._no_message(error))
-        prepared = self._router.prepare(message, arrived.step)
+        prepared = self._router.prepare(message, arrived.counters, self._clock())
         if isinstance(prepared, Decision):
             return self._written(arrived, message, prepared)
         return Question(
@@ -79,7 +79,7 @@ class Deciding:
 
     def _written(self, arrived: Arrived, message: Envelope | None, decision: Decision) -> list[Record]:
         decided = Decided(
-            record=arrived.record, message=message, step=arrived.step, decision=decision, at=self._clock()
+            record=arrived.record, message=message, counters=arrived.counters, decision=decision, at=self._clock()
         )
         return outputs(decided)
 

@@ -1,4 +1,4 @@
-"""What a decision writes: the inbox record, the decision's own record, the escalation, the dead letter. Pure."""
+"""What a decision writes: to an inbox, a person or the dead letters, to the log, and to the workflow's state. Pure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,24 @@ from typing import Any, Final
 from pointsman.deadletters import dead_letter
 from pointsman.envelope import Envelope, Record, derived_id, to_rfc3339
 from pointsman.errors import ErrorReason
+from pointsman.plaintext import without_addresses
 from pointsman.routing.decision import Decision, Outcome
+from pointsman.routing.limits import Counters
 from pointsman.topics import DECISIONS, ESCALATIONS, MAX_RECORD_BYTES, inbox
+from pointsman.workflow_control import ESCALATION_PREFIX
+from pointsman.workflow_states import Status, WorkflowState
 
 STAGE: Final = "router"
-ESCALATION_PREFIX: Final = "x_escalation_"
 MAX_KEPT_BYTES: Final = MAX_RECORD_BYTES - 64 * 1024
 """Largest record that is written: what the broker takes, less room for the protocol's own bytes."""
 _HEADER_OVERHEAD_BYTES: Final = 16
+_STATUS: Final = {
+    Outcome.ROUTED: Status.RUNNING,
+    Outcome.COMPLETED: Status.COMPLETED,
+    Outcome.ABSTAINED: Status.WAITING_FOR_PERSON,
+    Outcome.REJECTED: Status.DEAD_LETTER,
+}
+_LONGEST_STATE_TEXT: Final = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +38,14 @@ class Decided:
     Attributes:
         record: the record as it came.
         message: the message in it; None when it holds none.
-        step: which message of its workflow it is.
+        counters: what its workflow has come to.
         decision: the decision.
         at: when it was made, UTC.
     """
 
     record: Record
     message: Envelope | None
-    step: int
+    counters: Counters
     decision: Decision
     at: datetime
 
@@ -45,11 +55,14 @@ def outputs(decided: Decided) -> list[Record]:
     written = [*_outcome(decided), _decision_record(decided)]
     too_large = next((record.topic for record in written if size_of(record) > MAX_KEPT_BYTES), None)
     if too_large is None:
-        return written
+        return [*written, *_state_record(decided)]
     detail = f"the record for {too_large} would be larger than {MAX_KEPT_BYTES} bytes"
-    return [
-        shortened(error_record(decided.record, ErrorReason.TOO_LARGE, detail, decided.at, decided.decision.catalog))
-    ]
+    catalog = decided.decision.catalog
+    letter = shortened(error_record(decided.record, ErrorReason.TOO_LARGE, detail, decided.at, catalog))
+    rejected = replace(
+        decided.decision, outcome=Outcome.REJECTED, agent=None, reason_code=ErrorReason.TOO_LARGE.value, reason=detail
+    )
+    return [letter, *_state_record(replace(decided, decision=rejected))]
 
 
 def error_record(record: Record, reason: ErrorReason, detail: str, at: datetime, catalog: str | None) -> Record:
@@ -113,6 +126,8 @@ def _escalation_record(decided: Decided) -> Record:
         "at": to_rfc3339(decided.at),
         "catalog": decision.catalog,
         "candidates": ",".join(candidate.agent for candidate in decision.candidates if candidate.fits),
+        "step": str(decided.counters.step),
+        "visits": str(decided.counters.visits),
     }
     why = {f"{ESCALATION_PREFIX}{name}": text.encode(errors="replace") for name, text in texts.items()}
     return Record(topic=ESCALATIONS, key=record.key, value=record.value, headers={**record.headers, **why})
@@ -154,11 +169,33 @@ def _decision_json(decided: Decided) -> dict[str, Any]:
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,
-        "step": decided.step,
+        "step": decided.counters.step,
+        "visits": decided.counters.visits,
         "attempt": message.attempt if message else 0,
         "decided_at": to_rfc3339(decided.at),
         **decided.decision.to_json(),
     }
+
+
+def _state_record(decided: Decided) -> Iterable[Record]:
+    message = decided.message
+    if message is None:
+        return []
+    decision = decided.decision
+    status = Status.CANCELLED if decided.counters.is_cancelled else _STATUS[decision.outcome]
+    record = WorkflowState(
+        workflow_id=message.workflow_id,
+        status=status,
+        where=decision.agent or message.event_type[:_LONGEST_STATE_TEXT],
+        since=decided.at,
+        steps=decided.counters.step,
+        message_id=message.id,
+        reason_code=decision.reason_code,
+        reason=without_addresses(decision.reason[:_LONGEST_STATE_TEXT]),
+        catalog=decision.catalog,
+    ).to_record()
+    # Ids of any length are let through; a state that Kafka would not take is left out.
+    return [record] if size_of(record) <= MAX_KEPT_BYTES else []
 
 
 def _error_reason(decision: Decision) -> ErrorReason:

@@ -12,16 +12,24 @@ from pyflink.common import Row, Types
 from pyflink.common.typeinfo import TypeInformation
 
 from pointsman.envelope import Record
+from pointsman.routing.limits import Counters
 
 OUTBOX_COLUMNS: Final = ["topic", "k", "v", "headers"]
 _STATE_VERSION: Final = 1
 
 
 class Arrived(NamedTuple):
-    """A message and which step of its workflow it is (from 1)."""
+    """A message, and what its workflow has come to (see `pointsman.routing.limits.Counters`)."""
 
     record: Record
     step: int
+    visits: int = 1
+    is_cancelled: bool = False
+
+    @property
+    def counters(self) -> Counters:
+        """What its workflow has come to."""
+        return Counters(step=self.step, visits=self.visits, is_cancelled=self.is_cancelled)
 
 
 def outbox_type() -> TypeInformation:
@@ -37,7 +45,7 @@ def outbox_type() -> TypeInformation:
 def message_type() -> TypeInformation:
     """Type of the messages in `sql/counted_messages.sql`; a function for the same reason."""
     text, number = Types.STRING(), Types.LONG()
-    message: TypeInformation = Types.ROW([text, text, text, Types.INT(), number, number, number])
+    message: TypeInformation = Types.ROW([text, text, text, Types.INT(), number, number, number, number, Types.INT()])
     return message
 
 
@@ -57,7 +65,7 @@ def read_record(row: Row, topic: str) -> Record:
 
 def read_message(row: Row, topic: str) -> Arrived:
     """The message in a row of `sql/counted_messages.sql`."""
-    return Arrived(read_record(row, topic), row[6])
+    return Arrived(read_record(row, topic), step=row[6], visits=row[7], is_cancelled=row[8] == 1)
 
 
 def write_row(record: Record) -> Row:
@@ -73,7 +81,7 @@ def place_of(record: Record) -> str:
 
 def to_state(arrived: Arrived) -> bytes:
     """`arrived` as bytes: a line of JSON about it, then its value as it came."""
-    record, step = arrived
+    record = arrived.record
     about = {
         "v": _STATE_VERSION,
         "topic": record.topic,
@@ -82,7 +90,9 @@ def to_state(arrived: Arrived) -> bytes:
         "partition": record.partition,
         "offset": record.offset,
         "timestamp_ms": record.timestamp_ms,
-        "step": step,
+        "step": arrived.step,
+        "visits": arrived.visits,
+        "is_cancelled": arrived.is_cancelled,
         "has_value": record.value is not None,
     }
     return json.dumps(about).encode() + b"\n" + (record.value or b"")
@@ -101,7 +111,7 @@ def from_state(octets: bytes) -> Arrived:
         offset=about["offset"],
         timestamp_ms=about["timestamp_ms"],
     )
-    return Arrived(record, about["step"])
+    return Arrived(record, about["step"], about["visits"], about["is_cancelled"])
 
 
 def _from_hex(text: str | None) -> bytes | None:

@@ -30,6 +30,7 @@ PythonMode = Annotated[str, typer.Option(help=f"How Flink runs Python: {' or '.j
 Interval = Annotated[int, typer.Option(min=10, help="Milliseconds between checkpoints.")]
 AlwaysAsk = Annotated[bool, typer.Option("--always-ask-model", help="Ask the model also when one candidate is left.")]
 MaxSteps = Annotated[int, typer.Option(min=1, help="Messages that one workflow may have routed.")]
+MaxVisits = Annotated[int, typer.Option(min=1, help="How often one agent may say the same in one workflow.")]
 Lib = Annotated[Path | None, typer.Option(help="Folder with the jars of Flink's client.")]
 
 
@@ -40,6 +41,7 @@ def submit(
     python_mode: PythonMode = _DEFAULTS.python_mode,
     checkpoint_interval_ms: Interval = _DEFAULTS.checkpoint_interval_ms,
     max_steps: MaxSteps = _DEFAULTS.max_steps,
+    max_visits: MaxVisits = _DEFAULTS.max_visits,
     always_ask_model: AlwaysAsk = False,
     restore: Annotated[str | None, typer.Option(help="Savepoint or checkpoint to start from.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start with empty state.")] = False,
@@ -51,7 +53,20 @@ def submit(
     if live is not None:
         typer.echo(f"{name} already runs: {live.id}")
         return
-    options = _job_options(told, name, parallelism, python_mode, checkpoint_interval_ms, max_steps, always_ask_model)
+    options = JobOptions(
+        kafka_bootstrap=told.kafka_bootstrap,
+        name=name,
+        parallelism=parallelism,
+        python_mode=python_mode,
+        checkpoint_interval_ms=checkpoint_interval_ms,
+        transactional_id_prefix=name,
+        min_catalog=load_catalog(told.kafka_bootstrap).sequence,
+        max_steps=max_steps,
+        max_visits=max_visits,
+        always_ask_model=always_ask_model,
+        openai_base_url=told.openai_base_url or "",
+        model=told.model,
+    )
     place = restore or (None if fresh else job.last_snapshot(told.flink_url, name))
     typer.echo(f"{name}: submitting{f', from {place}' if place else ', with empty state'}", err=True)
     typer.echo(job.submit(_submission(told, options, place, flink_lib)))
@@ -93,6 +108,7 @@ def upgrade(
     parallelism: Annotated[int | None, typer.Option(min=1, help="Another parallelism.")] = None,
     checkpoint_interval_ms: Annotated[int | None, typer.Option(min=10, help="Another interval.")] = None,
     max_steps: Annotated[int | None, typer.Option(min=1, help="Another limit.")] = None,
+    max_visits: Annotated[int | None, typer.Option(min=1, help="Another limit.")] = None,
     directory: Directory = None,
     flink_lib: Lib = None,
 ) -> None:
@@ -102,35 +118,12 @@ def upgrade(
         "parallelism": parallelism,
         "checkpoint_interval_ms": checkpoint_interval_ms,
         "max_steps": max_steps,
+        "max_visits": max_visits,
         "min_catalog": load_catalog(told.kafka_bootstrap).sequence,
     }
     given: dict[str, Any] = {option: value for option, value in changes.items() if value is not None}
     options = replace(job.running_options(told.flink_url, name), **given)
     typer.echo(job.upgrade(_submission(told, options, None, flink_lib), directory))
-
-
-def _job_options(
-    told: Settings,
-    name: str,
-    parallelism: int,
-    python_mode: str,
-    checkpoint_interval_ms: int,
-    max_steps: int,
-    always_ask_model: bool,
-) -> JobOptions:
-    return JobOptions(
-        kafka_bootstrap=told.kafka_bootstrap,
-        name=name,
-        parallelism=parallelism,
-        python_mode=python_mode,
-        checkpoint_interval_ms=checkpoint_interval_ms,
-        transactional_id_prefix=name,
-        min_catalog=load_catalog(told.kafka_bootstrap).sequence,
-        max_steps=max_steps,
-        always_ask_model=always_ask_model,
-        openai_base_url=told.openai_base_url or "",
-        model=told.model,
-    )
 
 
 def _submission(told: Settings, options: JobOptions, place: str | None, flink_lib: Path | None) -> SubmitOptions:

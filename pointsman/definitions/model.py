@@ -61,6 +61,15 @@ class Limits(_Strict):
     in_flight: int = Field(default=32, ge=1, le=1000, description="Messages worked on at the same time per instance.")
     timeout_s: float = Field(default=60.0, gt=0, le=3600, description="Seconds for one message, retries included.")
     attempts: int = Field(default=4, ge=1, le=20, description="Tries per message while failures are transient.")
+    max_replies: int = Field(
+        default=10, ge=1, le=100, description="Answers to one message; what is more becomes one dead letter."
+    )
+    max_visits: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="How often it may say the same in one workflow before a person looks; the job's limit if left out.",
+    )
 
 
 class AgentDefinition(_Strict):

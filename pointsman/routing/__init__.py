@@ -1,10 +1,12 @@
 """Message and catalog in, decision out. No Flink, no Kafka, no client."""
 
 from pointsman.routing.decision import Candidate, Decision, Method, ModelCall, Outcome
+from pointsman.routing.limits import Counters
 from pointsman.routing.router import ModelQuestion, Router, RoutingOptions
 
 __all__ = [
     "Candidate",
+    "Counters",
     "Decision",
     "Method",
     "ModelCall",

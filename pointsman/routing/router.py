@@ -2,8 +2,9 @@
 
 The order of the decision:
 
-1. more steps than allowed → abstained (`step_limit`)
-2. candidates: every agent that lists the event type, each asked by its contract
+1. a person has cancelled the workflow → completed (`cancelled`), whatever the message is
+2. candidates: every agent that lists the event type, each asked by its contract; a message that would be routed and is
+   over a limit → abstained (`step_limit`, `visit_limit`, `deadline_passed`), except when a person sent it
 3. a person named the next agent → that one (`override`), or abstained (`override_impossible`) when its contract does
    not take the message: doing something else than the person said would be worse than asking again. From anybody else
    the wish is ignored, and the reason says so.
@@ -14,23 +15,24 @@ The order of the decision:
 6. one candidate → that one (`single_candidate`), unless the options say that the model is asked for every message
 7. several → the model chooses among them, or says that none fits (`none_fits`)
 
-An agent that accepts what it emits may get its own message: no special case; the step limit ends a circle.
+An agent that accepts what it emits may get its own message: no special case; the limits end a circle.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 from pointsman.catalog import Catalog
-from pointsman.envelope import OPERATOR_SOURCE, Envelope
+from pointsman.definitions.model import AgentDefinition
+from pointsman.envelope import AGENT_SOURCE, Envelope
 from pointsman.errors import ModelAnswerError, PointsmanError
 from pointsman.models.port import ChatAnswer, ChatRequest
 from pointsman.routing.candidates import CandidateFinder, fitting
 from pointsman.routing.decision import Candidate, Decision, Method, ModelCall, Outcome
+from pointsman.routing.limits import Counters, excess, is_by_person
 from pointsman.routing.prompt import MAX_REASON_CHARS, NONE, PromptPrefix, prefix_for, user_turn
-
-AGENT_SOURCE: Final = "/agents/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,7 @@ class RoutingOptions:
     Attributes:
         always_ask_model: ask the model also when one candidate is left (a person's word and strict rules stay).
         max_steps: messages that one workflow may have routed.
+        max_visits: how often one agent may say the same in one workflow, where its definition says nothing else.
         max_user_chars: longest user turn, in characters; longer texts of the message are cut for the model only.
         model: model name for routing; None is the adapter's default.
         timeout_s: seconds for one attempt; None is the adapter's default.
@@ -48,6 +51,7 @@ class RoutingOptions:
 
     always_ask_model: bool = False
     max_steps: int = 40
+    max_visits: int = 2
     max_user_chars: int = 12_000
     model: str | None = None
     timeout_s: float | None = None
@@ -91,22 +95,25 @@ class Router:
         self._finder = CandidateFinder(catalog)
         self._prefixes: dict[tuple[str, ...], PromptPrefix] = {}
 
-    def prepare(self, message: Envelope, step: int) -> Decision | ModelQuestion:
+    def prepare(self, message: Envelope, counters: Counters, now: datetime) -> Decision | ModelQuestion:
         """Decide on `message`, or say what to ask the model; never raises, whatever the payload holds.
 
         Args:
             message: the message.
-            step: number of messages of its workflow so far, this one included (from 1).
+            counters: what its workflow has come to.
+            now: the time, UTC.
         """
-        if step > self.options.max_steps:
-            reason = f"the workflow has made {step} steps, at most {self.options.max_steps} are allowed"
-            return self._undecided(Outcome.ABSTAINED, "step_limit", reason, ())
+        if counters.is_cancelled:
+            return self._undecided(Outcome.COMPLETED, "cancelled", "a person has cancelled the workflow", ())
         candidates = self._finder.find(message.event_type, message.payload)
-        if message.target_agent and _is_operator(message):
+        if message.target_agent and is_by_person(message):
             return self._override(message.target_agent, candidates)
         note = "the sender may not name the next agent, its wish was ignored" if message.target_agent else ""
         decided = (
-            self._nobody(message.event_type, candidates) or self._rule(message, candidates) or self._single(candidates)
+            self._nobody(message.event_type, candidates)
+            or self._over_limit(message, counters, now, candidates)
+            or self._rule(message, candidates)
+            or self._single(candidates)
         )
         return _noted(decided, note) if decided else self._ask(message, candidates, note)
 
@@ -167,10 +174,24 @@ class Router:
         reason = f"no agent accepts {event_type[:100]}, and no agent declares it terminal"
         return self._undecided(Outcome.ABSTAINED, "no_agent_accepts", reason, candidates)
 
+    def _over_limit(
+        self, message: Envelope, counters: Counters, now: datetime, candidates: tuple[Candidate, ...]
+    ) -> Decision | None:
+        emitter = self._emitter(message)
+        own = emitter.limits.max_visits if emitter else None
+        max_visits = self.options.max_visits if own is None else own
+        over = excess(message, counters, now, max_steps=self.options.max_steps, max_visits=max_visits)
+        return self._undecided(Outcome.ABSTAINED, over.code, over.reason, candidates) if over else None
+
+    def _emitter(self, message: Envelope) -> AgentDefinition | None:
+        """The definition of the agent that wrote `message`, if one did."""
+        if not message.source.startswith(AGENT_SOURCE):
+            return None
+        return self.catalog.definitions.get(message.source.removeprefix(AGENT_SOURCE))
+
     def _rule(self, message: Envelope, candidates: tuple[Candidate, ...]) -> Decision | None:
-        emitter = self.catalog.definitions.get(message.source.removeprefix(AGENT_SOURCE))
-        is_agent = emitter is not None and message.source == f"{AGENT_SOURCE}{emitter.name}"
-        emitted = emitter.emitted(message.event_type) if emitter and is_agent else None
+        emitter = self._emitter(message)
+        emitted = emitter.emitted(message.event_type) if emitter else None
         if emitter is None or emitted is None or emitted.next_agent is None:
             return None
         target = next((each for each in fitting(candidates) if each.agent == emitted.next_agent), None)
@@ -244,10 +265,6 @@ class Router:
             catalog=self.catalog.version,
             catalog_sequence=self.catalog.sequence,
         )
-
-
-def _is_operator(message: Envelope) -> bool:
-    return message.source.startswith(OPERATOR_SOURCE)
 
 
 def _noted(decision: Decision, note: str) -> Decision:

@@ -124,6 +124,8 @@ class Handling:
     async def answer(self, record: Record) -> list[Record]:
         """The replies to `record` as records for `agent_messages`, or its dead letter; empty when nothing is to say.
 
+        More replies than the agent may give are cut off, and one dead letter says so.
+
         Raises:
             ConfigurationError: a person must act; the record is not handled.
             EffectsStoppedError: it needs an effect that may not begin now; the record is not handled.
@@ -134,7 +136,7 @@ class Handling:
             message = decode(record)
             active.check_input(message)
             replies = await self._try(active, message, attempt)
-            records = self._records(active, message, replies)
+            records = self._records(active, message, replies, attempt)
         except PermanentError as error:
             return [self._dead(active, attempt, error.reason, error.detail)]
         except TransientError as error:
@@ -175,8 +177,13 @@ class Handling:
         never = "stamina tries at least once"
         raise AssertionError(never)
 
-    def _records(self, active: ActiveAgent, message: Envelope, replies: Sequence[Reply]) -> list[Record]:
-        return [self._record(active, message, index, reply) for index, reply in enumerate(replies)]
+    def _records(self, active: ActiveAgent, message: Envelope, replies: Sequence[Reply], attempt: _Try) -> list[Record]:
+        most = active.definition.limits.max_replies
+        records = [self._record(active, message, index, reply) for index, reply in enumerate(replies[:most])]
+        if len(replies) <= most:
+            return records
+        detail = f"the agent gave {len(replies)} answers, at most {most} are allowed; the others were left out"
+        return [*records, self._dead(active, attempt, ErrorReason.FAN_OUT, detail)]
 
     def _record(self, active: ActiveAgent, message: Envelope, index: int, reply: Reply) -> Record:
         answer = message.reply(

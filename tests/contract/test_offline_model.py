@@ -23,7 +23,7 @@ from pointsman.errors import ModelAnswerError
 from pointsman.models.offline.faults import Faults
 from pointsman.models.offline.server import start
 from pointsman.models.openai_chat import OpenAIChatModel, OpenAIOptions
-from pointsman.routing import Decision, ModelQuestion, Outcome, Router, RoutingOptions
+from pointsman.routing import Counters, Decision, ModelQuestion, Outcome, Router, RoutingOptions
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = {
@@ -242,7 +242,7 @@ async def decided(catalog: Catalog, url: str, event_type: str, payload: Payload,
     message = Envelope(
         id="m", source="/x", event_type=event_type, workflow_id="w", payload=payload, time=datetime.now(UTC)
     )
-    prepared = router.prepare(message, 1)
+    prepared = router.prepare(message, Counters(step=1), message.time)
     assert isinstance(prepared, ModelQuestion)
     model = OpenAIChatModel("k", OpenAIOptions(model="m", base_url=f"{url}/v1"))
     try:

@@ -16,7 +16,7 @@ from pointsman.envelope import Envelope
 from pointsman.mail import Delivery, Outcome
 from pointsman.models.factory import chat_model
 from pointsman.models.offline.server import start
-from pointsman.routing import Router, RoutingOptions
+from pointsman.routing import Counters, Router, RoutingOptions
 from pointsman.routing.decision import Decision
 from pointsman.runtime import AgentContext
 from pointsman.settings import Settings
@@ -63,7 +63,7 @@ class Loop:
         pytest.fail("the message goes round in circles")
 
     async def _decide(self, message: Envelope, step: int) -> Decision:
-        prepared = self.router.prepare(message, step)
+        prepared = self.router.prepare(message, Counters(step=step), self.now())
         if isinstance(prepared, Decision):
             return prepared
         return self.router.conclude(

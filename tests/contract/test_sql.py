@@ -46,7 +46,14 @@ def test_the_sink_takes_the_topics_that_are_written_and_no_other() -> None:
 
     assert all(
         written.fullmatch(name)
-        for name in (topics.inbox("a_1"), topics.MESSAGES, topics.DECISIONS, topics.ESCALATIONS, topics.ERRORS)
+        for name in (
+            topics.inbox("a_1"),
+            topics.MESSAGES,
+            topics.DECISIONS,
+            topics.ESCALATIONS,
+            topics.ERRORS,
+            topics.WORKFLOW_STATE,
+        )
     )
     assert not any(
         written.fullmatch(name) for name in (topics.LEADS, topics.DEFINITIONS, "agents.A.inbox", "xagent_errors")

@@ -1,6 +1,7 @@
 """Whatever arrives and whatever the model does, records come out and nothing is raised."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from pointsman.envelope import Envelope, Record
 from pointsman.errors import ModelUnavailableError
 from pointsman.models.port import ChatAnswer
 from pointsman.routing.decision import Decision
+from pointsman.routing.limits import Counters
 from pointsman.routing.router import ModelQuestion, Router
 from pointsman.testing import ManualClock
 
@@ -38,7 +40,7 @@ class BrokenRouter(Router):
     def __init__(self) -> None:
         super().__init__(Catalog.of([agent("warm")]))
 
-    def prepare(self, message: Envelope, step: int) -> Decision | ModelQuestion:
+    def prepare(self, message: Envelope, counters: Counters, now: datetime) -> Decision | ModelQuestion:
         raise KeyError(message.payload["score"])
 
 
@@ -70,7 +72,7 @@ def question(arrived: Arrived) -> Question:
 
 
 def test_a_terminal_message_completes_at_once() -> None:
-    assert topics(deciding().begin(message(ce_type=b"mail.sent"))) == ["agent_decisions"]
+    assert topics(deciding().begin(message(ce_type=b"mail.sent"))) == ["agent_decisions", "workflow_state"]
 
 
 def test_bytes_that_are_no_message_are_rejected_with_their_reason() -> None:
@@ -86,14 +88,14 @@ def test_the_models_choice_routes() -> None:
         content={"agent": "warm", "reason": "r"}, raw="{}", model="m", input_tokens=1, output_tokens=1, latency_ms=1
     )
 
-    assert topics(question(message()).conclude(answer)) == ["agents.warm.inbox", "agent_decisions"]
+    assert topics(question(message()).conclude(answer)) == ["agents.warm.inbox", "agent_decisions", "workflow_state"]
 
 
 @pytest.mark.parametrize("error", [ModelUnavailableError("down"), TimeoutError(), ValueError(SECRET)])
 def test_a_model_that_fails_means_a_person_decides(error: Exception) -> None:
     records = question(message()).conclude(error)
 
-    assert topics(records) == ["agent_escalations", "agent_decisions"]
+    assert topics(records) == ["agent_escalations", "agent_decisions", "workflow_state"]
     assert not any(SECRET in str(record.headers) for record in records)
 
 

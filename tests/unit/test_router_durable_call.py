@@ -91,7 +91,7 @@ class Flink:
 
 
 def topics(rows: Iterable[Row]) -> list[str]:
-    return [row[0] for row in rows if row[0] != "agent_decisions"]
+    return [row[0] for row in rows if row[0] not in {"agent_decisions", "workflow_state"}]
 
 
 def row_of(record: Record, *more: Any) -> Row:
@@ -114,7 +114,7 @@ def message(workflow: str, offset: int, event_type: str = "lead.scored") -> Row:
     record = Record(
         topic="agent_messages", key=workflow.encode(), value=b'{"a":1}', headers=headers, partition=0, offset=offset
     )
-    return row_of(record, 1)
+    return row_of(record, 1, 1, 0)
 
 
 def agent(name: str, *types: str) -> AgentDefinition:

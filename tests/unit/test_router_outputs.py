@@ -10,8 +10,11 @@ from flink_jobs.operators.outputs import MAX_KEPT_BYTES, Decided, outputs, size_
 from pointsman.envelope import Record, decode
 from pointsman.errors import ErrorReason
 from pointsman.routing.decision import Candidate, Decision, Method, Outcome
+from pointsman.routing.limits import Counters
+from pointsman.workflow_states import Status, WorkflowState
 
 AT = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+COUNTERS = Counters(step=5, visits=2)
 HEADERS = {
     "ce_specversion": b"1.0",
     "ce_id": b"m1",
@@ -45,7 +48,11 @@ def decision(outcome: Outcome, code: str = "code", agent: str | None = None) -> 
 
 
 def written(made: Decision, record: Record = RECORD) -> list[Record]:
-    return outputs(Decided(record=record, message=decode(record), step=5, decision=made, at=AT))
+    return [one for one in all_written(made, record) if one.topic != "workflow_state"]
+
+
+def all_written(made: Decision, record: Record = RECORD, counters: Counters = COUNTERS) -> list[Record]:
+    return outputs(Decided(record=record, message=decode(record), counters=counters, decision=made, at=AT))
 
 
 def test_a_routed_message_keeps_its_bytes_and_its_unknown_headers() -> None:
@@ -75,11 +82,12 @@ def test_every_outcome_writes_its_decision(outcome: Outcome) -> None:
     said = json.loads(log.value or b"")
 
     assert (log.topic, log.key) == ("agent_decisions", b"m1")
-    assert {name: said[name] for name in ("message_id", "workflow_id", "event_type", "step", "outcome")} == {
+    assert {name: said[name] for name in ("message_id", "workflow_id", "event_type", "step", "visits", "outcome")} == {
         "message_id": "m1",
         "workflow_id": "wf",
         "event_type": "lead.scored",
         "step": 5,
+        "visits": 2,
         "outcome": outcome.value,
     }
     assert (said["topic"], said["partition"], said["offset"]) == ("agent_messages", 3, 7)
@@ -104,6 +112,8 @@ def test_abstained_goes_to_a_person_with_the_original_bytes() -> None:
     assert escalation.headers["x_escalation_reason"] == b"none_fits"
     assert escalation.headers["x_escalation_candidates"] == b"fits"
     assert escalation.headers["x_escalation_offset"] == b"7"
+    assert escalation.headers["x_escalation_step"] == b"5"
+    assert escalation.headers["x_escalation_visits"] == b"2"
     assert HEADERS.items() <= escalation.headers.items()
 
 
@@ -121,7 +131,7 @@ def test_a_record_that_is_no_message_is_logged_by_its_place() -> None:
     record = Record(topic="agent_messages", key=None, value=b"\x00", headers={}, partition=1, offset=2)
     made = decision(Outcome.REJECTED, "not_a_message")
 
-    letter, log = outputs(Decided(record=record, message=None, step=1, decision=made, at=AT))
+    letter, log = outputs(Decided(record=record, message=None, counters=Counters(step=1), decision=made, at=AT))
 
     assert letter.value == b"\x00"
     assert log.key == b"agent_messages/1/2"
@@ -137,3 +147,59 @@ def test_what_kafka_would_not_take_becomes_one_small_dead_letter() -> None:
     assert letter.headers["x_error_offset"] == b"7"
     assert (letter.key, letter.value) == (None, None)
     assert size_of(letter) < 2000
+
+
+def state(made: Decision, record: Record = RECORD, counters: Counters = COUNTERS) -> WorkflowState:
+    (found,) = [one for one in all_written(made, record, counters) if one.topic == "workflow_state"]
+    assert found.key == b"wf"
+    read = WorkflowState.from_record(found)
+    assert read is not None
+    return read
+
+
+@pytest.mark.parametrize(
+    ("outcome", "agent", "status", "where"),
+    [
+        (Outcome.ROUTED, "warm", Status.RUNNING, "warm"),
+        (Outcome.COMPLETED, None, Status.COMPLETED, "lead.scored"),
+        (Outcome.ABSTAINED, None, Status.WAITING_FOR_PERSON, "lead.scored"),
+        (Outcome.REJECTED, None, Status.DEAD_LETTER, "lead.scored"),
+    ],
+)
+def test_every_outcome_says_where_the_workflow_stands(
+    outcome: Outcome, agent: str | None, status: Status, where: str
+) -> None:
+    found = state(decision(outcome, "code", agent))
+
+    assert (found.workflow_id, found.status, found.where, found.since) == ("wf", status, where, AT)
+    assert (found.steps, found.message_id, found.catalog) == (5, "m1", "c4f")
+    assert (found.reason_code, found.reason) == ("code", "a reason with a ü")
+
+
+def test_a_cancelled_workflow_stands_as_cancelled() -> None:
+    assert state(decision(Outcome.COMPLETED), counters=Counters(step=6, is_cancelled=True)).status is Status.CANCELLED
+
+
+def test_addresses_in_a_reason_do_not_reach_the_state() -> None:
+    made = replace(decision(Outcome.ABSTAINED), reason="nobody answers zoe@customer.example")
+
+    assert "zoe" not in state(made).reason
+
+
+def test_a_message_that_kafka_would_not_take_is_a_dead_letter_in_the_state_too() -> None:
+    huge = replace(RECORD, headers={**HEADERS, "big": b"x" * MAX_KEPT_BYTES})
+
+    found = state(decision(Outcome.ROUTED, agent="warm"), huge)
+
+    assert (found.status, found.where, found.reason_code) == (Status.DEAD_LETTER, "lead.scored", "too_large")
+
+
+def test_a_record_that_is_no_message_has_no_state() -> None:
+    record = Record(topic="agent_messages", key=None, value=b"", headers={}, partition=1, offset=2)
+    made = decision(Outcome.REJECTED, "not_a_message")
+
+    all_topics = [
+        one.topic for one in outputs(Decided(record=record, message=None, counters=COUNTERS, decision=made, at=AT))
+    ]
+
+    assert "workflow_state" not in all_topics

@@ -10,6 +10,7 @@ from pyflink.common import Row
 
 from flink_jobs.operators.records import Arrived, from_state, place_of, read_message, read_record, to_state, write_row
 from pointsman.envelope import Record
+from pointsman.routing import Counters
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 records = st.builds(
@@ -48,15 +49,20 @@ def test_a_header_without_a_value_is_left_out() -> None:
     assert read_record(sql_row(record, headers={"none": None, "some": b"1"}), "t").headers == {"some": b"1"}
 
 
-def test_a_message_row_ends_with_its_step() -> None:
+def test_a_message_row_ends_with_what_its_workflow_has_come_to() -> None:
     record = Record(topic="t", key=b"k", value=b"v", headers={}, partition=0, offset=0)
 
-    assert read_message(sql_row(record, 9), "t") == Arrived(record, 9)
+    arrived = read_message(sql_row(record, 9, 2, 1), "t")
+
+    assert arrived == Arrived(record, 9, 2, is_cancelled=True)
+    assert arrived.counters == Counters(step=9, visits=2, is_cancelled=True)
 
 
-@given(records, st.integers(1, 10**6))
-def test_state_gives_back_what_was_put_in(record: Record, step: int) -> None:
-    assert from_state(to_state(Arrived(record, step))) == Arrived(record, step)
+@given(records, st.integers(1, 10**6), st.integers(1, 10**6), st.booleans())
+def test_state_gives_back_what_was_put_in(record: Record, step: int, visits: int, is_cancelled: bool) -> None:
+    arrived = Arrived(record, step, visits, is_cancelled)
+
+    assert from_state(to_state(arrived)) == arrived
 
 
 @given(st.lists(st.tuples(st.integers(0, 99_999), st.integers(0, 2**63 - 1)), max_size=20))

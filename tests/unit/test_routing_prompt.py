@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.models import ChatAnswer
-from pointsman.routing import Decision, ModelQuestion, Outcome
+from pointsman.routing import Counters, Decision, ModelQuestion, Outcome
 from pointsman.routing.clipping import clipped_json
-from tests.unit.test_routing_router import ANYTHING, ask, definition, message, router
+from tests.unit.test_routing_router import ANYTHING, NOW, ask, definition, message, router
 
 OPEN = [{"type": "parcel.weighed", "contract": ANYTHING}]
 INJECTIONS = [
@@ -122,7 +122,7 @@ def test_no_payload_makes_the_router_raise(payload: dict[str, Any], event_type: 
     strict = definition("strict")
     routing = router(strict, definition("one", accepts=OPEN), definition("two", accepts=OPEN), max_user_chars=500)
     for kind in (event_type, "parcel.weighed"):
-        prepared = routing.prepare(message(payload, event_type=kind), step)
+        prepared = routing.prepare(message(payload, event_type=kind), Counters(step=step), NOW)
         assert isinstance(prepared, Decision | ModelQuestion)
 
 
@@ -135,7 +135,7 @@ def test_a_payload_nested_900_deep_is_cut_or_rejected(contract: dict[str, Any]) 
         inner = inner["x"]
     accepts = [{"type": "parcel.weighed", "contract": contract}]
     prepared = router(definition("one", accepts=accepts), always_ask_model=True, max_user_chars=500).prepare(
-        message(payload), 1
+        message(payload), Counters(step=1), NOW
     )
     if isinstance(prepared, ModelQuestion):
         assert "nested deeper" in prepared.request.user

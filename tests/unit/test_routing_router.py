@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pointsman.catalog import Catalog
 from pointsman.definitions import AgentDefinition
 from pointsman.envelope import Envelope
 from pointsman.errors import ModelAnswerError, ModelUnavailableError
 from pointsman.models import ChatAnswer
-from pointsman.routing import Decision, Method, ModelQuestion, Outcome, Router, RoutingOptions
+from pointsman.routing import Counters, Decision, Method, ModelQuestion, Outcome, Router, RoutingOptions
 
 SCORE = {"type": "object", "properties": {"score": {"type": "integer"}}, "required": ["score"]}
 ANYTHING = {"type": "object"}
+NOW = datetime(2030, 1, 2, tzinfo=UTC)
 
 
 def definition(name: str, **fields: Any) -> AgentDefinition:
@@ -48,14 +51,14 @@ def router(*definitions: AgentDefinition, **options: Any) -> Router:
     return Router(Catalog.of(definitions, sequence=3), RoutingOptions(**options))
 
 
-def decide(to: Router, what: Envelope, step: int = 1) -> Decision:
-    decision = to.prepare(what, step)
+def decide(to: Router, what: Envelope, step: int = 1, **counted: Any) -> Decision:
+    decision = to.prepare(what, Counters(step=step, **counted), NOW)
     assert isinstance(decision, Decision)
     return decision
 
 
 def ask(to: Router, what: Envelope) -> ModelQuestion:
-    question = to.prepare(what, 1)
+    question = to.prepare(what, Counters(step=1), NOW)
     assert isinstance(question, ModelQuestion)
     return question
 
@@ -80,6 +83,59 @@ def test_more_steps_than_allowed_abstain() -> None:
     allowed = router(definition("plain"), max_steps=4)
     assert decide(allowed, message(), step=4).outcome is Outcome.ROUTED
     assert decide(allowed, message(), step=5).reason_code == "step_limit"
+
+
+def test_an_agent_that_says_the_same_too_often_abstains() -> None:
+    circle = router(definition("plain"))
+    again = message(source="/agents/plain")
+    assert decide(circle, again, visits=2).outcome is Outcome.ROUTED
+    parked = decide(circle, again, visits=3)
+    assert (parked.outcome, parked.reason_code) == (Outcome.ABSTAINED, "visit_limit")
+    assert [each.agent for each in parked.candidates] == ["plain"]
+
+
+def test_a_definition_may_allow_its_agent_to_repeat_itself() -> None:
+    patient = router(definition("plain", limits={"max_visits": 5}))
+    assert decide(patient, message(source="/agents/plain"), visits=5).outcome is Outcome.ROUTED
+    assert decide(patient, message(source="/agents/plain"), visits=6).reason_code == "visit_limit"
+    assert decide(patient, message(source="/agents/unknown"), visits=3).reason_code == "visit_limit"
+
+
+def test_what_is_no_agent_may_say_the_same_as_often_as_it_likes() -> None:
+    assert decide(router(definition("plain")), message(), visits=30).outcome is Outcome.ROUTED
+
+
+def test_after_its_deadline_a_message_abstains() -> None:
+    plain = router(definition("plain"))
+    assert decide(plain, message(deadline=NOW)).outcome is Outcome.ROUTED
+    assert decide(plain, message(deadline=NOW - timedelta(seconds=1))).reason_code == "deadline_passed"
+
+
+def test_a_person_may_send_on_what_is_over_a_limit() -> None:
+    strict = router(definition("plain"), max_steps=4)
+    late = message(source="/operators/kim", deadline=NOW - timedelta(days=1))
+    assert decide(strict, late, step=50, visits=9).agent == "plain"
+    assert decide(strict, replace(late, target_agent="plain"), step=50).how is Method.OVERRIDE
+
+
+def test_a_workflow_over_its_limits_may_still_be_completed() -> None:
+    done = decide(router(definition("plain"), max_steps=4), message(event_type="parcel.sent"), step=5)
+    assert done.outcome is Outcome.COMPLETED
+
+
+@pytest.mark.parametrize("source", ["/operators/kim", "/agents/plain"])
+def test_nothing_of_a_cancelled_workflow_is_routed(source: str) -> None:
+    decision = decide(router(definition("plain")), message(source=source, target_agent="plain"), is_cancelled=True)
+    assert (decision.outcome, decision.reason_code, decision.agent) == (Outcome.COMPLETED, "cancelled", None)
+
+
+@given(
+    st.sampled_from(["/agents/plain", "/agents/other", "/connectors/x"]), st.integers(1, 10**6), st.integers(1, 10**6)
+)
+def test_no_agent_gets_more_than_the_limits_allow(source: str, step: int, visits: int) -> None:
+    decision = decide(router(definition("plain"), max_steps=4), message(source=source), step, visits=visits)
+    within = step <= 4 and (visits <= 2 or not source.startswith("/agents/"))
+    assert (decision.outcome is Outcome.ROUTED) == within
 
 
 def test_a_person_names_the_agent_and_no_model_is_asked() -> None:
@@ -116,7 +172,7 @@ def test_a_strict_rule_of_the_emitting_agent_decides() -> None:
     rules = router(scale, definition("one"), definition("two"))
     decision = decide(rules, message(source="/agents/scale"))
     assert (decision.how, decision.agent) == (Method.RULE, "two")
-    assert isinstance(rules.prepare(message(source="scale"), 1), ModelQuestion)
+    assert isinstance(rules.prepare(message(source="scale"), Counters(step=1), NOW), ModelQuestion)
 
 
 def test_a_strict_rule_whose_agent_cannot_take_it_is_never_replaced_by_a_guess() -> None:

@@ -203,3 +203,23 @@ async def test_no_dead_letter_says_what_the_payload_held() -> None:
     (letter,) = await answer(Agent(), record)
     why = {name: value.decode() for name, value in letter.headers.items() if name.startswith("x_error_")}
     assert "Secret" not in json.dumps(why)
+
+
+async def test_more_answers_than_allowed_are_cut_off_with_one_dead_letter() -> None:
+    flood = Agent([GREETING] * 1000)
+
+    *replies, letter = await answer(flood, as_read(arrival()))
+
+    assert [reply.topic for reply in replies] == [MESSAGES] * 10
+    assert letter.topic == ERRORS
+    assert letter.headers["x_error_reason"] == ErrorReason.FAN_OUT.value.encode()
+    assert letter.headers["x_error_message"].startswith(b"the agent gave 1000 answers, at most 10")
+
+
+async def test_a_definition_says_how_many_answers_its_agent_may_give() -> None:
+    modest = DEFINITION.model_copy(update={"limits": Limits(max_replies=2)})
+
+    assert len(await answer(Agent([GREETING] * 2), as_read(arrival()), modest)) == 2
+    assert [record.topic for record in await answer(Agent([GREETING] * 3), as_read(arrival()), modest)] == [
+        MESSAGES, MESSAGES, ERRORS,
+    ]  # fmt: skip

@@ -1,0 +1,174 @@
+"""`pointsman workflows`: where each one stands, and what a person can do about it."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Final
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from pointsman.envelope import Record
+from pointsman.errors import ConfigurationError
+from pointsman.journeys import Journey, Journeys
+from pointsman.kafka import publish, read_all
+from pointsman.logging import mask
+from pointsman.plaintext import one_line
+from pointsman.settings import settings
+from pointsman.topics import DECISIONS, ERRORS, ESCALATIONS, MESSAGES, WORKFLOW_STATE
+from pointsman.workflow_control import (
+    ESCALATION_PREFIX,
+    belongs_to,
+    cancellation,
+    header,
+    open_escalations,
+    resumed,
+)
+from pointsman.workflow_states import Status, WorkflowState, latest_states
+
+app = typer.Typer(no_args_is_help=True)
+
+_COLUMNS: Final = ("workflow", "status", "where", "since", "steps", "reason")
+_CELL: Final = 60
+_UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+WorkflowId = Annotated[str, typer.Argument(help="The workflow's id: the lead's, where a lead began it.")]
+
+
+@app.command("ls")
+def list_workflows(
+    status: Annotated[Status | None, typer.Option(help="Only those.")] = None,
+    older_than: Annotated[
+        str | None, typer.Option(help="Only those without news for that long: 90s, 10m, 2h, 3d.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most that many, the latest first.")] = 50,
+) -> None:
+    """Where each workflow stands, as of its latest message."""
+    before = datetime.now(UTC) - duration(older_than) if older_than else None
+    table = Table(*_COLUMNS, box=box.SIMPLE)
+    for state in chosen(_states().values(), status, before)[:limit]:
+        table.add_row(*_row(state))
+    Console().print(table)
+
+
+@app.command()
+def show(workflow_id: WorkflowId) -> None:
+    """One workflow: where it stands, its way so far, and what waits for a person."""
+    state, messages = _state(workflow_id), _of(workflow_id, MESSAGES)
+    journeys = Journeys()
+    for record in [*messages, *_of(workflow_id, DECISIONS)]:
+        journeys.feed(record)
+    lines = described(state, journeys.get(workflow_id))
+    waiting = open_escalations(workflow_id, _of(workflow_id, ESCALATIONS), messages)
+    for line in [*lines, *(_waiting_line(escalation) for escalation in waiting)]:
+        typer.echo(line)
+
+
+@app.command()
+def cancel(
+    workflow_id: WorkflowId,
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+) -> None:
+    """End a workflow for good: nothing of it is routed any more. What an agent already has it still answers."""
+    state = _state(workflow_id)
+    if state.status is Status.CANCELLED:
+        typer.echo(f"{_cell(workflow_id)} was cancelled already")
+        return
+    message = cancellation(workflow_id, getpass.getuser(), reason, datetime.now(UTC))
+    _send(message.to_record(MESSAGES), message.id)
+    typer.echo(f"{message.id} {message.event_type} workflow {_cell(workflow_id)}")
+
+
+@app.command()
+def resume(
+    workflow_id: WorkflowId,
+    agent: Annotated[str | None, typer.Option(help="Name the agent that gets it, instead of the router.")] = None,
+) -> None:
+    """Send on the latest message that waits for a person; no limit holds it, but its answers are counted as before."""
+    state = _state(workflow_id)
+    if state.status is Status.CANCELLED:
+        raise ConfigurationError(f"workflow {_cell(workflow_id)} is cancelled, and that is for good")
+    waiting = open_escalations(workflow_id, _of(workflow_id, ESCALATIONS), _of(workflow_id, MESSAGES))
+    if not waiting:
+        what = f"nothing of workflow {_cell(workflow_id)} waits for a person: it is {state.status}"
+        raise ConfigurationError(what, "`pointsman workflows show` tells its way")
+    record = resumed(waiting[-1], getpass.getuser(), agent, datetime.now(UTC))
+    _send(record, header(record, "ce_id"))
+    typer.echo(f"{header(record, 'ce_id')} {header(record, 'ce_type')} workflow {_cell(workflow_id)}")
+
+
+def chosen(states: Iterable[WorkflowState], status: Status | None, before: datetime | None) -> list[WorkflowState]:
+    """Those with `status` and no news since `before`, the latest first."""
+    fitting = [
+        state
+        for state in states
+        if (status is None or state.status is status) and (before is None or state.since <= before)
+    ]
+    return sorted(fitting, key=lambda state: state.since, reverse=True)
+
+
+def duration(text: str) -> timedelta:
+    """A length of time as people write it: `90s`, `10m`, `2h`, `3d`.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    match = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if match is None:
+        raise ConfigurationError(f"--older-than: {one_line(text, 20)} is no length of time", "write 90s, 10m, 2h or 3d")
+    return timedelta(seconds=int(match.group(1)) * _UNITS_S[match.group(2)])
+
+
+def described(state: WorkflowState, journey: Journey | None) -> list[str]:
+    """The state and the way of one workflow, a line each."""
+    first = f"{_cell(state.workflow_id)}  {state.status}  {_cell(state.where)}  since {_time(state.since)}"
+    lines = [first, f"  {state.steps} steps, catalog {_cell(state.catalog)}: {_cell(state.reason, 300)}"]
+    for hop in journey.hops if journey else ():
+        to = hop.agent or hop.outcome or "at the router"
+        lines.append(
+            f"  {_time(hop.decided_at)}  {hop.event_type}  {hop.source} → {to}  ({hop.how or '-'}) {hop.reason}"
+        )
+    return lines
+
+
+def _waiting_line(escalation: Record) -> str:
+    reason, text = (header(escalation, f"{ESCALATION_PREFIX}{name}") for name in ("reason", "message"))
+    return f"  waits for a person: {_cell(header(escalation, 'ce_type'))} ({_cell(reason)}) {_cell(text, 300)}"
+
+
+def _states() -> dict[str, WorkflowState]:
+    bootstrap = settings().kafka_bootstrap
+    return latest_states(read_all(bootstrap, WORKFLOW_STATE), read_all(bootstrap, ERRORS))
+
+
+def _state(workflow_id: str) -> WorkflowState:
+    state = _states().get(workflow_id)
+    if state is None:
+        raise ConfigurationError(f"there is no workflow {_cell(workflow_id)}", "`pointsman workflows ls` lists them")
+    return state
+
+
+def _of(workflow_id: str, topic: str) -> Sequence[Record]:
+    return [record for record in read_all(settings().kafka_bootstrap, topic) if belongs_to(workflow_id, record)]
+
+
+def _send(record: Record, message_id: str) -> None:
+    publish(settings().kafka_bootstrap, [record], f"pointsman.workflows.{message_id}")
+
+
+def _row(state: WorkflowState) -> tuple[str, ...]:
+    texts = (state.workflow_id, state.status, state.where, _time(state.since), str(state.steps), state.reason)
+    return tuple(_cell(text) for text in texts)
+
+
+def _time(time: datetime | None) -> str:
+    return time.astimezone().strftime("%Y-%m-%d %H:%M:%S") if time else "-"
+
+
+def _cell(text: str, longest: int = _CELL) -> str:
+    return mask(one_line(text, longest))

@@ -1,0 +1,128 @@
+"""Where a workflow stands: what the router writes to `workflow_state` with each decision, and how it is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pointsman.deadletters import PREFIX
+from pointsman.envelope import Record, from_rfc3339, to_rfc3339
+from pointsman.topics import ERRORS, WORKFLOW_STATE
+
+AGENT_STAGE = "agent/"
+"""How the stage of an agent's dead letter begins."""
+
+
+class Status(StrEnum):
+    """What a workflow does, as of its latest message."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    WAITING_FOR_PERSON = "waiting_for_person"
+    DEAD_LETTER = "dead_letter"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowState:
+    """The latest state of one workflow. No payload, no address.
+
+    Attributes:
+        workflow_id: its id.
+        status: what it does.
+        where: the agent that has its latest message, or that message's type when no agent has it.
+        since: when it came there, UTC.
+        steps: number of its messages so far.
+        message_id: its latest message.
+        reason_code: for programs, e.g. `step_limit`.
+        reason: for a person.
+        catalog: version of the agent catalog that decided.
+    """
+
+    workflow_id: str
+    status: Status
+    where: str
+    since: datetime
+    steps: int
+    message_id: str
+    reason_code: str
+    reason: str
+    catalog: str
+
+    def to_record(self) -> Record:
+        """The state as a record for `workflow_state`, keyed by workflow id."""
+        value = json.dumps({**asdict(self), "since": to_rfc3339(self.since)}, ensure_ascii=False, separators=(",", ":"))
+        return Record(
+            topic=WORKFLOW_STATE,
+            key=self.workflow_id.encode(errors="replace"),
+            value=value.encode(errors="replace"),
+            headers={"content-type": b"application/json"},
+        )
+
+    @staticmethod
+    def from_record(record: Record) -> WorkflowState | None:
+        """Read what `to_record` wrote; None when the record holds something else."""
+        try:
+            fields: Mapping[str, Any] = json.loads(record.value or b"")
+            return WorkflowState(
+                workflow_id=str(fields["workflow_id"]),
+                status=Status(fields["status"]),
+                where=str(fields["where"]),
+                since=from_rfc3339(fields["since"]),
+                steps=int(fields["steps"]),
+                message_id=str(fields["message_id"]),
+                reason_code=str(fields["reason_code"]),
+                reason=str(fields["reason"]),
+                catalog=str(fields["catalog"]),
+            )
+        except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
+            return None
+
+
+def latest_states(states: Iterable[Record], dead_letters: Iterable[Record]) -> dict[str, WorkflowState]:
+    """The latest state of every workflow, by its id.
+
+    The router does not hear of a message that dies with its agent, so a workflow whose latest message is such a dead
+    letter is one here.
+
+    Args:
+        states: the records of `workflow_state`, each workflow's in order.
+        dead_letters: the records of `agent_errors`.
+    """
+    read = (WorkflowState.from_record(record) for record in states)
+    found = {state.workflow_id: state for state in read if state is not None}
+    for letter in dead_letters:
+        state = found.get(_header(letter, "ce_workflowid"))
+        if state and _is_its_end(letter, state):
+            found[state.workflow_id] = replace(
+                state,
+                status=Status.DEAD_LETTER,
+                reason_code=_header(letter, f"{PREFIX}reason"),
+                reason=_header(letter, f"{PREFIX}message"),
+                since=_time(letter, f"{PREFIX}at") or state.since,
+            )
+    return found
+
+
+def _is_its_end(letter: Record, state: WorkflowState) -> bool:
+    return (
+        letter.topic == ERRORS
+        and state.status is Status.RUNNING
+        and _header(letter, f"{PREFIX}stage") == f"{AGENT_STAGE}{state.where}"
+        and _header(letter, "ce_id") == state.message_id
+    )
+
+
+def _header(record: Record, name: str) -> str:
+    return record.headers.get(name, b"").decode(errors="replace")
+
+
+def _time(record: Record, name: str) -> datetime | None:
+    try:
+        return from_rfc3339(_header(record, name))
+    except (ValueError, OverflowError):
+        return None
