@@ -9,9 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError
@@ -33,7 +30,6 @@ from pointsman.workflow_states import Status, WorkflowState, latest_states
 
 app = typer.Typer(no_args_is_help=True)
 
-_COLUMNS: Final = ("workflow", "status", "where", "since", "steps", "reason")
 _CELL: Final = 60
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -50,10 +46,9 @@ def list_workflows(
 ) -> None:
     """Where each workflow stands, as of its latest message."""
     before = datetime.now(UTC) - duration(older_than) if older_than else None
-    table = Table(*_COLUMNS, box=box.SIMPLE)
+    typer.echo(_columns("workflow", "status", "where", "since", "steps", "reason"))
     for state in chosen(_states().values(), status, before)[:limit]:
-        table.add_row(*_row(state))
-    Console().print(table)
+        typer.echo(_line(state))
 
 
 @app.command()
@@ -127,7 +122,8 @@ def duration(text: str) -> timedelta:
 def described(state: WorkflowState, journey: Journey | None) -> list[str]:
     """The state and the way of one workflow, a line each."""
     first = f"{_cell(state.workflow_id)}  {state.status}  {_cell(state.where)}  since {_time(state.since)}"
-    lines = [first, f"  {state.steps} steps, catalog {_cell(state.catalog)}: {_cell(state.reason, 300)}"]
+    why = f"{_cell(state.reason_code)}: {_cell(state.reason, 300)}"
+    lines = [first, f"  {state.steps} steps, catalog {_cell(state.catalog)}, {why}"]
     for hop in journey.hops if journey else ():
         to = hop.agent or hop.outcome or "at the router"
         lines.append(
@@ -161,9 +157,13 @@ def _send(record: Record, message_id: str) -> None:
     publish(settings().kafka_bootstrap, [record], f"pointsman.workflows.{message_id}")
 
 
-def _row(state: WorkflowState) -> tuple[str, ...]:
-    texts = (state.workflow_id, state.status, state.where, _time(state.since), str(state.steps), state.reason)
-    return tuple(_cell(text) for text in texts)
+def _line(state: WorkflowState) -> str:
+    where, reason = _cell(state.where), f"{_cell(state.reason_code)}: {_cell(state.reason, 200)}"
+    return _columns(_cell(state.workflow_id), state.status, where, _time(state.since), str(state.steps), reason)
+
+
+def _columns(workflow: str, status: str, where: str, since: str, steps: str, reason: str) -> str:
+    return f"{workflow:<26}  {status:<18}  {where:<22}  {since:<19}  {steps:>5}  {reason}"
 
 
 def _time(time: datetime | None) -> str:

@@ -1,0 +1,112 @@
+"""Nothing runs away: a circle stops at its limit, a person lets it go on by one step, and a cancelled workflow ends."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+from tests.e2e.system import System, lukewarm_lead
+from tests.witness import Seen, eventually
+
+MAX_VISITS = 2
+MAX_STEPS = 40
+LUKEWARM_MAILS = 3
+PLAYER = """\
+name: {name}
+version: 1.0.0
+description: Plays the ball {got} back as {said}, for ever, and knows nothing of leads.
+accepts:
+  - type: {got}
+    contract: {{type: object, required: [word], properties: {{word: {{enum: [ball]}}}}}}
+emits:
+  - type: {said}
+    contract:
+      type: object
+      additionalProperties: false
+      required: [word]
+      properties: {{word: {{enum: [ball]}}}}
+instructions: Say the word.
+"""
+
+
+def parked(system: System, workflow: str) -> list[Seen]:
+    """What waits for a person, of one workflow."""
+    return [seen for seen in system.witness.read("agent_escalations") if seen.workflow == workflow]
+
+
+def balls(system: System, workflow: str) -> list[str]:
+    return [event for event in system.witness.events(workflow) if event.startswith("ball.")]
+
+
+def test_two_agents_that_answer_each_other_for_ever_stop_at_the_limit(system: System) -> None:
+    with system.edited_definitions() as folder, ExitStack() as players:
+        (folder / "ping.yaml").write_text(PLAYER.format(name="ping", got="ball.served", said="ball.returned"))
+        (folder / "pong.yaml").write_text(PLAYER.format(name="pong", got="ball.returned", said="ball.served"))
+        system.cli("agents", "apply", str(folder))
+        for name in ("ping", "pong"):
+            players.enter_context(system.agent_process(name))
+        workflow = system.send("ball.served", {"word": "ball"})
+
+        escalated = eventually(lambda: parked(system, workflow), within_s=60, what="the circle's end")
+        # Each agent said the same twice; the third time shows the circle, and is the one call over.
+        assert balls(system, workflow) == ["ball.served", "ball.returned"] * (MAX_VISITS + 1)
+        assert [one.header("x_escalation_reason") for one in escalated] == ["visit_limit"]
+        assert escalated[0].header("x_escalation_candidates") == "pong"
+        assert escalated[0].json() == {"word": "ball"}
+        assert workflow in system.cli("workflows", "ls", "--status", "waiting_for_person").stdout
+        assert "waits for a person: ball.returned (visit_limit)" in system.cli("workflows", "show", workflow).stdout
+
+        system.cli("workflows", "resume", workflow)
+        eventually(lambda: len(parked(system, workflow)) == 2, within_s=30, what="the circle's end after one more step")
+        system.cli("workflows", "resume", workflow, "--agent", "pong")
+        eventually(lambda: len(parked(system, workflow)) == 3, within_s=30, what="a refusal of the wrong agent")
+        # The person's own message, and one answer to it; the wrong agent got nothing.
+        assert balls(system, workflow)[2 * (MAX_VISITS + 1) :] == ["ball.returned", "ball.served", "ball.served"]
+        reasons = [one.header("x_escalation_reason") for one in parked(system, workflow)]
+        assert reasons == ["visit_limit", "visit_limit", "override_impossible"]
+
+
+def test_a_workflow_that_takes_too_many_steps_waits_for_a_person(system: System) -> None:
+    notes = [
+        ("lead.activity_noted", {"lead_id": "x", "text": f"The coffee machine broke {n} times."}) for n in range(42)
+    ]
+    workflow = system.send_series(notes)
+    eventually(lambda: len(system.outcomes(workflow)) == len(notes), within_s=60, what="a decision on every message")
+    over = [made["step"] for made in system.witness.decisions(workflow) if made["reason_code"] == "step_limit"]
+    assert sorted(over) == [MAX_STEPS + 1, MAX_STEPS + 2]
+
+
+def test_a_message_whose_deadline_has_passed_is_not_worked_on(system: System) -> None:
+    late = {"ce_deadline": b"2020-01-01T00:00:00Z"}
+    workflow = system.send("lead.activity_noted", {"lead_id": "x", "text": "Asked for a demo."}, headers=late)
+    (made,) = eventually(lambda: system.witness.decisions(workflow), what="a decision")
+    assert (made["outcome"], made["reason_code"]) == ("abstained", "deadline_passed")
+
+
+def test_a_cancelled_series_sends_no_further_mail(system: System) -> None:
+    workflow, address = system.insert(lukewarm_lead())
+    eventually(lambda: system.mails_to(address), within_s=60, every_s=0.05, what="the first mail of the series")
+    system.cli("workflows", "cancel", workflow, "--reason", "bought elsewhere")
+
+    # The series itself goes on to its end; the router lets none of it through any more.
+    drafts = eventually(lambda: all_drafts(system, workflow), within_s=60, what="the series' last draft")
+    sent = [made for made in drafts if made["outcome"] == "routed"]
+    assert {made["reason_code"] for made in drafts if made not in sent} == {"cancelled"}
+    eventually(lambda: len(system.mails_to(address)) == len(sent), what="what was routed before")
+    assert workflow in system.cli("workflows", "ls", "--status", "cancelled").stdout
+    system.cli("workflows", "resume", workflow, expect=3)
+
+
+def all_drafts(system: System, workflow: str) -> list[dict[str, Any]]:
+    """Decisions on the drafts of a series, once they are all there."""
+    drafts = [made for made in system.witness.decisions(workflow) if made["event_type"] == "campaign.drafted"]
+    return drafts if len(drafts) == LUKEWARM_MAILS else []
+
+
+def test_the_latest_state_of_a_workflow_is_where_it_ended(system: System) -> None:
+    workflow = system.send("lead.activity_noted", {"lead_id": "x", "text": "The coffee machine is broken."})
+    eventually(lambda: system.outcomes(workflow), what="a decision")
+    states = [seen.json() for seen in system.witness.read("workflow_state") if seen.key == workflow.encode()]
+    assert [(state["status"], state["where"], state["steps"]) for state in states] == [
+        ("waiting_for_person", "lead.activity_noted", 1)
+    ]
