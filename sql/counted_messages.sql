@@ -1,7 +1,7 @@
--- Each message with what its workflow has come to: its step (the number of messages so far, itself included), whether a
--- person has cancelled the workflow, and its visits (how often the same agent has said exactly this in it; what a person
--- sends again as another attempt is counted anew). Counted here and not in Python: state reached from there costs about
--- a millisecond per new key. First comes the message's shard, which is what the stream is keyed by: 16 of them, one
+-- Each message with what its workflow has come to: its step (the number of messages so far, itself included) and its
+-- visits (how often the same agent has said exactly this in it; what a person sends again as another attempt is counted
+-- anew); and whether it is a person's word that cancels the workflow. Counted here and not in Python: state reached from
+-- there costs about a millisecond per new key. First comes the message's shard, which is what the stream is keyed by: 16 of them, one
 -- hexadecimal digit of the workflow's hash. Their number is fixed for ever, since a message in state stays in its shard.
 -- Bytes go to Python as hexadecimal text: Flink's thread mode would hand them over one number at a time, and not every
 -- text survives its strings. HEX reads text, so each byte is one character first.
@@ -17,16 +17,15 @@ SELECT
         EXTRACT(EPOCH FROM `timestamp`) * 1000 + EXTRACT(MILLISECOND FROM `timestamp`),
         step,
         visits,
-        cancelled
+        cancels
     ) AS message
 FROM (
     SELECT *, COUNT(*) OVER (PARTITION BY workflow, said ORDER BY proctime) AS visits
     FROM (
         SELECT
             *,
-            COUNT(*) OVER its_workflow AS step,
-            MAX(CASE WHEN source LIKE '${operator_source}%' AND type = '${cancelled_type}' THEN 1 ELSE 0 END)
-                OVER its_workflow AS cancelled,
+            COUNT(*) OVER (PARTITION BY workflow ORDER BY proctime) AS step,
+            CASE WHEN source LIKE '${operator_source}%' AND type = '${cancelled_type}' THEN 1 ELSE 0 END AS cancels,
             CASE
                 WHEN source LIKE '${agent_source}%'
                 THEN MD5(source || ' ' || type || ' ' || attempt || ' ' || MD5(DECODE(v, 'ISO-8859-1')))
@@ -41,6 +40,5 @@ FROM (
                 COALESCE(DECODE(headers['ce_attempt'], 'ISO-8859-1'), '') AS attempt
             FROM fresh_messages
         )
-        WINDOW its_workflow AS (PARTITION BY workflow ORDER BY proctime)
     )
 )

@@ -19,7 +19,10 @@ _STATE_VERSION: Final = 1
 
 
 class Arrived(NamedTuple):
-    """A message, and what its workflow has come to (see `pointsman.routing.limits.Counters`)."""
+    """A message, and what its workflow has come to (see `pointsman.routing.limits.Counters`).
+
+    As it comes from SQL, `is_cancelled` says only whether this message itself is a person's cancellation.
+    """
 
     record: Record
     step: int

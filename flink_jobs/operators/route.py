@@ -24,6 +24,7 @@ from flink_jobs.operators.keyed import keyed_by_first_column
 from flink_jobs.operators.model_calls import ModelAddress, shared_model_calls
 from flink_jobs.operators.outputs import error_record, shortened
 from flink_jobs.operators.records import (
+    Arrived,
     from_state,
     message_type,
     outbox_type,
@@ -32,7 +33,7 @@ from flink_jobs.operators.records import (
     to_state,
     write_row,
 )
-from flink_jobs.operators.shard import Shard, Waiting
+from flink_jobs.operators.shard import Shard, Waiting, workflow_of
 from flink_jobs.operators.shipped import with_own_code
 from pointsman.envelope import Record
 from pointsman.errors import ErrorReason, PermanentError
@@ -104,6 +105,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         self._pending = runtime_context.get_map_state(
             MapStateDescriptor("pending", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         )
+        self._cancelled = runtime_context.get_map_state(MapStateDescriptor("cancelled", Types.STRING(), Types.LONG()))
         self._is_first = _index_of_subtask(runtime_context) == 0
         self._calls = shared_model_calls(self._options.model)
         self._shards: dict[str, Shard] = {}
@@ -122,7 +124,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         self._catalog_in_force(ctx)
         shard = self._shard(ctx)
         yield from self._make_room(shard)
-        waiting = Waiting(read_message(value, MESSAGES))
+        waiting = Waiting(self._heeding_cancellations(shard, read_message(value, MESSAGES)))
         self._begin(waiting)
         if waiting.written is not None and not shard.holds(waiting.workflow):
             yield from map(write_row, waiting.written)
@@ -160,6 +162,14 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         if shard:
             self._tick(ctx)
 
+    def _heeding_cancellations(self, shard: Shard, arrived: Arrived) -> Arrived:
+        """`arrived`, cancelled if its workflow is. Unlike counts, a cancellation is never forgotten."""
+        workflow = workflow_of(arrived.record)
+        if arrived.is_cancelled and workflow not in shard.cancelled:
+            self._cancelled.put(workflow.hex(), arrived.record.timestamp_ms)
+            shard.cancelled.add(workflow)
+        return arrived._replace(is_cancelled=workflow in shard.cancelled)
+
     def _begin(self, waiting: Waiting) -> None:
         if self._deciding is None:
             return
@@ -191,7 +201,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
     def _shard(self, ctx: Any) -> Shard:
         key = ctx.get_current_key()
         if key not in self._shards:
-            shard = self._shards[key] = Shard()
+            shard = self._shards[key] = Shard({bytes.fromhex(workflow) for workflow, _ in self._cancelled.items()})
             for _, kept in sorted(self._pending.items()):
                 shard.add(Waiting(from_state(kept)))
         return self._shards[key]

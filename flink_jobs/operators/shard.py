@@ -54,9 +54,17 @@ class Waiting:
 
 
 class Shard:
-    """The messages that wait, by workflow."""
+    """The messages that wait, by workflow.
 
-    def __init__(self) -> None:
+    Args:
+        cancelled: workflows that a person has cancelled.
+
+    Attributes:
+        cancelled: the same, for whoever adds to it.
+    """
+
+    def __init__(self, cancelled: set[bytes] | None = None) -> None:
+        self.cancelled = cancelled or set()
         self._queues: dict[bytes, deque[Waiting]] = {}
         self._idle: list[Waiting] = []
         self._count = 0

@@ -54,16 +54,23 @@ class Calls:
 class Flink:
     """One instance of the operator on state that outlives it."""
 
-    def __init__(self, pending: State | None = None, kept: State | None = None, subtask: int = 0) -> None:
+    def __init__(
+        self,
+        pending: State | None = None,
+        kept: State | None = None,
+        subtask: int = 0,
+        cancelled: State | None = None,
+    ) -> None:
         self.pending = State() if pending is None else pending
+        self.cancelled = State() if cancelled is None else cancelled
         self.kept = State() if kept is None else kept
         self.subtask = subtask
         self.timers: list[int] = []
         self.operator = DurableCall(RouteOptions())
         self.operator.open(self)  # type: ignore[arg-type]
 
-    def get_map_state(self, _: Any) -> State:
-        return self.pending
+    def get_map_state(self, descriptor: Any) -> State:
+        return {"pending": self.pending, "cancelled": self.cancelled}[descriptor.name]
 
     def get_broadcast_state(self, _: Any) -> State:
         return self.kept
@@ -103,7 +110,7 @@ def row_of(record: Record, *more: Any) -> Row:
     return Row(as_hex(record.key), as_hex(record.value), headers.encode().hex(), *place, *more)  # type: ignore[no-untyped-call]
 
 
-def message(workflow: str, offset: int, event_type: str = "lead.scored") -> Row:
+def message(workflow: str, offset: int, event_type: str = "lead.scored", *, cancels: bool = False) -> Row:
     headers = {
         "ce_specversion": b"1.0",
         "ce_id": f"m{offset}".encode(),
@@ -114,7 +121,7 @@ def message(workflow: str, offset: int, event_type: str = "lead.scored") -> Row:
     record = Record(
         topic="agent_messages", key=workflow.encode(), value=b'{"a":1}', headers=headers, partition=0, offset=offset
     )
-    return row_of(record, 1, 1, 0)
+    return row_of(record, 1, 1, int(cancels))
 
 
 def agent(name: str, *types: str) -> AgentDefinition:
@@ -189,6 +196,22 @@ def test_a_restart_asks_again_for_what_was_in_flight_and_keeps_the_order(calls: 
         calls.answer(index, name)
     assert after.tick() == ["agents.warm.inbox", "agents.cold.inbox", "agents.warm.inbox"]
     assert after.pending == {}
+
+
+def test_after_a_persons_cancellation_nothing_of_the_workflow_is_routed_also_after_a_restart(calls: Calls) -> None:
+    flink = started(Flink())
+    assert flink.message(message("w", 1)) == []
+    assert flink.message(message("w", 2, "workflow.cancelled", cancels=True)) == []
+    assert flink.message(message("w", 3)) == []
+    assert flink.message(message("other", 4, "lead.received")) == ["agents.only.inbox"]
+    calls.answer(0)
+    assert flink.tick() == ["agents.warm.inbox"]
+    assert len(calls.open) == 1
+
+    restarted = Flink(flink.pending, flink.kept, cancelled=flink.cancelled)
+    restarted.tick()
+    assert restarted.message(message("w", 5, "lead.received")) == []
+    assert restarted.message(message("other", 6, "lead.received")) == ["agents.only.inbox"]
 
 
 def test_messages_wait_for_the_first_catalog(calls: Calls) -> None:
