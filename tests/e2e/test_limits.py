@@ -103,6 +103,13 @@ def all_drafts(system: System, workflow: str) -> list[dict[str, Any]]:
     return drafts if len(drafts) == LUKEWARM_MAILS else []
 
 
+def test_nobody_but_a_person_cancels_a_workflow(system: System) -> None:
+    note = {"lead_id": "x", "text": "The coffee machine is broken."}
+    workflow = system.send_series([("workflow.cancelled", {}), ("lead.activity_noted", note)])
+    eventually(lambda: len(system.outcomes(workflow)) == 2, what="two decisions")
+    assert system.outcomes(workflow) == ["abstained", "abstained"]
+
+
 def test_the_latest_state_of_a_workflow_is_where_it_ended(system: System) -> None:
     workflow = system.send("lead.activity_noted", {"lead_id": "x", "text": "The coffee machine is broken."})
     eventually(lambda: system.outcomes(workflow), what="a decision")
