@@ -29,7 +29,7 @@ app.add_typer(effects.app, name="effects", help="Mails and other effects: stop a
 app.add_typer(job.app, name="job", help="The router job on the Flink cluster.")
 app.add_typer(leads.app, name="leads", help="Leads in MongoDB.")
 app.add_typer(messages.app, name="messages", help="Messages on Kafka.")
-app.add_typer(workflows.app, name="workflows", help="Where each workflow stands; cancel and resume one.")
+app.add_typer(workflows.app, name="workflows", help="Where each workflow stands; cancel, resume or retry one.")
 stack.register(app)
 demo.register(app)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import getpass
 import re
+import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 import typer
 
+from pointsman.deadletter_queue import Selection
+from pointsman.deadletter_work import DeadLetterTopics, DeadLetterWork, KafkaDeadLetterTopics
 from pointsman.envelope import Record
-from pointsman.errors import ConfigurationError
+from pointsman.errors import ConfigurationError, RefusedError
 from pointsman.journeys import Journey, Journeys
 from pointsman.kafka import publish, read_all
 from pointsman.logging import mask
@@ -95,6 +98,27 @@ def resume(
     record = resumed(waiting[-1], getpass.getuser(), agent, datetime.now(UTC))
     _send(record, header(record, "ce_id"))
     typer.echo(f"{header(record, 'ce_id')} {header(record, 'ce_type')} workflow {_cell(workflow_id)}")
+
+
+@app.command()
+def retry(workflow_id: WorkflowId) -> None:
+    """Send the latest dead letter of a workflow back to where it failed, as `pointsman dlq redrive` does."""
+    work = DeadLetterWork(
+        topics=dead_letter_topics(), by=getpass.getuser(), now=lambda: datetime.now(UTC), pause=time.sleep
+    )
+    letters = [letter for letter in work.find(Selection()) if letter.workflow_id == workflow_id]
+    if not letters:
+        what = f"workflow {_cell(workflow_id)} has no dead letter that nobody has dealt with"
+        raise RefusedError(what, "`pointsman workflows show` tells its way")
+    for done in work.redrive([max(letters, key=lambda letter: letter.failed_at)], 1):
+        if not done.is_done:
+            raise RefusedError(done.text, "`pointsman dlq show` tells more")
+        typer.echo(f"{done.id} {done.text}")
+
+
+def dead_letter_topics() -> DeadLetterTopics:
+    """The dead letters of the cluster that the settings name."""
+    return KafkaDeadLetterTopics(settings().kafka_bootstrap)
 
 
 def chosen(states: Iterable[WorkflowState], status: Status | None, before: datetime | None) -> list[WorkflowState]:

@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 from pointsman.cli import workflows
 from pointsman.cli.workflows import app, chosen, duration
 from pointsman.envelope import Record, decode
-from pointsman.errors import ConfigurationError
+from pointsman.errors import ConfigurationError, RefusedError
 from pointsman.topics import DECISIONS, ESCALATIONS, MESSAGES, WORKFLOW_STATE
 from pointsman.workflow_states import Status
+from tests.dead_letters import MemoryTopics, failed
 from tests.journey_records import decision, message
 from tests.unit.test_workflow_control import escalated
 from tests.unit.test_workflow_states import AT, RUNNING
@@ -106,6 +107,29 @@ def test_a_workflow_is_cancelled_in_the_persons_name(topics: dict[str, list[Reco
     run("cancel", "w", "--reason", "lost")
     sent = decode(topics[MESSAGES][-1])
     assert (sent.event_type, sent.workflow_id, sent.payload) == ("workflow.cancelled", "w", {"reason": "lost"})
+
+
+def test_the_latest_dead_letter_of_a_workflow_is_sent_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = MemoryTopics(
+        failed(workflow_id="w", id="m1"), failed(workflow_id="other"), failed(workflow_id="w", id="m2")
+    )
+    monkeypatch.setattr(workflows, "dead_letter_topics", lambda: letters)
+
+    run("retry", "other")
+    (sent,) = letters.sent
+    assert (sent.topic, decode(sent).workflow_id, decode(sent).attempt) == (MESSAGES, "other", 1)
+
+    with pytest.raises(RefusedError, match="other has no dead letter"):
+        run("retry", "other")
+
+
+def test_a_dead_letter_that_goes_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = MemoryTopics(failed("agent_definitions", workflow_id="w"))
+    monkeypatch.setattr(workflows, "dead_letter_topics", lambda: letters)
+
+    with pytest.raises(RefusedError, match="nothing is sent back to"):
+        run("retry", "w")
+    assert letters.sent == []
 
 
 def test_a_cancelled_workflow_stays_so(topics: dict[str, list[Record]]) -> None:
