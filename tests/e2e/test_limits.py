@@ -117,3 +117,14 @@ def test_the_latest_state_of_a_workflow_is_where_it_ended(system: System) -> Non
     assert [(state["status"], state["where"], state["steps"]) for state in states] == [
         ("waiting_for_person", "lead.activity_noted", 1)
     ]
+
+
+def test_a_workflow_that_ended_as_a_dead_letter_is_tried_again(system: System) -> None:
+    workflow = system.send("lead.scored", {"lead_id": "nobody"})
+    eventually(lambda: system.outcomes(workflow) == ["rejected"], what="a dead letter")
+    assert workflow in system.cli("workflows", "ls", "--status", "dead_letter").stdout
+
+    system.cli("workflows", "retry", workflow)
+
+    eventually(lambda: system.outcomes(workflow) == ["rejected"] * 2, what="a second decision")
+    assert [made["attempt"] for made in system.witness.decisions(workflow)] == [0, 1]
