@@ -204,7 +204,9 @@ class LocalStack:
         """Put the folder's definitions in force the first time; afterwards only `pointsman agents apply` does."""
         bootstrap, folder = self.addresses.kafka_bootstrap, self.options.definitions_dir
         if folder is not None and not load_catalog(bootstrap).definitions:
-            apply(KafkaCatalogTopic(bootstrap), load_folder_or_raise(folder).definitions)
+            move = apply(KafkaCatalogTopic(bootstrap), load_folder_or_raise(folder).definitions)
+            # A commit is acknowledged before readers see it, and the next steps read which agents there are.
+            self._wait_until(lambda: load_catalog(bootstrap).sequence >= move.after.sequence, "the catalog")
 
     def _start_agents(self, parts: list[Part]) -> None:
         names = self.options.agents

@@ -8,7 +8,6 @@ import email.policy
 import json
 import random
 import threading
-import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -91,19 +90,17 @@ def _hang_up(server: SMTP) -> None:
 
 @dataclass
 class Model:
-    """The offline model, with answers that a test may replace, and the times at which it was called.
+    """The offline model, with answers that a test may replace.
 
     Attributes:
         faults: what the offline model itself can be told to do wrong.
         say: turns a good answer into another one; None leaves it.
         twisted: answers that were replaced.
-        calls: monotonic time and status of every call.
     """
 
     faults: Faults = field(default_factory=Faults)
     say: Callable[[dict[str, Any]], object] | None = None
     twisted: int = 0
-    calls: list[tuple[float, int]] = field(default_factory=list)
 
     def behave(self) -> None:
         """No more faults from here on."""
@@ -116,17 +113,13 @@ class Model:
         app = application(self.faults)
 
         @web.middleware
-        async def watch(
+        async def twist(
             request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
         ) -> web.StreamResponse:
-            began = time.monotonic()
             response = await handler(request)
-            if request.path.endswith("/chat/completions"):
-                self.calls.append((began, response.status))
-                return self._twisted(response)
-            return response
+            return self._twisted(response) if request.path.endswith("/chat/completions") else response
 
-        app.middlewares.append(watch)
+        app.middlewares.append(twist)
         return app
 
     def _twisted(self, response: web.StreamResponse) -> web.StreamResponse:

@@ -34,8 +34,8 @@ def test_taskmanager_killed_with_model_calls_in_flight(lab: Lab) -> None:
 def test_agents_killed_at_random(lab: Lab) -> None:
     experiment = lab.experiment("F10", "SIGKILL of agents at random, each several times")
     lab.partners.model.faults.latency_ms = LONGER_THAN_A_CHECKPOINT_MS
-    experiment.load(120, over_s=100)
-    for agent in experiment.dice.sample(AGENTS * 3, k=len(AGENTS) * 3):
+    experiment.load(90, over_s=60)
+    for agent in experiment.dice.sample(AGENTS * 2, k=len(AGENTS) * 2):
         experiment.pause(0.5, 3)
         experiment.agent_again(agent, kill(experiment, f"agent-{agent}"))
     experiment.finish()
