@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import (
     BaseSettings,
     JsonConfigSettingsSource,
@@ -51,7 +52,17 @@ class Settings(BaseSettings):
     )
     model_timeout_s: float = Field(default=5.0, gt=0, description="Seconds for one call where nothing else is said.")
     model_attempts: int = Field(default=3, ge=1, le=10)
-    model_concurrency: int = Field(default=256, ge=1, description="Calls in flight per process.")
+    model_concurrency: int = Field(default=256, ge=1, description="Calls in flight per process and model.")
+    model_breaker_failures: int = Field(
+        default=5, ge=1, description="Attempts in a row without an answer, after which a model is left alone."
+    )
+    model_breaker_reset_s: float = Field(default=30.0, gt=0, description="Seconds until it is tried again.")
+    model_fallbacks: list[Annotated[str, StringConstraints(pattern=r"^\S+$")]] = Field(
+        default=[], description="Models to ask, in this order, while the first is not available: name or name@base_url."
+    )
+    model_fallback_api_key: SecretStr | None = Field(
+        default=None, description="Key for fallbacks at another address; OPENAI_API_KEY is never sent there."
+    )
 
     smtp_host: str = "127.0.0.1"
     smtp_port: int = 1025

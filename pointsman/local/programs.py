@@ -10,7 +10,7 @@ from typing import Final
 MARK: Final = "POINTSMAN_STACK"
 """Environment variable that every process of a stack carries: the absolute path of its data folder."""
 
-MODEL_SECRETS: Final = frozenset({"OPENAI_API_KEY"})
+MODEL_SECRETS: Final = frozenset({"OPENAI_API_KEY", "POINTSMAN_MODEL_FALLBACK_API_KEY"})
 MAIL_SECRETS: Final = frozenset({"POINTSMAN_SMTP_USERNAME", "POINTSMAN_SMTP_PASSWORD"})
 _SECRETS: Final = MODEL_SECRETS | MAIL_SECRETS
 

@@ -1,14 +1,23 @@
-"""The chat model that the settings name."""
+"""The chat model that the settings name, with those that stand in for it."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+from typing import Final
+
+from pydantic import SecretStr
+
 from pointsman.errors import ConfigurationError
+from pointsman.models.access import AccessOptions
+from pointsman.models.fallback import Fallback, FallbackModel
 from pointsman.models.openai_chat import OpenAIChatModel, OpenAIOptions
 from pointsman.models.port import ChatModel
 from pointsman.settings import Settings
 
 _NO_KEY = "not-needed"
 """The SDK insists on a key; a server of one's own mostly does not look at it."""
+_FALLBACK: Final = re.compile(r"(?P<name>\S+?)(?:@(?P<base_url>https?://\S+))?")
 
 
 def chat_model(settings: Settings) -> ChatModel:
@@ -17,7 +26,7 @@ def chat_model(settings: Settings) -> ChatModel:
     Raises:
         ConfigurationError: neither a key nor the address of a server is set.
     """
-    key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
+    key = _revealed(settings.openai_api_key)
     if not key and not settings.openai_base_url:
         remedy = "set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own, or run `pointsman up`"
         raise ConfigurationError("there is no chat model to ask", remedy)
@@ -26,6 +35,28 @@ def chat_model(settings: Settings) -> ChatModel:
         base_url=settings.openai_base_url,
         timeout_s=settings.model_timeout_s,
         attempts=settings.model_attempts,
-        concurrency=settings.model_concurrency,
+        access=AccessOptions(
+            concurrency=settings.model_concurrency,
+            breaker_failures=settings.model_breaker_failures,
+            breaker_reset_s=settings.model_breaker_reset_s,
+        ),
     )
-    return OpenAIChatModel(key or _NO_KEY, options)
+    first = OpenAIChatModel(key or _NO_KEY, options)
+    fallbacks = [_fallback(text, settings, options, first) for text in settings.model_fallbacks]
+    return FallbackModel(first, fallbacks) if fallbacks else first
+
+
+def _fallback(text: str, settings: Settings, options: OpenAIOptions, first: OpenAIChatModel) -> Fallback:
+    found = _FALLBACK.fullmatch(text)
+    if found is None:
+        raise ConfigurationError("setting POINTSMAN_MODEL_FALLBACKS names no model", "write name or name@base_url")
+    name, base_url = found["name"], found["base_url"]
+    if base_url is None or base_url == options.base_url:
+        return Fallback(name=name, model=first)
+    # Another server gets a key of its own, never that of the first.
+    key = _revealed(settings.model_fallback_api_key) or _NO_KEY
+    return Fallback(name=name, model=OpenAIChatModel(key, replace(options, model=name, base_url=base_url)))
+
+
+def _revealed(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""

@@ -1,17 +1,19 @@
 """The chat model over OpenAI's chat-completions API, for OpenAI and every server that speaks it.
 
-One retry layer, ours: the SDK's own is off. An attempt holds a slot only while it is on its way; a call that waits
-to try again does not keep others out. Prompts and answers stand in no log and no error: an error of the SDK may quote
-them, so it is translated into words of our own and not chained.
+One retry layer, ours: the SDK's own is off. Every attempt passes the model's `ModelAccess`, which all calls of the
+process share: slots, the pause that the server asked for, the breaker. An attempt holds a slot only while it is on its
+way; a call that waits to try again does not keep others out. Prompts and answers stand in no log and no error: an error
+of the SDK may quote them, so it is translated into words of our own and not chained.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -21,12 +23,16 @@ import stamina
 from httpx2 import ConnectTimeout, Limits
 
 from pointsman.errors import ConfigurationError, ModelAnswerError, ModelUnavailableError, PointsmanError
+from pointsman.models.access import AccessOptions, ModelAccess
 from pointsman.models.answers import RawAnswer, Shape, UnusableAnswerError, read_completion, shape_of, usable_content
 from pointsman.models.port import ChatAnswer, ChatRequest
-from pointsman.models.slots import PrioritySlots
 
 _TRANSIENT_STATUS: Final = frozenset({408, 409, 425, 429})
 _MAX_ECHO_CHARS: Final = 4000
+_MOST_TIMEOUTS: Final = 2
+"""A call that has lasted so many time-outs is not tried again: whoever waits for it has a limit of his own."""
+_LONGEST_PAUSE_S: Final = 3600.0
+"""What a server may ask for; more is a broken clock or a hostile proxy, and would silence the model for ever."""
 _Turns = list[dict[str, str]]
 
 
@@ -39,23 +45,21 @@ class OpenAIOptions:
         base_url: address of the API, ending in `/v1`; None is OpenAI.
         timeout_s: seconds for one attempt where a request says nothing.
         attempts: tries per call while failures are transient.
-        concurrency: calls on their way at the same time.
+        access: what holds for each model: concurrency, breaker, patience. A server that asks for a longer wait than the
+            patience makes the call fail at once, and the error says how long to wait.
         wait_initial_s: seconds before the second try; doubles from try to try.
         wait_max_s: longest wait between two tries, in seconds.
         wait_jitter_s: up to so many random seconds are added to each wait.
-        retry_after_max_s: longest wait that the server may ask for; asked for more, the call fails at once and its
-            error says how long to wait.
     """
 
     model: str
     base_url: str | None = None
     timeout_s: float = 5.0
     attempts: int = 3
-    concurrency: int = 256
+    access: AccessOptions = field(default=AccessOptions())
     wait_initial_s: float = 0.2
     wait_max_s: float = 5.0
     wait_jitter_s: float = 0.5
-    retry_after_max_s: float = 30.0
 
 
 @dataclass(kw_only=True)
@@ -83,7 +87,7 @@ class OpenAIChatModel:
         self.options = options
         self._api_key = api_key
         self._monotonic = monotonic
-        self._slots = PrioritySlots(options.concurrency)
+        self._access: dict[str, ModelAccess] = {}
         self._client: openai.AsyncOpenAI | None = None
 
     async def complete(self, request: ChatRequest) -> ChatAnswer:
@@ -132,7 +136,7 @@ class OpenAIChatModel:
         arguments = self._arguments(request, shape, turns)
         raw = RawAnswer()
         async for attempt in stamina.retry_context(
-            on=self._wait_before_next,
+            on=lambda error: self._wait_before_next(error, request, tally),
             attempts=self.options.attempts,
             timeout=None,
             wait_initial=self.options.wait_initial_s,
@@ -149,8 +153,8 @@ class OpenAIChatModel:
         return raw
 
     async def _attempt(self, arguments: dict[str, Any], request: ChatRequest) -> RawAnswer:
-        timeout_s = request.timeout_s or self.options.timeout_s
-        async with self._slots.taken(request.priority):
+        timeout_s = self._timeout_s(request)
+        async with self._access_to(request.model or self.options.model).attempt(request.priority):
             try:
                 # The SDK's time-outs count silence; a server that drips bytes for ever is cut off here.
                 async with asyncio.timeout(timeout_s):
@@ -172,19 +176,30 @@ class OpenAIChatModel:
             "response_format": {"type": "json_schema", "json_schema": json_schema},
         }
 
-    def _wait_before_next(self, error: Exception) -> bool | float:
-        if not isinstance(error, ModelUnavailableError):
+    def _wait_before_next(self, error: Exception, request: ChatRequest, tally: _Tally) -> bool | float:
+        took_s = self._monotonic() - tally.started
+        if not isinstance(error, ModelUnavailableError) or took_s >= _MOST_TIMEOUTS * self._timeout_s(request):
+            return False
+        if self._access_to(request.model or self.options.model).is_broken:
             return False
         if error.retry_after_s is None:
             return True
-        return error.retry_after_s if error.retry_after_s <= self.options.retry_after_max_s else False
+        return error.retry_after_s if error.retry_after_s <= self.options.access.patience_s else False
+
+    def _access_to(self, model: str) -> ModelAccess:
+        if model not in self._access:
+            self._access[model] = ModelAccess(model, self.options.access, self._monotonic)
+        return self._access[model]
+
+    def _timeout_s(self, request: ChatRequest) -> float:
+        return request.timeout_s or self.options.timeout_s
 
     def _opened(self) -> openai.AsyncOpenAI:
         # Not in the constructor: the transport belongs to the running loop, and a constructor touches no network.
         if self._client is None:
             # Its debug lines quote prompts, and a prompt holds personal data.
             logging.getLogger("openai").setLevel(logging.INFO)
-            most = self.options.concurrency
+            most = self.options.access.concurrency
             limits = Limits(max_connections=most, max_keepalive_connections=most)
             self._client = openai.AsyncOpenAI(
                 api_key=self._api_key,
@@ -229,7 +244,7 @@ def _retry_after_s(error: openai.APIStatusError) -> float | None:
     headers = error.response.headers
     for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
         try:
-            return max(0.0, float(headers[name]) / unit)
+            return _within_reason(float(headers[name]) / unit)
         except (KeyError, ValueError):
             continue
     try:
@@ -237,4 +252,8 @@ def _retry_after_s(error: openai.APIStatusError) -> float | None:
     except (KeyError, ValueError, TypeError):
         return None
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return max(0.0, (until - datetime.now(UTC)).total_seconds())
+    return _within_reason((until - datetime.now(UTC)).total_seconds())
+
+
+def _within_reason(seconds: float) -> float:
+    return min(max(0.0, seconds), _LONGEST_PAUSE_S) if math.isfinite(seconds) else _LONGEST_PAUSE_S

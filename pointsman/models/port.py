@@ -44,7 +44,8 @@ class ChatAnswer:
         input_tokens: tokens of the prompt.
         output_tokens: tokens of the answer.
         latency_ms: milliseconds from first attempt to answer, retries included.
-        attempts: calls made, 1 when the first succeeded.
+        attempts: calls made, 1 when the first succeeded; those to models that did not answer at all are not counted.
+        is_fallback: another model than the one that was asked for answered, because that one was not available.
     """
 
     content: dict[str, Any]
@@ -54,6 +55,7 @@ class ChatAnswer:
     output_tokens: int
     latency_ms: float
     attempts: int = 1
+    is_fallback: bool = False
 
 
 class ChatModel(Protocol):

@@ -23,6 +23,8 @@ class Method(StrEnum):
     RULE = "rule"
     SINGLE_CANDIDATE = "single_candidate"
     MODEL = "model"
+    FALLBACK_MODEL = "fallback_model"
+    """As `model`, but by one that stood in for the configured one."""
     CONTRACT = "contract"
     """No agent was chosen: contracts, limits or the envelope alone decided (completed, abstained, rejected)."""
 

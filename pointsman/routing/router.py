@@ -13,7 +13,8 @@ The order of the decision:
 5. the emitting agent declares the next agent → that one (`rule`), or abstained (`rule_impossible`): a strict rule is
    never replaced by a guess
 6. one candidate → that one (`single_candidate`), unless the options say that the model is asked for every message
-7. several → the model chooses among them, or says that none fits (`none_fits`)
+7. several → the model chooses among them, or says that none fits (`none_fits`); while it is not available a fallback
+   model does (`fallback_model`)
 
 An agent that accepts what it emits may get its own message: no special case; the limits end a circle.
 """
@@ -131,14 +132,8 @@ class Router:
             latency_ms=answer.latency_ms,
             attempts=answer.attempts,
         )
-        choice = answer.content.get("agent")
-        reason = _reason(answer.content.get("reason"), question.note)
-        if choice == NONE:
-            return _concluded(question, Outcome.ABSTAINED, "none_fits", reason, call)
-        chosen = next((each for each in fitting(question.candidates) if each.agent == choice), None)
-        if chosen is None:
-            return _concluded(question, Outcome.ABSTAINED, "model_answer", "the model chose no candidate", call)
-        return _concluded(question, Outcome.ROUTED, "model_choice", reason, call, chosen)
+        decision = _chosen(question, answer, call)
+        return replace(decision, how=Method.FALLBACK_MODEL) if answer.is_fallback else decision
 
     def conclude_failure(self, question: ModelQuestion, error: Exception) -> Decision:
         """The decision when the model gave no usable answer: abstained, a person decides.
@@ -275,6 +270,17 @@ def _reason(given: Any, note: str) -> str:
     # A schema asks for a text; the code does not rely on it.
     text = given.strip()[:MAX_REASON_CHARS] if isinstance(given, str) else ""
     return f"{text or 'the model gave no reason'}{f' ({note})' if note else ''}"
+
+
+def _chosen(question: ModelQuestion, answer: ChatAnswer, call: ModelCall) -> Decision:
+    choice = answer.content.get("agent")
+    reason = _reason(answer.content.get("reason"), question.note)
+    if choice == NONE:
+        return _concluded(question, Outcome.ABSTAINED, "none_fits", reason, call)
+    chosen = next((each for each in fitting(question.candidates) if each.agent == choice), None)
+    if chosen is None:
+        return _concluded(question, Outcome.ABSTAINED, "model_answer", "the model chose no candidate", call)
+    return _concluded(question, Outcome.ROUTED, "model_choice", reason, call, chosen)
 
 
 def _concluded(

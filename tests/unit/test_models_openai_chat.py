@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from aiohttp import web
 
 from pointsman.errors import ConfigurationError, ModelAnswerError, ModelUnavailableError
 from pointsman.models import ChatRequest
+from pointsman.models.access import AccessOptions
 from pointsman.models.offline.faults import GARBAGE, FaultPlan, Faults
 from pointsman.models.offline.server import start
 from pointsman.models.openai_chat import OpenAIChatModel, OpenAIOptions
@@ -43,7 +45,9 @@ async def opened(faults: Faults) -> AsyncIterator[Opened]:
     models: list[OpenAIChatModel] = []
 
     async def open_model(**options: Any) -> OpenAIChatModel:
-        quick = {"wait_initial_s": 0.01, "wait_max_s": 0.02, "wait_jitter_s": 0.0, **options}
+        named = [each.name for each in fields(AccessOptions) if each.name in options]
+        access = AccessOptions(**{name: options.pop(name) for name in named})
+        quick = {"wait_initial_s": 0.01, "wait_max_s": 0.02, "wait_jitter_s": 0.0, "access": access, **options}
         models.append(OpenAIChatModel("key", OpenAIOptions(model="m", base_url=f"http://127.0.0.1:{port}/v1", **quick)))
         return models[-1]
 
@@ -176,9 +180,57 @@ async def test_the_higher_priority_goes_first_when_slots_are_taken(opened: Opene
     assert order == [5, 9, 5, 3, 1]
 
 
-async def test_a_call_that_waits_to_try_again_holds_no_slot(opened: Opened, faults: Faults) -> None:
+async def test_a_server_that_is_down_is_left_alone_by_every_call_of_the_process(opened: Opened, faults: Faults) -> None:
+    faults.plan(FaultPlan(fail_rate=1.0, status=503))
+    model = await opened(breaker_failures=5, breaker_reset_s=60.0)
+    for _ in range(4):
+        with pytest.raises(ModelUnavailableError):
+            await model.complete(request())
+    assert faults.calls == 5
+
+
+async def test_a_model_that_is_left_alone_keeps_no_other_model_waiting(opened: Opened, faults: Faults) -> None:
+    faults.plan(FaultPlan(fail_next=1, status=503))
+    model = await opened(breaker_failures=1)
+    with pytest.raises(ModelUnavailableError):
+        await model.complete(request())
+    assert (await model.complete(request(model="another"))).attempts == 1
+
+
+async def test_the_pause_that_a_server_asks_for_holds_for_all_calls(opened: Opened, faults: Faults) -> None:
     faults.plan(FaultPlan(fail_next=1, status=429, retry_after_s=0.3))
-    model = await opened(concurrency=1)
+    model = await opened(attempts=1)
+    with pytest.raises(ModelUnavailableError):
+        await model.complete(request())
+    began = time.monotonic()
+    await asyncio.gather(*(model.complete(request()) for _ in range(5)))
+    assert time.monotonic() - began >= 0.28
+    assert faults.calls == 6
+
+
+@pytest.mark.parametrize("header", ["inf", "nan", "1e400", "999999999", "Fri, 31 Dec 9999 23:59:59 GMT"])
+async def test_a_pause_beyond_reason_is_cut_to_an_hour(header: str) -> None:
+    async def busy(_: web.Request) -> web.Response:
+        return web.json_response({}, status=429, headers={"Retry-After": header})
+
+    async with served(busy) as url:
+        model = OpenAIChatModel("key", OpenAIOptions(model="m", base_url=url))
+        with pytest.raises(ModelUnavailableError) as caught:
+            await model.complete(request())
+        assert caught.value.retry_after_s == 3600
+        await model.close()
+
+
+async def test_a_server_that_hangs_is_not_tried_beyond_two_time_outs(opened: Opened, faults: Faults) -> None:
+    faults.plan(FaultPlan(hang_next=9))
+    with pytest.raises(ModelUnavailableError):
+        await (await opened(timeout_s=0.1, attempts=9)).complete(request())
+    assert faults.calls == 2
+
+
+async def test_a_call_that_waits_to_try_again_holds_no_slot(opened: Opened, faults: Faults) -> None:
+    faults.plan(FaultPlan(fail_next=1, status=503))
+    model = await opened(concurrency=1, wait_initial_s=0.3, wait_max_s=0.3)
     done: list[str] = []
 
     async def call(name: str) -> None:

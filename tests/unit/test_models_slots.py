@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from pointsman.models.slots import PrioritySlots
+from pointsman.models.slots import PausedError, PrioritySlots
 
 
 async def test_a_cancelled_waiter_gives_its_turn_to_the_next() -> None:
@@ -50,3 +50,32 @@ async def test_an_error_inside_gives_the_slot_back() -> None:
         with pytest.raises(ValueError, match="inside"):
             async with slots.taken(5):
                 raise ValueError("inside")
+
+
+async def test_nobody_gets_a_slot_before_a_pause_is_over_and_the_longest_pause_counts() -> None:
+    slots = PrioritySlots(2)
+    loop = asyncio.get_running_loop()
+    until = loop.time() + 0.06
+    slots.pause(0.02)
+    slots.pause(0.06)
+    slots.pause(0.01)
+    async with slots.taken(5):
+        assert loop.time() >= until - 0.001
+    assert slots.pause_left_s() == 0
+
+
+async def test_a_waiter_that_is_sent_away_takes_no_slot_with_it() -> None:
+    slots = PrioritySlots(1)
+
+    async def hold() -> None:
+        async with slots.taken(5, patience_s=0.0):
+            pass
+
+    async with slots.taken(5):
+        waiter = asyncio.create_task(hold())
+        await asyncio.sleep(0)
+        slots.pause(0.01)
+        with pytest.raises(PausedError):
+            await waiter
+    async with asyncio.timeout(1), slots.taken(5):
+        pass
