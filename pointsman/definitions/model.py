@@ -59,8 +59,16 @@ class Limits(_Strict):
     """How much the agent may do at once and how long it may try."""
 
     in_flight: int = Field(default=32, ge=1, le=1000, description="Messages worked on at the same time per instance.")
-    timeout_s: float = Field(default=60.0, gt=0, le=3600, description="Seconds for one message, retries included.")
-    attempts: int = Field(default=4, ge=1, le=20, description="Tries per message while failures are transient.")
+    timeout_s: float = Field(
+        default=60.0, gt=0, le=3600, description="Seconds of work on one message, quick retries included."
+    )
+    attempts: int = Field(default=4, ge=1, le=20, description="Tries per message while failures pass within seconds.")
+    retry_for_s: float = Field(
+        default=900.0,
+        ge=0,
+        le=86_400,
+        description="Seconds for which a message waits out an outage of the model, the store or an effect.",
+    )
     max_replies: int = Field(
         default=10, ge=1, le=100, description="Answers to one message; what is more becomes one dead letter."
     )

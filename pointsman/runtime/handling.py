@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 
 import stamina
 import structlog
@@ -27,10 +27,8 @@ from pointsman.errors import (
     UndeclaredEventError,
 )
 from pointsman.runtime.agent import Agent, Reply
+from pointsman.runtime.patience import Patience
 from pointsman.topics import MESSAGES
-
-_FIRST_WAIT_S: Final = 0.2
-_LONGEST_WAIT_S: Final = 10.0
 
 _log = structlog.get_logger(__name__)
 
@@ -105,6 +103,7 @@ class _Try:
 
     record: Record
     first_at: datetime
+    is_wanted: Callable[[], bool]
     began: float = field(default_factory=time.monotonic)
     attempts: int = 0
 
@@ -115,23 +114,35 @@ class Handling:
     Args:
         active: the agent in force; asked once per record.
         now: the clock, UTC.
+        dice: random numbers from 0 to 1, for the spread of waits.
     """
 
-    def __init__(self, active: Callable[[], ActiveAgent], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        active: Callable[[], ActiveAgent],
+        now: Callable[[], datetime],
+        dice: Callable[[], float] = random.random,
+    ) -> None:
         self._active = active
         self._now = now
+        self._dice = dice
 
-    async def answer(self, record: Record) -> list[Record]:
+    async def answer(self, record: Record, is_wanted: Callable[[], bool] = lambda: True) -> list[Record]:
         """The replies to `record` as records for `agent_messages`, or its dead letter; empty when nothing is to say.
 
         More replies than the agent may give are cut off, and one dead letter says so.
+        While the model, the store or an effect is out, this waits for up to the definition's `limits.retry_for_s`.
+
+        Args:
+            record: the record.
+            is_wanted: whether the answer still counts; once it does not, nothing is tried again.
 
         Raises:
             ConfigurationError: a person must act; the record is not handled.
             EffectsStoppedError: it needs an effect that may not begin now; the record is not handled.
         """
         active = self._active()
-        attempt = _Try(record=record, first_at=self._now())
+        attempt = _Try(record=record, first_at=self._now(), is_wanted=is_wanted)
         try:
             message = decode(record)
             active.check_input(message)
@@ -140,6 +151,8 @@ class Handling:
         except PermanentError as error:
             return [self._dead(active, attempt, error.reason, error.detail)]
         except TransientError as error:
+            if not is_wanted():
+                return []
             detail = f"{type(error).__name__} in the last of {attempt.attempts} tries: {error}"
             return [self._dead(active, attempt, ErrorReason.ATTEMPTS_EXHAUSTED, detail)]
         except (ConfigurationError, EffectsStoppedError):
@@ -154,28 +167,16 @@ class Handling:
     async def _try(self, active: ActiveAgent, message: Envelope, attempt: _Try) -> Sequence[Reply]:
         limits = active.definition.limits
         try:
-            async with asyncio.timeout(limits.timeout_s) as patience:
-                return await self._retried(active, message, attempt)
+            async with asyncio.timeout(limits.timeout_s) as working:
+                patience = Patience(
+                    limits, now=self._now, dice=self._dice, is_wanted=attempt.is_wanted, working=working
+                )
+                return await _retried(active, message, attempt, patience)
         except TimeoutError:
-            if not patience.expired():  # the agent's own, and it did not say that trying again may help
+            if not working.expired():  # the agent's own, and it did not say that trying again may help
                 raise
             detail = f"no answer within {limits.timeout_s:g} s, in try {attempt.attempts}"
             raise PermanentError(ErrorReason.ATTEMPTS_EXHAUSTED, detail) from None
-
-    async def _retried(self, active: ActiveAgent, message: Envelope, attempt: _Try) -> Sequence[Reply]:
-        async for current in stamina.retry_context(
-            on=_wait_or_give_up,
-            attempts=active.definition.limits.attempts,
-            timeout=None,
-            wait_initial=_FIRST_WAIT_S,
-            wait_max=_LONGEST_WAIT_S,
-            wait_jitter=_FIRST_WAIT_S,
-        ):
-            with current:
-                attempt.attempts = current.num
-                return await active.agent.handle(message)
-        never = "stamina tries at least once"
-        raise AssertionError(never)
 
     def _records(self, active: ActiveAgent, message: Envelope, replies: Sequence[Reply], attempt: _Try) -> list[Record]:
         most = active.definition.limits.max_replies
@@ -231,8 +232,10 @@ class Handling:
         )
 
 
-def _wait_or_give_up(error: Exception) -> bool | float:
-    """For stamina: whether to try again, or after how many seconds if the other side said so."""
-    if not isinstance(error, TransientError):
-        return False
-    return True if error.retry_after_s is None else max(error.retry_after_s, 0.01)
+async def _retried(active: ActiveAgent, message: Envelope, attempt: _Try, patience: Patience) -> Sequence[Reply]:
+    async for current in stamina.retry_context(on=patience, attempts=None, timeout=None):
+        with current:
+            attempt.attempts = current.num
+            return await active.agent.handle(message)
+    never = "stamina tries at least once"
+    raise AssertionError(never)

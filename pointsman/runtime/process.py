@@ -191,7 +191,7 @@ class AgentProcess:
     async def _handle(self, delivery: Delivery) -> None:
         while delivery.is_ours and not self._over.done():
             try:
-                records = await self._handling.answer(delivery.record)
+                records = await self._handling.answer(delivery.record, lambda: delivery.is_ours)
             except EffectsStoppedError:
                 await self._wait_for_effects(delivery.record)
             except ConfigurationError as error:

@@ -21,6 +21,8 @@ from pointsman.errors import (
     ModelAnswerError,
     ModelUnavailableError,
     PermanentError,
+    StoreUnavailableError,
+    TransientError,
 )
 from pointsman.runtime import Reply
 from pointsman.runtime.handling import ActiveAgent, Handling
@@ -46,7 +48,7 @@ Handle = Callable[[Envelope], Awaitable[Sequence[Reply]]]
 @pytest.fixture(autouse=True)
 def _no_back_off() -> Any:
     """Attempts as declared, without waiting between them."""
-    with stamina.set_testing(True, attempts=3):
+    with stamina.set_testing(True, attempts=1000):
         yield
 
 
@@ -130,8 +132,26 @@ async def test_a_passing_failure_is_tried_again() -> None:
 
 
 async def test_a_failure_that_does_not_pass_is_a_dead_letter_after_the_declared_attempts() -> None:
-    agent = Agent(*[ModelUnavailableError("503")] * 9)
+    agent = Agent(*[TransientError("busy")] * 9)
     assert (await dead(agent, as_read(arrival())))[::2] == ("attempts_exhausted", "3")
+
+
+async def test_an_outage_is_waited_out_beyond_the_attempts() -> None:
+    agent = Agent(*[ModelUnavailableError("503")] * 20, [GREETING])
+    (record,) = await answer(agent, as_read(arrival()))
+    assert (record.topic, agent.calls) == (MESSAGES, 21)
+
+
+async def test_an_outage_that_outlasts_the_limit_is_a_dead_letter() -> None:
+    hasty = DEFINITION.model_copy(update={"limits": Limits(attempts=3, retry_for_s=0)})
+    reason, detail, attempts = await dead(Agent(StoreUnavailableError("gone")), as_read(arrival()), hasty)
+    assert (reason, attempts) == ("attempts_exhausted", "1")
+    assert "StoreUnavailableError" in detail
+
+
+async def test_an_answer_that_no_longer_counts_is_not_waited_for_and_leaves_no_dead_letter() -> None:
+    active = ActiveAgent.of(DEFINITION, Agent(ModelUnavailableError("503")), "c9")
+    assert await Handling(lambda: active, ManualClock()).answer(as_read(arrival()), lambda: False) == []
 
 
 async def test_a_message_that_takes_too_long_is_a_dead_letter() -> None:
