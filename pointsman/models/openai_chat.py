@@ -30,7 +30,7 @@ from pointsman.models.port import ChatAnswer, ChatRequest
 _TRANSIENT_STATUS: Final = frozenset({408, 409, 425, 429})
 _MAX_ECHO_CHARS: Final = 4000
 _MOST_TIMEOUTS: Final = 2
-"""A call that has lasted so many time-outs is not tried again: whoever waits for it has a limit of his own."""
+"""After so many time-outs a call is given up: they are long, and whoever waits for it has a limit of his own."""
 _LONGEST_PAUSE_S: Final = 3600.0
 """What a server may ask for; more is a broken clock or a hostile proxy, and would silence the model for ever."""
 _Turns = list[dict[str, str]]
@@ -68,6 +68,7 @@ class _Tally:
 
     started: float
     attempts: int = 0
+    timeouts: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
 
@@ -145,15 +146,15 @@ class OpenAIChatModel:
         ):
             with attempt:
                 tally.attempts += 1
-                raw = await self._attempt(arguments, request)
+                raw = await self._attempt(arguments, request, tally)
         tally.input_tokens += raw.input_tokens
         tally.output_tokens += raw.output_tokens
         if raw.refused:
             raise ModelAnswerError("refused: the model or its content filter declined to answer")
         return raw
 
-    async def _attempt(self, arguments: dict[str, Any], request: ChatRequest) -> RawAnswer:
-        timeout_s = self._timeout_s(request)
+    async def _attempt(self, arguments: dict[str, Any], request: ChatRequest, tally: _Tally) -> RawAnswer:
+        timeout_s = request.timeout_s or self.options.timeout_s
         async with self._access_to(request.model or self.options.model).attempt(request.priority):
             try:
                 # The SDK's time-outs count silence; a server that drips bytes for ever is cut off here.
@@ -161,8 +162,10 @@ class OpenAIChatModel:
                     create = self._opened().chat.completions.with_raw_response.create
                     response = await create(**arguments, timeout=timeout_s)
             except TimeoutError:
+                tally.timeouts += 1
                 raise ModelUnavailableError(f"the model did not answer within {timeout_s:g} s") from None
             except openai.OpenAIError as error:
+                tally.timeouts += _is_silence(error)
                 raise _translated(error, timeout_s) from None
         return read_completion(response.content)
 
@@ -177,8 +180,7 @@ class OpenAIChatModel:
         }
 
     def _wait_before_next(self, error: Exception, request: ChatRequest, tally: _Tally) -> bool | float:
-        took_s = self._monotonic() - tally.started
-        if not isinstance(error, ModelUnavailableError) or took_s >= _MOST_TIMEOUTS * self._timeout_s(request):
+        if not isinstance(error, ModelUnavailableError) or tally.timeouts >= _MOST_TIMEOUTS:
             return False
         if self._access_to(request.model or self.options.model).is_broken:
             return False
@@ -190,9 +192,6 @@ class OpenAIChatModel:
         if model not in self._access:
             self._access[model] = ModelAccess(model, self.options.access, self._monotonic)
         return self._access[model]
-
-    def _timeout_s(self, request: ChatRequest) -> float:
-        return request.timeout_s or self.options.timeout_s
 
     def _opened(self) -> openai.AsyncOpenAI:
         # Not in the constructor: the transport belongs to the running loop, and a constructor touches no network.
@@ -217,9 +216,7 @@ def _repair_turns(raw: RawAnswer, problem: str) -> _Turns:
 
 
 def _translated(error: openai.OpenAIError, timeout_s: float) -> PointsmanError:
-    # The aiohttp transport calls every failure to connect, a refused one too, a time-out.
-    connected = not isinstance(error.__cause__, ConnectTimeout)
-    if isinstance(error, openai.APITimeoutError) and connected:
+    if _is_silence(error):
         return ModelUnavailableError(f"the model did not answer within {timeout_s:g} s")
     if not isinstance(error, openai.APIStatusError):
         return ModelUnavailableError(f"no connection to the model ({type(error.__cause__ or error).__name__})")
@@ -232,6 +229,11 @@ def _translated(error: openai.OpenAIError, timeout_s: float) -> PointsmanError:
         remedy = "correct POINTSMAN_MODEL, the definition's model name or OPENAI_BASE_URL"
         return ConfigurationError("the model server does not know the model or the address (404)", remedy)
     return ModelAnswerError(f"the model server refused the request ({status}{_code(error)})")
+
+
+def _is_silence(error: openai.OpenAIError) -> bool:
+    # The aiohttp transport calls every failure to connect, a refused one too, a time-out.
+    return isinstance(error, openai.APITimeoutError) and not isinstance(error.__cause__, ConnectTimeout)
 
 
 def _code(error: openai.APIStatusError) -> str:
