@@ -57,6 +57,9 @@ class Settings(BaseSettings):
         default=5, ge=1, description="Attempts in a row without an answer, after which a model is left alone."
     )
     model_breaker_reset_s: float = Field(default=30.0, gt=0, description="Seconds until it is tried again.")
+    model_outage_s: float = Field(
+        default=900.0, ge=0, description="Seconds for which the router asks again while no model answers."
+    )
     model_fallbacks: list[Annotated[str, StringConstraints(pattern=r"^\S+$")]] = Field(
         default=[], description="Models to ask, in this order, while the first is not available: name or name@base_url."
     )

@@ -18,6 +18,7 @@ from pyflink.common import Row, Types
 from pyflink.datastream import BroadcastStream, DataStream, KeyedBroadcastProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor
 
+from flink_jobs.operators.asking_again import AskingAgain, outage_limit_s
 from flink_jobs.operators.catalog_in_force import CatalogInForce
 from flink_jobs.operators.deciding import Deciding
 from flink_jobs.operators.keyed import keyed_by_first_column
@@ -43,6 +44,9 @@ from pointsman.topics import DEFINITIONS, MESSAGES
 TICK_MS: Final = 5
 IDLE_TICK_MS: Final = 100
 """While there is no catalog yet there is no answer to look for."""
+OUTAGE_TICK_MS: Final = 20
+OUTAGE_BYTES_PER_S: Final = 64 * 1024
+"""What a full shard still takes in while the model is out. To take nothing would hold up checkpoints."""
 _LOOK_AGAIN_S: Final = 0.05
 
 _log: Final = logging.getLogger(__name__)
@@ -108,6 +112,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         self._cancelled = runtime_context.get_map_state(MapStateDescriptor("cancelled", Types.STRING(), Types.LONG()))
         self._is_first = _index_of_subtask(runtime_context) == 0
         self._calls = shared_model_calls(self._options.model)
+        self._again = AskingAgain(outage_limit_s())
         self._shards: dict[str, Shard] = {}
         self._catalog: CatalogInForce | None = None
         self._deciding: Deciding | None = None
@@ -158,6 +163,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         if self._deciding is not None:
             for waiting in shard.take_idle():
                 self._begin(waiting)
+        self._ask_again()
         yield from self._leave(shard)
         if shard:
             self._tick(ctx)
@@ -179,6 +185,12 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         else:
             waiting.question = begun
             waiting.answer = self._calls.submit(begun.request)
+            self._again.watch(waiting)
+
+    def _ask_again(self) -> None:
+        # Of all shards at once: to ask touches no state. A catalog that came meanwhile may make it needless.
+        for waiting in self._again.take_due():
+            self._begin(waiting)
 
     def _leave(self, shard: Shard) -> Iterator[Row]:
         for waiting, records in shard.leave():
@@ -188,13 +200,15 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
     def _make_room(self, shard: Shard) -> Iterator[Row]:
         """Back-pressure: while the shard is full, its next message waits for an answer."""
         while shard.is_full:
+            self._ask_again()
             yield from self._leave(shard)
             if not shard.is_full:
                 return
             answers = [head.answer for head in shard.heads() if head.answer is not None]
-            if not answers:
-                # Without a catalog no answer will come, and the catalog comes in through this very thread: only slow.
-                time.sleep(_LOOK_AGAIN_S)
+            if not answers or self._again:
+                # Without a catalog no answer will come, and the catalog comes in through this very thread. While the
+                # model is out, checkpoints must go on, and they come through here too. So: only slow.
+                time.sleep(max(_LOOK_AGAIN_S, shard.mean_size / OUTAGE_BYTES_PER_S if self._again else 0.0))
                 return
             wait(answers, timeout=_LOOK_AGAIN_S, return_when=FIRST_COMPLETED)
 
@@ -232,7 +246,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             yield write_row(shortened(error_record(record, reason, detail, _now(), catalog)))
 
     def _tick(self, ctx: Any) -> None:
-        every = TICK_MS if self._deciding else IDLE_TICK_MS
+        every = (OUTAGE_TICK_MS if self._again else TICK_MS) if self._deciding else IDLE_TICK_MS
         now = time.time_ns() // 1_000_000
         ctx.timer_service().register_processing_time_timer(now // every * every + every)
 

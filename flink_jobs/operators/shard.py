@@ -11,6 +11,7 @@ from flink_jobs.operators.deciding import Question
 from flink_jobs.operators.outputs import size_of
 from flink_jobs.operators.records import Arrived, place_of
 from pointsman.envelope import Record
+from pointsman.errors import ModelUnavailableError
 from pointsman.models.port import ChatAnswer
 
 MAX_WAITING: Final = 256
@@ -28,9 +29,15 @@ class Waiting:
         question: what the model was asked; None while that has not begun or when it need not be asked.
         answer: the model's answer to come.
         written: what to write, once that is known.
+        failures: how often the model was not there to answer.
+        failed_since: when that was first, by a clock that never goes back.
+        is_given_up: the outage has lasted too long for this message; it is decided without an answer.
     """
 
-    __slots__ = ("answer", "arrived", "place", "question", "size", "workflow", "written")
+    __slots__ = (
+        "answer", "arrived", "failed_since", "failures", "is_given_up", "place", "question", "size", "workflow",
+        "written",
+    )  # fmt: skip
 
     def __init__(self, arrived: Arrived) -> None:
         self.place = place_of(arrived.record)
@@ -40,15 +47,32 @@ class Waiting:
         self.question: Question | None = None
         self.answer: Future[ChatAnswer] | None = None
         self.written: list[Record] | None = None
+        self.failures = 0
+        self.failed_since: float | None = None
+        self.is_given_up = False
 
     @property
     def has_begun(self) -> bool:
         """Whether it was looked at since the operator started."""
         return self.written is not None or self.answer is not None
 
+    @property
+    def outage(self) -> ModelUnavailableError | TimeoutError | None:
+        """Why there is no answer, when asking later may help."""
+        if self.answer is None or not self.answer.done() or self.answer.cancelled():
+            return None
+        error = self.answer.exception()
+        return error if isinstance(error, ModelUnavailableError | TimeoutError) else None
+
+    def forget_answer(self) -> None:
+        """As if the model had not been asked yet."""
+        self.question, self.answer = None, None
+
     def records(self) -> list[Record] | None:
-        """What to write, or None while the model is still at it."""
+        """What to write, or None while the model is still at it or will be asked again."""
         if self.written is None and self.question and self.answer and self.answer.done():
+            if self.outage and not self.is_given_up:
+                return None
             self.written = self.question.conclude(_outcome(self.answer))
         return self.written
 
@@ -80,6 +104,11 @@ class Shard:
     def is_full(self) -> bool:
         """Whether the next message must wait until one has left."""
         return self._count >= MAX_WAITING or self._bytes >= MAX_WAITING_BYTES
+
+    @property
+    def mean_size(self) -> float:
+        """Bytes of a message that waits, on average."""
+        return self._bytes / max(1, self._count)
 
     def holds(self, workflow: bytes) -> bool:
         """Whether an earlier message of `workflow` is still here."""

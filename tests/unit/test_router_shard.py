@@ -6,7 +6,7 @@ from flink_jobs.operators.deciding import Answer, Question
 from flink_jobs.operators.records import Arrived
 from flink_jobs.operators.shard import MAX_WAITING, MAX_WAITING_BYTES, Shard, Waiting, workflow_of
 from pointsman.envelope import Record
-from pointsman.errors import ModelUnavailableError
+from pointsman.errors import ModelAnswerError, ModelUnavailableError
 from pointsman.models.port import ChatAnswer, ChatRequest
 
 ANSWER = ChatAnswer(content={}, raw="", model="m", input_tokens=0, output_tokens=0, latency_ms=0)
@@ -67,9 +67,22 @@ def test_a_failed_call_leaves_as_the_decision_on_its_failure() -> None:
     shard, waiting = Shard(), asked("a", 1)
     shard.add(waiting)
     assert waiting.answer
+    waiting.answer.set_exception(ModelAnswerError("rubbish"))
+
+    assert leaving(shard) == ["ModelAnswerError"]
+
+
+def test_a_message_that_no_model_was_there_for_stays_until_it_is_given_up() -> None:
+    shard, waiting, next_one = Shard(), asked("a", 1), asked("a", 2)
+    shard.add(waiting)
+    shard.add(next_one)
+    answer(next_one)
+    assert waiting.answer
     waiting.answer.set_exception(ModelUnavailableError("down"))
 
-    assert leaving(shard) == ["ModelUnavailableError"]
+    assert leaving(shard) == []
+    waiting.is_given_up = True
+    assert leaving(shard) == ["ModelUnavailableError", "a2"]
 
 
 def test_a_cancelled_call_leaves_as_a_failure_too() -> None:
