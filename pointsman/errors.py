@@ -2,7 +2,8 @@
 
     PointsmanError
     ├── TransientError            try again, with back-off
-    │   ├── ModelUnavailableError     time-out, refused connection, 429, 5xx
+    │   ├── ModelUnavailableError     time-out, refused connection, 5xx
+    │   │   └── ModelBusyError            it is there and asks for patience: 429
     │   ├── BrokerUnavailableError
     │   ├── StoreUnavailableError
     │   └── EffectUnavailableError    an outside effect (mail) was refused for now, surely not done
@@ -83,6 +84,10 @@ class TransientError(PointsmanError):
 
 class ModelUnavailableError(TransientError):
     """The model did not answer: time-out, no connection, 429 or 5xx."""
+
+
+class ModelBusyError(ModelUnavailableError):
+    """The model is there and asks for patience: 429."""
 
 
 class BrokerUnavailableError(TransientError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from pointsman.errors import ModelUnavailableError, PointsmanError
+from pointsman.errors import ModelBusyError, ModelUnavailableError, PointsmanError
 from pointsman.models.breaker import Breaker
 from pointsman.models.slots import PausedError, PrioritySlots
 
@@ -99,10 +99,10 @@ class ModelAccess:
 
     def _learn(self, error: ModelUnavailableError, *, is_probe: bool) -> None:
         if error.retry_after_s:
-            # It lives and says when: a pause for everybody, and no reason to think it gone.
             self._slots.pause(error.retry_after_s)
-            self._breaker.let_go(is_probe=is_probe)
-            return
+            if isinstance(error, ModelBusyError):
+                self._breaker.let_go(is_probe=is_probe)  # It lives and says when: no reason to think it gone.
+                return
         was_open = self._breaker.is_open
         self._breaker.failed(is_probe=is_probe)
         if self._breaker.is_open and not was_open:

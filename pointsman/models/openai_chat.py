@@ -16,18 +16,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any, Final
 
 import openai
 import stamina
 from httpx2 import ConnectTimeout, Limits
 
-from pointsman.errors import ConfigurationError, ModelAnswerError, ModelUnavailableError, PointsmanError
+from pointsman.errors import (
+    ConfigurationError,
+    ModelAnswerError,
+    ModelBusyError,
+    ModelUnavailableError,
+    PointsmanError,
+)
 from pointsman.models.access import AccessOptions, ModelAccess
 from pointsman.models.answers import RawAnswer, Shape, UnusableAnswerError, read_completion, shape_of, usable_content
 from pointsman.models.port import ChatAnswer, ChatRequest
 
-_TRANSIENT_STATUS: Final = frozenset({408, 409, 425, 429})
+_TRANSIENT_STATUS: Final = frozenset({408, 409, 425})
 _MAX_ECHO_CHARS: Final = 4000
 _MOST_TIMEOUTS: Final = 2
 """After so many time-outs a call is given up: they are long, and whoever waits for it has a limit of his own."""
@@ -221,6 +228,8 @@ def _translated(error: openai.OpenAIError, timeout_s: float) -> PointsmanError:
     if not isinstance(error, openai.APIStatusError):
         return ModelUnavailableError(f"no connection to the model ({type(error.__cause__ or error).__name__})")
     status = error.status_code
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return ModelBusyError("the model server answered 429", _retry_after_s(error))
     if status >= 500 or status in _TRANSIENT_STATUS:
         return ModelUnavailableError(f"the model server answered {status}", _retry_after_s(error))
     if status in {401, 403}:

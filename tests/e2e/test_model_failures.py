@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.system import System
+from tests.e2e.system import System, hot_lead
 from tests.witness import eventually
 
 NOTE = {"lead_id": "x", "text": "The coffee machine in the kitchen is broken again."}
@@ -16,6 +16,10 @@ NOTE = {"lead_id": "x", "text": "The coffee machine in the kitchen is broken aga
 @pytest.fixture(autouse=True)
 def _nobody_else_asks_the_model(system: System) -> None:
     """The next call is the one that the test is about: leads of earlier tests are done."""
+    _wait_until_nobody_asks(system)
+
+
+def _wait_until_nobody_asks(system: System) -> None:
     seen = [-1]
 
     def is_quiet() -> bool:
@@ -63,3 +67,20 @@ def test_messages_of_one_workflow_leave_in_the_order_in_which_they_came(system: 
     left = [seen for seen in system.witness.read("agent_escalations") if seen.workflow == workflow]
     in_order = sorted(left, key=lambda seen: (seen.partition, seen.offset))
     assert [seen.header("ce_id") for seen in in_order] == [f"{workflow}/{n}" for n in range(1, len(series) + 1)]
+
+
+def test_while_no_model_answers_everything_waits_and_nothing_is_lost(system: System) -> None:
+    restarts = system.job_restarts()
+    with system.model_control(fail_rate=1.0, status=503):
+        began = system.model_calls()
+        leads = dict(system.insert(hot_lead()) for _ in range(3))
+        notes = [system.send("lead.activity_noted", NOTE) for _ in range(5)]
+        eventually(lambda: system.model_calls() - began >= 8, every_s=0.1, what="calls in vain of router and agent")
+        _wait_until_nobody_asks(system)
+        assert [system.outcomes(note) for note in notes] == [[]] * 5
+    eventually(lambda: [system.outcomes(note) for note in notes] == [["abstained"]] * 5, within_s=90, what="notes")
+    eventually(lambda: all(system.mails_to(where) for where in leads.values()), within_s=120, what="mails")
+    assert {len(system.mails_to(where)) for where in leads.values()} == {1}
+    assert {decision["reason_code"] for note in notes for decision in system.witness.decisions(note)} == {"none_fits"}
+    assert not [seen for seen in system.witness.read("agent_errors") if seen.workflow in leads]
+    assert system.job_restarts() == restarts

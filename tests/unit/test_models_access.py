@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from pointsman.errors import ConfigurationError, ModelAnswerError, ModelUnavailableError
+from pointsman.errors import ConfigurationError, ModelAnswerError, ModelBusyError, ModelUnavailableError
 from pointsman.models.access import AccessOptions, ModelAccess
 
 
@@ -110,7 +110,7 @@ async def test_those_that_waited_for_a_slot_while_it_broke_do_not_ask_either(clo
 
 async def test_a_pause_that_the_server_asked_for_holds_for_all_and_breaks_nothing(clock: Clock) -> None:
     way = access(clock, patience_s=1)
-    await fail(way, 9, ModelUnavailableError("429", 0.05))
+    await fail(way, 9, ModelBusyError("429", 0.05))
     began = asyncio.get_running_loop().time()
     order: list[int] = []
 
@@ -122,6 +122,18 @@ async def test_a_pause_that_the_server_asked_for_holds_for_all_and_breaks_nothin
     await asyncio.gather(*(call(priority) for priority in (1, 9, 5)))
     assert order == [9, 5, 1]
     assert not way.is_broken
+
+
+async def test_a_server_that_is_down_is_left_alone_also_when_it_says_until_when(clock: Clock) -> None:
+    way = access(clock, patience_s=1)
+    await fail(way, 5, ModelUnavailableError("503", 0.001))
+    assert way.is_broken
+
+
+async def test_too_many_requests_without_a_time_count_as_failures(clock: Clock) -> None:
+    way = access(clock)
+    await fail(way, 5, ModelBusyError("429"))
+    assert way.is_broken
 
 
 async def test_a_pause_longer_than_the_patience_is_refused_at_once_also_to_those_who_wait(clock: Clock) -> None:

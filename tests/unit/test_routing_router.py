@@ -232,6 +232,16 @@ def test_the_model_chooses_among_the_agents_that_fit() -> None:
     assert len(decision.model_call.prompt_hash) == 64
 
 
+@pytest.mark.parametrize("choice", ["two", "none", "nobody that exists"])
+def test_a_decision_says_that_a_fallback_model_made_it(choice: str) -> None:
+    both = router(definition("one"), definition("two"))
+    given = replace(answer(agent=choice, reason="r"), model="stand-in", is_fallback=True)
+    decision = both.conclude(ask(both, message()), given)
+    assert decision.how is Method.FALLBACK_MODEL
+    assert decision.model_call is not None
+    assert decision.model_call.model == "stand-in"
+
+
 def test_the_model_may_say_that_nobody_fits() -> None:
     both = router(definition("one"), definition("two"))
     decision = both.conclude(ask(both, message()), answer(agent="none", reason="Unclear."))
