@@ -200,6 +200,10 @@ class System:
         metrics = self._flink(f"/jobs/{self._any_job()}/metrics?get=numRestarts")
         return int(metrics[0]["value"]) if metrics else 0
 
+    def failed_checkpoints(self) -> int:
+        """Checkpoints that failed since the job's last start."""
+        return int(self._flink(f"/jobs/{self._any_job()}/checkpoints")["counts"]["failed"])
+
     def kill(self, name: str, signal: Signals) -> list[int]:
         """Send `signal` to a program of the stack; the pids that got it."""
         return self.stack.kill(name, signal)

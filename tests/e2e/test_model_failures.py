@@ -70,7 +70,7 @@ def test_messages_of_one_workflow_leave_in_the_order_in_which_they_came(system: 
 
 
 def test_while_no_model_answers_everything_waits_and_nothing_is_lost(system: System) -> None:
-    restarts = system.job_restarts()
+    restarts, failed_checkpoints = system.job_restarts(), system.failed_checkpoints()
     with system.model_control(fail_rate=1.0, status=503):
         began = system.model_calls()
         leads = dict(system.insert(hot_lead()) for _ in range(3))
@@ -83,4 +83,4 @@ def test_while_no_model_answers_everything_waits_and_nothing_is_lost(system: Sys
     assert {len(system.mails_to(where)) for where in leads.values()} == {1}
     assert {decision["reason_code"] for note in notes for decision in system.witness.decisions(note)} == {"none_fits"}
     assert not [seen for seen in system.witness.read("agent_errors") if seen.workflow in leads]
-    assert system.job_restarts() == restarts
+    assert (system.job_restarts(), system.failed_checkpoints()) == (restarts, failed_checkpoints)
