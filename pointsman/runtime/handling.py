@@ -130,8 +130,8 @@ class Handling:
     async def answer(self, record: Record, is_wanted: Callable[[], bool] = lambda: True) -> list[Record]:
         """The replies to `record` as records for `agent_messages`, or its dead letter; empty when nothing is to say.
 
-        More replies than the agent may give are cut off, and one dead letter says so.
-        While the model, the store or an effect is out, this waits for up to the definition's `limits.retry_for_s`.
+        More replies than the agent may give are cut off, and one dead letter says so. While the model, the store or an
+        effect is out, this waits for up to the definition's `limits.retry_for_s`.
 
         Args:
             record: the record.
