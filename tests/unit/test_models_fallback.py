@@ -8,7 +8,11 @@ import pytest
 
 from pointsman.errors import ConfigurationError, ModelAnswerError, ModelUnavailableError
 from pointsman.models import ChatRequest
+from pointsman.models.factory import chat_model
 from pointsman.models.fallback import Fallback, FallbackModel
+from pointsman.models.offline.faults import Faults
+from pointsman.models.offline.server import start
+from pointsman.settings import Settings
 from pointsman.testing import ScriptedAnswer, ScriptedModel
 
 REQUEST = ChatRequest(system="s", user="u", schema={"type": "object"}, model="asked for")
@@ -59,3 +63,20 @@ async def test_a_fallback_that_is_set_up_wrongly_is_passed_over() -> None:
     assert (await model.complete(REQUEST)).is_fallback
     with pytest.raises(ModelUnavailableError):
         await model.complete(REQUEST)
+
+
+async def test_a_server_at_another_address_stands_in_while_nobody_listens_at_the_first() -> None:
+    faults = Faults()
+    runner, port = await start("127.0.0.1", 0, faults)
+    told = Settings(
+        openai_base_url="http://127.0.0.1:9/v1", model_attempts=1, model_breaker_failures=1,
+        model_fallbacks=[f"stand-in@http://127.0.0.1:{port}/v1"],
+    )  # fmt: skip
+    model = chat_model(told)
+    schema = {"type": "object", "properties": {"mood": {"enum": ["good", "bad"]}}, "required": ["mood"]}
+    for _ in range(2):
+        answer = await model.complete(ChatRequest(system="Say the mood.", user="{}", schema=schema))
+        assert (answer.is_fallback, "offline" in answer.model) == (True, True)
+    assert faults.calls == 2
+    await model.close()
+    await runner.cleanup()
