@@ -214,6 +214,8 @@ class NurtureCampaign:
 
     async def _objection(self, campaign: Document) -> str | None:
         """Why no further mail of a series may leave, if so."""
+        if campaign["tries"] >= _MOST_TRIES:
+            return "the model wrote no draft that may be sent"
         profile = await self.context.store.get("profiles", str(campaign["lead_id"]))
         if profile is None:
             return "the lead's profile is gone"
@@ -231,10 +233,12 @@ class NurtureCampaign:
         """The campaign with the text of `step`; None, and another try later, when there is none."""
         try:
             steps = series.with_text(campaign, step["step"], await self._text(campaign, step))
-        except (TransientError, ModelAnswerError):
+        except TransientError:
+            await self._change(campaign, {"next_due_at": now + timedelta(seconds=_LEASE_S)})
+            return None
+        except ModelAnswerError:
             tries = campaign["tries"] + 1
-            later = {"tries": tries, "next_due_at": now + timedelta(seconds=_LEASE_S * tries)}
-            await self._change(campaign, series.stopped("no draft came about") if tries >= _MOST_TRIES else later)
+            await self._change(campaign, {"tries": tries, "next_due_at": now + timedelta(seconds=_LEASE_S * tries)})
             return None
         return await self._change(campaign, {"steps": steps, "tries": 0})
 

@@ -241,10 +241,19 @@ async def test_a_mail_that_cannot_be_written_ends_the_series_after_some_tries() 
     agent = await agent_with(script)
     await agent.handle(scored())
 
-    for _ in range(7):
-        assert await leave(agent, 6) == []
+    left = [message for _ in range(7) for message in await leave(agent, 6)]
 
+    assert [message.event_type for message in left] == ["campaign.stopped"]
     assert (await campaign(agent))["state"] == "stopped"
+
+
+async def test_an_outage_of_the_model_however_long_ends_no_series() -> None:
+    script = iter([sdr.LETTER, *(ModelUnavailableError("down") for _ in range(20)), sdr.LETTER])
+    agent = await agent_with(script)
+    await agent.handle(scored())
+
+    assert [message for _ in range(20) for message in await leave(agent, 6)] == []
+    assert [message.payload["step"] for message in await leave(agent, 6)] == [2]
 
 
 async def test_one_series_in_trouble_does_not_hold_up_another() -> None:
