@@ -30,8 +30,9 @@ class Catalog:
     Attributes:
         sequence: grows by one with every apply; 0 is the empty catalog before the first.
         definitions: the definitions by agent name.
-        retired: the last definitions of agents that were removed, as far as the topic still holds them: nothing new is
-            routed to those agents, and a process that starts later can still work off what is queued for them.
+        retired: the last definitions of agents that were removed, as far as the topic still holds them. Nothing new is
+            routed to those agents; a process that starts later can still work off what is queued for them, and what
+            they declared terminal still completes a workflow.
     """
 
     sequence: int = 0
@@ -52,10 +53,9 @@ class Catalog:
 
     @cached_property
     def terminal_types(self) -> frozenset[str]:
-        """Event types that some definition declares terminal."""
-        return frozenset(
-            emitted.type for definition in self.definitions.values() for emitted in definition.emits if emitted.terminal
-        )
+        """Event types that some definition declares terminal, the last ones of removed agents among them."""
+        known = (*self.definitions.values(), *self.retired.values())
+        return frozenset(emitted.type for definition in known for emitted in definition.emits if emitted.terminal)
 
     def accepting(self, event_type: str) -> list[AgentDefinition]:
         """The definitions that list `event_type` among what they accept, by name."""
@@ -148,7 +148,8 @@ class CatalogReader:
             return None
         sequence = self._manifest["sequence"]
         self._manifest = None
-        retired = {name: definition for name, definition in self._retired.items() if name not in have}
+        known = {**self._retired, **self._definitions}
+        retired = {name: definition for name, definition in known.items() if name not in have}
         return replace(Catalog.of(have.values(), sequence), retired=retired)
 
 

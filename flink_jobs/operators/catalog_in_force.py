@@ -18,8 +18,6 @@ class KeptRecords(Protocol):
     """Broadcast state: the latest record by key."""
 
     def put(self, key: str, value: bytes) -> None: ...
-    def remove(self, key: str) -> None: ...
-    def contains(self, key: str) -> bool: ...
     def items(self) -> Iterable[tuple[str, bytes]]: ...
 
 
@@ -64,7 +62,7 @@ def _keep(record: Record, kept: KeptRecords) -> None:
     name = (record.key or b"").decode(errors="replace")
     if not _KEPT.fullmatch(name):
         return  # a tombstone of something that never was an agent
+    # The definition of a removed agent stays: the manifest says who is in force, and what the removed one declared
+    # terminal still completes workflows after a restore.
     if record.value is not None:
         kept.put(name, record.value)
-    elif kept.contains(name):
-        kept.remove(name)

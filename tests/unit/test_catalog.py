@@ -111,6 +111,8 @@ def test_the_last_definition_of_a_removed_agent_is_kept_for_what_is_queued() -> 
     last = feed(reader, new.records(old))[-1]
     assert last is not None
     assert last.retired == {"b": agent("b")}
+    assert last.terminal_types == {"a.done", "b.done"}
+    assert last.accepting("thing.made") == [agent("a")]
     back = Catalog.of([agent("a"), agent("b")], sequence=3)
     again = feed(reader, back.records(new))[-1]
     assert again is not None
