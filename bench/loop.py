@@ -37,6 +37,8 @@ LEAD = {
 def main() -> None:
     """Run one measurement and print it as JSON."""
     options = _options()
+    # The default cap of 500 mails a day would end a longer run.
+    os.environ["POINTSMAN_MAIL_DAILY_CAP"] = "1000000"
     with tempfile.TemporaryDirectory(prefix="pointsman-bench-") as folder:
         stack = LocalStack(
             StackOptions(

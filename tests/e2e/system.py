@@ -95,6 +95,12 @@ class System:
         """Environment of a user who works beside this stack."""
         return {**os.environ, "POINTSMAN_DATA_DIR": str(self.data_dir)}
 
+    def address(self) -> str:
+        """An address nobody else has, of a lead that comes another way than through MongoDB."""
+        where = address()
+        self.addresses.add(where)
+        return where
+
     def insert(self, lead: dict[str, Any]) -> tuple[str, str]:
         """Insert a lead with pymongo; workflow id and address."""
         where = lead.get("email", address())
@@ -148,8 +154,9 @@ class System:
         return [mail for mail in self.mails() if recipient.lower() in str(mail["To"]).lower()]
 
     def known_addresses(self) -> set[str]:
-        """Addresses of every lead that was ever inserted."""
-        return {str(lead.get("email")).lower() for lead in self.database.leads.find({}, {"email": 1})}
+        """Addresses of every lead that was ever inserted, or handed in another way."""
+        inserted = {str(lead.get("email")) for lead in self.database.leads.find({}, {"email": 1})}
+        return {each.lower() for each in inserted | self.addresses}
 
     def effects(self, workflow: str) -> list[str]:
         """Ledger states of one lead's mails."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pointsman import topics
-from tests.e2e.system import System, address, hot_lead
+from tests.e2e.system import System, hot_lead
 from tests.witness import Seen, eventually
 
 
@@ -40,7 +40,7 @@ def add_profile(system: System, lead_id: str, where: str) -> None:
 
 def profiled(system: System) -> tuple[str, str]:
     """Lead id and address of somebody who has a profile."""
-    lead_id, where = f"lead-{uuid.uuid4().hex[:12]}", address()
+    lead_id, where = f"lead-{uuid.uuid4().hex[:12]}", system.address()
     add_profile(system, lead_id, where)
     return lead_id, where
 
@@ -70,7 +70,7 @@ def test_a_message_that_breaks_its_contract_is_mended_sent_back_and_completes(sy
 
 
 def test_what_failed_at_an_agent_goes_back_to_that_agent(system: System) -> None:
-    lead_id, where = f"lead-{uuid.uuid4().hex[:12]}", address()
+    lead_id, where = f"lead-{uuid.uuid4().hex[:12]}", system.address()
     workflow = system.send("campaign.drafted", draft(lead_id))
     letter = the_letter(system, workflow)
     assert "agent/send_email" in system.cli("dlq", "show", letter).stdout
@@ -91,7 +91,7 @@ def test_a_lead_that_was_no_document_is_mended_and_gets_its_mail(system: System,
     found = eventually(
         lambda: [seen for seen in system.witness.read(topics.ERRORS) if seen.key == mark.encode()], what="a dead letter"
     )[0]
-    where = address()
+    where = system.address()
     mended = tmp_path / "mended.json"
     mended.write_text(json.dumps({**hot_lead(), "_id": f"lead-{mark[:12]}", "email": where}))
 
