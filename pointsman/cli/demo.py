@@ -8,6 +8,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -53,8 +54,12 @@ def demo(
         if not options.own_model:
             typer.echo(OFFLINE_NOTICE[0].upper() + OFFLINE_NOTICE[1:] + ".")
         typer.echo(f"Inserting {len(documents)} leads into MongoDB.\n")
-        names = asyncio.run(_insert(stack.addresses.mongodb_uri, documents))
-        journeys, is_complete = _follow(stack.addresses.kafka_bootstrap, names, within_s)
+        leads_by_id = {uuid.uuid4().hex[:12]: document for document in documents}
+        names = {lead_id: _name(document) for lead_id, document in leads_by_id.items()}
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            inserted = beside.submit(asyncio.run, _insert(stack.addresses.mongodb_uri, leads_by_id))
+            journeys, is_complete = _follow(stack.addresses.kafka_bootstrap, names, within_s)
+        inserted.result()
         print_ways(names, journeys)
         print_mails(options.data_dir / "mailbox")
     if not is_complete:
@@ -97,19 +102,14 @@ def _own_stack(stack: LocalStack) -> Iterator[None]:
         stack.down()
 
 
-async def _insert(uri: str, documents: list[dict[str, Any]]) -> dict[str, str]:
-    """Insert the leads; who they are, by workflow id."""
+async def _insert(uri: str, leads_by_id: Mapping[str, dict[str, Any]]) -> None:
     store = MongoStore(uri, "sdr")
-    names = {}
     try:
-        for document in documents:
-            lead_id = uuid.uuid4().hex[:12]
+        for lead_id, document in leads_by_id.items():
             await store.insert_once("leads", {**document, "_id": lead_id})
-            names[lead_id] = _name(document)
             await asyncio.sleep(_BETWEEN_LEADS_S)
     finally:
         await store.close()
-    return names
 
 
 def _name(lead: Mapping[str, Any]) -> str:
