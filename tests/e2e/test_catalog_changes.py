@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 from tests.e2e.system import System
@@ -38,11 +37,9 @@ def test_editing_a_description_changes_the_next_decision_without_a_restart(syste
         text = text.replace("Judges how well", "Hears about the broken coffee machine in the kitchen. Judges how well")
         path.write_text(text)
         system.cli("agents", "apply", str(folder))
-        applied = time.monotonic()
         after = eventually(
             lambda: _routed(system), within_s=10, every_s=0.1, what="a decision by the edited description"
         )[0]
-        assert time.monotonic() - applied < 10
         assert after["agent"] == "lead_scoring"
         assert after["catalog"] != before["catalog"]
         assert int(str(after["catalog_sequence"])) > int(str(before["catalog_sequence"]))
@@ -99,4 +96,4 @@ def test_a_bad_file_changes_nothing(system: System) -> None:
         result = system.cli("agents", "apply", str(folder), expect=3)
         assert "lead_scoring.yaml:" in result.stderr
         assert "accepts" in result.stderr
-    assert system.catalog_sequence() >= before
+        assert system.catalog_sequence() == before
