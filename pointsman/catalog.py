@@ -33,11 +33,14 @@ class Catalog:
         retired: the last definitions of agents that were removed, as far as the topic still holds them. Nothing new is
             routed to those agents; a process that starts later can still work off what is queued for them, and what
             they declared terminal still completes a workflow.
+        earlier: the definition that each agent had before its present one, as far as the reader has seen it: what was
+            under way while the present one was applied was said by that one.
     """
 
     sequence: int = 0
     definitions: Mapping[str, AgentDefinition] = field(default_factory=dict)
     retired: Mapping[str, AgentDefinition] = field(default_factory=dict, compare=False, repr=False)
+    earlier: Mapping[str, AgentDefinition] = field(default_factory=dict, compare=False, repr=False)
 
     @staticmethod
     def of(definitions: Iterable[AgentDefinition], sequence: int = 1) -> Catalog:
@@ -114,6 +117,7 @@ class CatalogReader:
     def __init__(self) -> None:
         self._definitions: dict[str, AgentDefinition] = {}
         self._retired: dict[str, AgentDefinition] = {}
+        self._earlier: dict[str, AgentDefinition] = {}
         self._manifest: dict[str, Any] | None = None
 
     def accept(self, key: bytes | None, value: bytes | None) -> Catalog | None:
@@ -131,8 +135,14 @@ class CatalogReader:
             definition = parse_definition(value)
             if definition.name != name:
                 raise _invalid("the record key is not the agent's name")
-            self._definitions[name] = definition
+            self._replace(definition)
         return self._complete()
+
+    def _replace(self, definition: AgentDefinition) -> None:
+        before = self._definitions.get(definition.name) or self._retired.get(definition.name)
+        if before is not None and before != definition:
+            self._earlier[definition.name] = before
+        self._definitions[definition.name] = definition
 
     def _retire(self, name: str) -> None:
         definition = self._definitions.pop(name, None)
@@ -150,7 +160,7 @@ class CatalogReader:
         self._manifest = None
         known = {**self._retired, **self._definitions}
         retired = {name: definition for name, definition in known.items() if name not in have}
-        return replace(Catalog.of(have.values(), sequence), retired=retired)
+        return replace(Catalog.of(have.values(), sequence), retired=retired, earlier=dict(self._earlier))
 
 
 def parse_definition(value: bytes) -> AgentDefinition:

@@ -44,6 +44,14 @@ class Contract:
         self.schema = schema
         _ = self._validator
 
+    @staticmethod
+    def of(schema: dict[str, Any]) -> Contract | None:
+        """The compiled contract, or None where `schema` is none: `apply` refuses it, a record may come another way."""
+        try:
+            return Contract(schema)
+        except InvalidContractError:
+            return None
+
     @cached_property
     def _validator(self) -> jsonschema_rs.Draft202012Validator:
         try:

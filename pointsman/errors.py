@@ -49,6 +49,8 @@ class ErrorReason(StrEnum):
     """The agent that received it does not accept this type."""
     UNDECLARED_EVENT = "undeclared_event"
     """An agent answered with a type that its definition does not emit."""
+    UNDECLARED_TRANSITION = "undeclared_transition"
+    """A message in an agent's name that the agent's definition does not declare; the router refused it."""
     INVALID_DEFINITION = "invalid_definition"
     """A record of `agent_definitions` is no agent definition."""
     MODEL_ANSWER = "model_answer"

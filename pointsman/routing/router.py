@@ -3,17 +3,18 @@
 The order of the decision:
 
 1. a person has cancelled the workflow → completed (`cancelled`), whatever the message is
-2. candidates: every agent that lists the event type, each asked by its contract; a message that would be routed and is
+2. an agent says what its definition does not declare → rejected (`undeclared_transition`, `contract_violation`)
+3. candidates: every agent that lists the event type, each asked by its contract; a message that would be routed and is
    over a limit → abstained (`step_limit`, `visit_limit`, `deadline_passed`), except when a person sent it
-3. a person named the next agent → that one (`override`), or abstained (`override_impossible`) when its contract does
+4. a person named the next agent → that one (`override`), or abstained (`override_impossible`) when its contract does
    not take the message: doing something else than the person said would be worse than asking again. From anybody else
    the wish is ignored, and the reason says so.
-4. nobody lists the type → completed if some agent declares it terminal, else abstained (`no_agent_accepts`);
+5. nobody lists the type → completed if some agent declares it terminal, else abstained (`no_agent_accepts`);
    somebody does, but no contract takes it → completed if terminal, else rejected (`contract_violation`)
-5. the emitting agent declares the next agent → that one (`rule`), or abstained (`rule_impossible`): a strict rule is
+6. the emitting agent declares the next agent → that one (`rule`), or abstained (`rule_impossible`): a strict rule is
    never replaced by a guess
-6. one candidate → that one (`single_candidate`), unless the options say that the model is asked for every message
-7. several → the model chooses among them, or says that none fits (`none_fits`); while it is not available a fallback
+7. one candidate → that one (`single_candidate`), unless the options say that the model is asked for every message
+8. several → the model chooses among them, or says that none fits (`none_fits`); while it is not available a fallback
    model does (`fallback_model`)
 
 An agent that accepts what it emits may get its own message: no special case; the limits end a circle.
@@ -34,6 +35,7 @@ from pointsman.routing.candidates import CandidateFinder, fitting
 from pointsman.routing.decision import Candidate, Decision, Method, ModelCall, Outcome
 from pointsman.routing.limits import Counters, excess, is_by_person
 from pointsman.routing.prompt import MAX_REASON_CHARS, NONE, PromptPrefix, prefix_for, user_turn
+from pointsman.routing.transitions import DeclaredOutputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,7 @@ class Router:
         self.catalog = catalog
         self.options = options or RoutingOptions()
         self._finder = CandidateFinder(catalog)
+        self._declared = DeclaredOutputs(catalog)
         self._prefixes: dict[tuple[str, ...], PromptPrefix] = {}
 
     def prepare(self, message: Envelope, counters: Counters, now: datetime) -> Decision | ModelQuestion:
@@ -106,6 +109,9 @@ class Router:
         """
         if counters.is_cancelled:
             return self._undecided(Outcome.COMPLETED, "cancelled", "a person has cancelled the workflow", ())
+        refusal = self._declared.refusal(message)
+        if refusal:
+            return self._undecided(Outcome.REJECTED, refusal.code, refusal.reason, ())
         candidates = self._finder.find(message.event_type, message.payload)
         if message.target_agent and is_by_person(message):
             return self._override(message.target_agent, candidates)

@@ -103,6 +103,18 @@ def all_drafts(system: System, workflow: str) -> list[dict[str, Any]]:
     return drafts if len(drafts) == LUKEWARM_MAILS else []
 
 
+def test_what_no_definition_declares_becomes_a_dead_letter(system: System) -> None:
+    in_its_name = {"ce_source": b"/agents/send_email"}
+    payload = {"lead_id": "x", "text": "Asked for a demo."}
+    workflow = system.send("lead.activity_noted", payload, headers=in_its_name)
+    (made,) = eventually(lambda: system.witness.decisions(workflow), what="a decision")
+    assert (made["outcome"], made["reason_code"], made["agent"]) == ("rejected", "undeclared_transition", None)
+    letters = [seen for seen in system.witness.read("agent_errors") if seen.workflow == workflow]
+    assert [(letter.json(), letter.header("x_error_reason")) for letter in letters] == [
+        (payload, "undeclared_transition")
+    ]
+
+
 def test_nobody_but_a_person_cancels_a_workflow(system: System) -> None:
     note = {"lead_id": "x", "text": "The coffee machine is broken."}
     workflow = system.send_series([("workflow.cancelled", {}), ("lead.activity_noted", note)])

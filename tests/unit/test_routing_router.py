@@ -29,7 +29,10 @@ def definition(name: str, **fields: Any) -> AgentDefinition:
             "version": "1.0.0",
             "description": f"What {name} is for.",
             "accepts": [{"type": "parcel.weighed", "contract": SCORE}],
-            "emits": [{"type": "parcel.sent", "contract": ANYTHING, "terminal": True}],
+            "emits": [
+                {"type": "parcel.sent", "contract": ANYTHING, "terminal": True},
+                {"type": "parcel.weighed", "contract": ANYTHING},
+            ],
             **fields,
         }
     )
@@ -98,7 +101,6 @@ def test_a_definition_may_allow_its_agent_to_repeat_itself() -> None:
     patient = router(definition("plain", limits={"max_visits": 5}))
     assert decide(patient, message(source="/agents/plain"), visits=5).outcome is Outcome.ROUTED
     assert decide(patient, message(source="/agents/plain"), visits=6).reason_code == "visit_limit"
-    assert decide(patient, message(source="/agents/unknown"), visits=3).reason_code == "visit_limit"
 
 
 def test_what_is_no_agent_may_say_the_same_as_often_as_it_likes() -> None:
@@ -129,9 +131,7 @@ def test_nothing_of_a_cancelled_workflow_is_routed(source: str) -> None:
     assert (decision.outcome, decision.reason_code, decision.agent) == (Outcome.COMPLETED, "cancelled", None)
 
 
-@given(
-    st.sampled_from(["/agents/plain", "/agents/other", "/connectors/x"]), st.integers(1, 10**6), st.integers(1, 10**6)
-)
+@given(st.sampled_from(["/agents/plain", "/connectors/x"]), st.integers(1, 10**6), st.integers(1, 10**6))
 def test_no_agent_gets_more_than_the_limits_allow(source: str, step: int, visits: int) -> None:
     decision = decide(router(definition("plain"), max_steps=4), message(source=source), step, visits=visits)
     within = step <= 4 and (visits <= 2 or not source.startswith("/agents/"))
