@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from pointsman.deadletter_queue import DeadLetter
 from pointsman.deadletters import PREFIX
 from pointsman.envelope import decode_payload
 from pointsman.errors import InvalidEnvelopeError
 from pointsman.logging import mask
+from pointsman.masking import masked
 from pointsman.plaintext import one_line
 
 _LONGEST: Final = 400
@@ -67,17 +68,6 @@ def exported(letter: DeadLetter) -> str:
         "headers": {name: _base64(octets) for name, octets in record.headers.items()},
     }
     return json.dumps(about)
-
-
-def masked(value: Any, name: str = "") -> Any:
-    """A payload without its texts, which may name people: only ids, numbers and its shape remain."""
-    if isinstance(value, dict):
-        return {key: masked(inner, key) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [masked(inner, name) for inner in value]
-    if not isinstance(value, str):
-        return value
-    return mask(one_line(value, _CELL)) if name == "id" or name.endswith("_id") else f"[text of {len(value)}]"
 
 
 def _payload(value: bytes | None, *, unmask: bool) -> str:

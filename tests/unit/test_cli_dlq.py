@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pointsman.cli import dlq
-from pointsman.cli.letter_text import masked
 from pointsman.deadletter_work import DeadLetterTopics
 from pointsman.errors import ConfigurationError, RefusedError
+from pointsman.masking import masked
 from pointsman.topics import AUDIT, inbox
 from tests.dead_letters import MemoryTopics, failed
 
