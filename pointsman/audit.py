@@ -22,6 +22,9 @@ class Action(StrEnum):
     EFFECTS_STOPPED = "effects.stopped"
     EFFECTS_STARTED = "effects.started"
     EFFECT_RESOLVED = "effect.resolved"
+    AGENT_ADDED = "agent.added"
+    AGENT_CHANGED = "agent.changed"
+    AGENT_REMOVED = "agent.removed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +33,7 @@ class AuditEntry:
 
     Attributes:
         action: what.
-        subject: to what: a dead letter's id, a ledger id, or the name of a control.
+        subject: to what: a dead letter's id, a ledger id, the name of a control, or `agents/<name>`.
         by: who.
         at: when, UTC.
         details: more about it, by name; no personal data.

@@ -35,12 +35,15 @@ class Catalog:
             they declared terminal still completes a workflow.
         earlier: the definition that each agent had before its present one, as far as the reader has seen it: what was
             under way while the present one was applied was said by that one.
+        also_terminal: event types that count as terminal beside those that a known definition declares so. For whoever
+            makes an old decision again and no longer has the definitions of agents that were removed by then.
     """
 
     sequence: int = 0
     definitions: Mapping[str, AgentDefinition] = field(default_factory=dict)
     retired: Mapping[str, AgentDefinition] = field(default_factory=dict, compare=False, repr=False)
     earlier: Mapping[str, AgentDefinition] = field(default_factory=dict, compare=False, repr=False)
+    also_terminal: frozenset[str] = field(default=frozenset(), compare=False)
 
     @staticmethod
     def of(definitions: Iterable[AgentDefinition], sequence: int = 1) -> Catalog:
@@ -58,7 +61,8 @@ class Catalog:
     def terminal_types(self) -> frozenset[str]:
         """Event types that some definition declares terminal, the last ones of removed agents among them."""
         known = (*self.definitions.values(), *self.retired.values())
-        return frozenset(emitted.type for definition in known for emitted in definition.emits if emitted.terminal)
+        declared = {emitted.type for definition in known for emitted in definition.emits if emitted.terminal}
+        return self.also_terminal | declared
 
     def accepting(self, event_type: str) -> list[AgentDefinition]:
         """The definitions that list `event_type` among what they accept, by name."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pointsman.definitions.problems import Problem
+    from pointsman.models.port import ChatAnswer
 
 
 class ErrorReason(StrEnum):
@@ -134,12 +135,18 @@ class UndeclaredEventError(PermanentError):
 
 
 class ModelAnswerError(PermanentError):
-    """The model answered and the answer is of no use."""
+    """The model answered and the answer is of no use.
 
-    def __init__(self, detail: str) -> None:
-        # Not `super().__init__(reason, detail)` alone: pickling calls the class with `args`.
+    Attributes:
+        answer: what it said and what that took, for the decision log; its content is empty. None when it said nothing.
+    """
+
+    def __init__(self, detail: str, answer: ChatAnswer | None = None) -> None:
+        # Not `super().__init__(reason, detail)` alone: pickling calls the class with `args`. The answer stays out of
+        # them: it may quote a lead, and `args` are what an exception shows.
         super().__init__(ErrorReason.MODEL_ANSWER, detail)
         self.args = (detail,)
+        self.answer = answer
 
 
 class EffectsStoppedError(PointsmanError):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from pointsman.catalog import Catalog, CatalogDiff, diff
+from pointsman.catalog_history import Author, audit_records, kept_record
 from pointsman.definitions.checks import check
 from pointsman.definitions.model import AgentDefinition
 from pointsman.definitions.words import did_you_mean
@@ -18,7 +19,7 @@ from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError, InvalidDefinitionsError
 from pointsman.kafka import KafkaAdmin, load_catalog, publish
 from pointsman.kafka.clients import FencedError
-from pointsman.topics import ALL, DEFINITIONS, Topic, inbox_topic
+from pointsman.topics import ALL, AUDIT, CATALOGS, DEFINITIONS, Topic, inbox_topic
 
 TRANSACTIONAL_ID: Final = "pointsman.catalog"
 
@@ -100,37 +101,60 @@ def planned(before: Catalog, definitions: Sequence[AgentDefinition], *, prune: b
     return Move(before=before, after=after if diff(before, after) else before, kept=kept)
 
 
-def apply(topic: CatalogTopic, definitions: Sequence[AgentDefinition], *, prune: bool = False) -> Move:
+def apply(
+    topic: CatalogTopic,
+    definitions: Sequence[AgentDefinition],
+    *,
+    prune: bool = False,
+    author: Author | None = None,
+) -> Move:
     """Put `definitions` in force; inboxes exist before anything can be routed to them.
+
+    Args:
+        topic: where the catalog lives.
+        definitions: what the folder holds.
+        prune: remove agents that the folder does not hold.
+        author: who does it, for the audit; None leaves no audit record.
 
     Raises:
         InvalidDefinitionsError: together with agents that stay in force they contradict each other.
         ConfigurationError: somebody else applied at the same time, or is not allowed to.
         BrokerUnavailableError: Kafka does not answer; nothing was changed.
     """
-    made = topic.ensure_topics([_definitions_topic(), *(inbox_topic(one.name) for one in definitions)])
-    move = _publish(topic, lambda before: planned(before, definitions, prune=prune))
+    made = topic.ensure_topics([*_own_topics(), *(inbox_topic(one.name) for one in definitions)])
+    move = _publish(topic, lambda before: planned(before, definitions, prune=prune), author)
     return Move(before=move.before, after=move.after, kept=move.kept, topics_made=tuple(made))
 
 
-def remove(topic: CatalogTopic, name: str) -> Move:
+def remove(topic: CatalogTopic, name: str, author: Author | None = None) -> Move:
     """Take the agent `name` out of the catalog; its inbox stays, so that what is queued is worked off.
+
+    Args:
+        topic: where the catalog lives.
+        name: the agent.
+        author: who does it, for the audit; None leaves no audit record.
 
     Raises:
         ConfigurationError: there is no such agent, or another agent names it as its next one.
         BrokerUnavailableError: Kafka does not answer; nothing was changed.
     """
-
-    def without(before: Catalog) -> Move:
-        if name not in before.definitions:
-            hint = did_you_mean(name, before.definitions) or ": `pointsman agents ls` names them"
-            raise ConfigurationError(f"the catalog has no agent {name[:80]}{hint}")
-        return planned(before, [one for one in before.definitions.values() if one.name != name], prune=True)
-
-    return _publish(topic, without)
+    topic.ensure_topics(_own_topics())
+    return _publish(topic, lambda before: planned_removal(before, name), author)
 
 
-def _publish(topic: CatalogTopic, plan: Callable[[Catalog], Move]) -> Move:
+def planned_removal(before: Catalog, name: str) -> Move:
+    """The step that removing the agent `name` would make.
+
+    Raises:
+        ConfigurationError: there is no such agent.
+    """
+    if name not in before.definitions:
+        hint = did_you_mean(name, before.definitions) or ": `pointsman agents ls` names them"
+        raise ConfigurationError(f"the catalog has no agent {name[:80]}{hint}")
+    return planned(before, [one for one in before.definitions.values() if one.name != name], prune=True)
+
+
+def _publish(topic: CatalogTopic, plan: Callable[[Catalog], Move], author: Author | None) -> Move:
     moves: list[Move] = []
 
     def records() -> Iterator[Record]:
@@ -141,10 +165,13 @@ def _publish(topic: CatalogTopic, plan: Callable[[Catalog], Move]) -> Move:
         moves.append(move)
         if move.changes:
             yield from move.after.records(move.before)
+            # The one before too: it may be from a time when none was kept.
+            yield from (kept_record(catalog) for catalog in (move.before, move.after) if catalog.definitions)
+            yield from audit_records(move.before, move.after, author) if author else ()
 
     topic.publish(records())
     return moves[0]
 
 
-def _definitions_topic() -> Topic:
-    return next(topic for topic in ALL if topic.name == DEFINITIONS)
+def _own_topics() -> list[Topic]:
+    return [topic for topic in ALL if topic.name in {DEFINITIONS, CATALOGS, AUDIT}]

@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default=Path(".pointsman"), description="Where the local stack keeps state, logs and jars.")
     definitions_dir: Path = Field(default=Path("agent_definitions"), description="Folder of the agent YAML files.")
     log_level: str = "info"
+    operator: str | None = Field(default=None, description="Who acts by command; the machine's user when left out.")
 
     kafka_bootstrap: str = Field(
         default="127.0.0.1:9092", validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "kafka_bootstrap")
@@ -125,6 +126,11 @@ class OutsideSettings(Settings):
 def stack_file() -> Path:
     """Where the local stack leaves its addresses: setting names and values, as JSON."""
     return Path(os.environ.get("POINTSMAN_DATA_DIR", ".pointsman")) / "stack.json"
+
+
+def wants_no_colour() -> bool:
+    """Whether the user has set NO_COLOR, as https://no-color.org has it."""
+    return bool(os.environ.get("NO_COLOR"))
 
 
 @lru_cache(maxsize=1)

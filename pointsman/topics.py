@@ -60,6 +60,7 @@ ERRORS: Final = "agent_errors"
 WORKFLOW_STATE: Final = "workflow_state"
 AUDIT: Final = "agent_audit"
 CONTROLS: Final = "controls"
+CATALOGS: Final = "agent_catalogs"
 
 ALL: Final[tuple[Topic, ...]] = (
     Topic(name=LEADS, key="document key", extra=_INBOUND),
@@ -74,6 +75,7 @@ ALL: Final[tuple[Topic, ...]] = (
     Topic(name=AUDIT, key="subject", retention_ms=90 * DAY_MS),
     # One partition: whoever follows it compares offsets to tell a newer word from an older one.
     Topic(name=CONTROLS, key="control", partitions=1, compacted=True),
+    Topic(name=CATALOGS, key="catalog version", partitions=1, compacted=True),
 )
 
 AGENT_NAME_PATTERN: Final = r"[a-z][a-z0-9_]{0,62}"

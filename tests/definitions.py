@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pointsman.catalog import Catalog, CatalogReader
 from pointsman.envelope import Record
-from pointsman.topics import Topic
+from pointsman.topics import DEFINITIONS, Topic
 
 GOOD = """\
 name: greeter
@@ -36,7 +36,7 @@ class MemoryCatalogTopic:
     def load(self) -> Catalog:
         self.log.append("load")
         reader, catalog = CatalogReader(), Catalog()
-        for record in self.records:
+        for record in (one for one in self.records if one.topic == DEFINITIONS):
             catalog = reader.accept(record.key, record.value) or catalog
         return catalog
 

@@ -12,7 +12,7 @@ from flink_jobs.operators.records import Arrived
 from pointsman.envelope import Envelope, Record, decode
 from pointsman.errors import ErrorReason, InvalidEnvelopeError
 from pointsman.models.port import ChatAnswer, ChatRequest
-from pointsman.routing.decision import Decision, Method, Outcome
+from pointsman.routing.decision import Decision
 from pointsman.routing.router import ModelQuestion, Router
 
 Clock = Callable[[], datetime]
@@ -58,40 +58,40 @@ class Deciding:
         try:
             message = decode(arrived.record)
         except InvalidEnvelopeError as error:
-            return self._written(arrived, None, self._no_message(error))
-        prepared = self._router.prepare(message, arrived.counters, self._clock())
+            return self._written(arrived, None, self._router.refuse(error), self._clock())
+        began_at = self._clock()
+        prepared = self._router.prepare(message, arrived.counters, began_at)
         if isinstance(prepared, Decision):
-            return self._written(arrived, message, prepared)
+            return self._written(arrived, message, prepared, began_at)
         return Question(
             request=prepared.request,
-            conclude=lambda answer: self._conclude(arrived, message, prepared, answer),
+            conclude=lambda answer: self._conclude(arrived, message, prepared, answer, began_at),
         )
 
-    def _conclude(self, arrived: Arrived, message: Envelope, question: ModelQuestion, answer: Answer) -> list[Record]:
+    def _conclude(
+        self, arrived: Arrived, message: Envelope, question: ModelQuestion, answer: Answer, began_at: datetime
+    ) -> list[Record]:
         try:
             if isinstance(answer, Exception):
                 decision = self._router.conclude_failure(question, answer)
             else:
                 decision = self._router.conclude(question, answer)
-            return self._written(arrived, message, decision)
+            return self._written(arrived, message, decision, began_at)
         except Exception as error:
             return self._fault(arrived, error)
 
-    def _written(self, arrived: Arrived, message: Envelope | None, decision: Decision) -> list[Record]:
+    def _written(
+        self, arrived: Arrived, message: Envelope | None, decision: Decision, began_at: datetime
+    ) -> list[Record]:
         decided = Decided(
-            record=arrived.record, message=message, counters=arrived.counters, decision=decision, at=self._clock()
+            record=arrived.record,
+            message=message,
+            counters=arrived.counters,
+            decision=decision,
+            inputs=self._router.inputs(message, arrived.counters, began_at),
+            at=self._clock(),
         )
         return outputs(decided)
-
-    def _no_message(self, error: InvalidEnvelopeError) -> Decision:
-        return Decision(
-            outcome=Outcome.REJECTED,
-            how=Method.CONTRACT,
-            reason=error.detail,
-            reason_code=error.reason.value,
-            catalog=self._router.catalog.version,
-            catalog_sequence=self._router.catalog.sequence,
-        )
 
     def _fault(self, arrived: Arrived, error: Exception) -> list[Record]:
         self._on_fault(error)

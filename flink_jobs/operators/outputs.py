@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -40,6 +41,7 @@ class Decided:
         message: the message in it; None when it holds none.
         counters: what its workflow has come to.
         decision: the decision.
+        inputs: what it was made from beside the message and the catalog (`pointsman.routing.Router.inputs`).
         at: when it was made, UTC.
     """
 
@@ -47,22 +49,24 @@ class Decided:
     message: Envelope | None
     counters: Counters
     decision: Decision
+    inputs: Mapping[str, Any]
     at: datetime
 
 
 def outputs(decided: Decided) -> list[Record]:
-    """Every record that `decided` writes, in order; one dead letter instead when one would be too large for Kafka."""
-    written = [*_outcome(decided), _decision_record(decided)]
+    """Every record that `decided` writes, in order; a dead letter as outcome when that would be too large for Kafka."""
+    written = list(_outcome(decided))
     too_large = next((record.topic for record in written if size_of(record) > MAX_KEPT_BYTES), None)
     if too_large is None:
-        return [*written, *_state_record(decided)]
+        return [*written, _decision_record(decided), *_state_record(decided)]
     detail = f"the record for {too_large} would be larger than {MAX_KEPT_BYTES} bytes"
     catalog = decided.decision.catalog
     letter = shortened(error_record(decided.record, ErrorReason.TOO_LARGE, detail, decided.at, catalog))
-    rejected = replace(
+    decision = replace(
         decided.decision, outcome=Outcome.REJECTED, agent=None, reason_code=ErrorReason.TOO_LARGE.value, reason=detail
     )
-    return [letter, *_state_record(replace(decided, decision=rejected))]
+    rejected = replace(decided, decision=decision)
+    return [letter, _decision_record(rejected), *_state_record(rejected)]
 
 
 def error_record(record: Record, reason: ErrorReason, detail: str, at: datetime, catalog: str | None) -> Record:
@@ -134,8 +138,15 @@ def _escalation_record(decided: Decided) -> Record:
 
 
 def _decision_record(decided: Decided) -> Record:
-    message, record = decided.message, decided.record
-    about = message.id if message else f"{record.topic}/{record.partition}/{record.offset}"
+    """The entry of the decision log: whole, or, where Kafka would not take that, with its long texts as hashes."""
+    entry, message = _decision_json(decided), decided.message
+    whole = _logged(decided, entry, message.id if message else _place(decided.record), message)
+    if size_of(whole) <= MAX_KEPT_BYTES:
+        return whole
+    return _logged(decided, _without_long_texts(entry), _place(decided.record), None)
+
+
+def _logged(decided: Decided, entry: Any, about: str, message: Envelope | None) -> Record:
     attributes: dict[str, str | None] = {
         "ce_specversion": "1.0",
         "ce_id": _decision_id(about, message),
@@ -147,10 +158,25 @@ def _decision_record(decided: Decided) -> Record:
         "ce_causationid": message.id if message else None,
     }
     headers = {name: text.encode(errors="replace") for name, text in attributes.items() if text is not None}
-    value = json.dumps(_decision_json(decided), ensure_ascii=False, separators=(",", ":"))
+    value = json.dumps(entry, ensure_ascii=False, separators=(",", ":"), default=str)
     return Record(
         topic=DECISIONS, key=about.encode(errors="replace"), value=value.encode(errors="replace"), headers=headers
     )
+
+
+def _place(record: Record) -> str:
+    return f"{record.topic}/{record.partition}/{record.offset}"
+
+
+def _without_long_texts(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_long_texts(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_long_texts(inner) for inner in value]
+    if not isinstance(value, str) or len(value) <= _LONGEST_STATE_TEXT:
+        return value
+    octets = value.encode(errors="replace")
+    return {"left_out_bytes": len(octets), "sha256": hashlib.sha256(octets).hexdigest()}
 
 
 def _decision_id(about: str, message: Envelope | None) -> str:
@@ -173,6 +199,7 @@ def _decision_json(decided: Decided) -> dict[str, Any]:
         "visits": decided.counters.visits,
         "attempt": message.attempt if message else 0,
         "decided_at": to_rfc3339(decided.at),
+        "inputs": dict(decided.inputs),
         **decided.decision.to_json(),
     }
 

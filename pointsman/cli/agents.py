@@ -5,9 +5,8 @@ Data goes to stdout, problems go to stderr.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from enum import StrEnum
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +16,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pointsman.catalog import Catalog
+from pointsman.catalog_history import Author
 from pointsman.cli.catalog_changes import change_lines, summary
+from pointsman.cli.options import By, DryRun, Yes, confirm, operator
+from pointsman.cli.output import Output, OutputOption, print_data, print_rows
 from pointsman.cli.watching import follow
 from pointsman.definitions.checks import check
 from pointsman.definitions.loader import LoadResult, load_folder
@@ -28,7 +29,7 @@ from pointsman.definitions.schema import schema_text
 from pointsman.definitions.words import did_you_mean
 from pointsman.definitions.writing import to_yaml
 from pointsman.errors import ConfigurationError
-from pointsman.publish import CatalogTopic, KafkaCatalogTopic, planned
+from pointsman.publish import CatalogTopic, KafkaCatalogTopic, planned, planned_removal
 from pointsman.publish import apply as publish_definitions
 from pointsman.publish import remove as remove_definition
 from pointsman.settings import settings
@@ -43,14 +44,6 @@ Folder = Annotated[
     typer.Argument(metavar="[DIR]", help="Folder of the YAML files; POINTSMAN_DEFINITIONS_DIR if left out."),
 ]
 Prune = Annotated[bool, typer.Option("--prune", help="Also remove agents that the folder does not hold.")]
-
-
-class Output(StrEnum):
-    """How data is printed."""
-
-    TABLE = "table"
-    JSON = "json"
-    YAML = "yaml"
 
 
 @app.command()
@@ -76,32 +69,33 @@ def apply(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Stay, and apply again whenever a file changes.")] = False,
     prune: Prune = False,
+    by: By = None,
 ) -> None:
     """Put the folder's definitions in force; nothing is applied when anything is wrong."""
     path = _folder(folder)
     if dry_run:
         show_diff(path, prune=prune)
     elif watch:
-        follow(path, lambda: _apply(path, prune=prune))
-    elif not _apply(path, prune=prune):
+        follow(path, lambda: _apply(path, prune=prune, by=by))
+    elif not _apply(path, prune=prune, by=by):
         raise typer.Exit(EXIT_INVALID)
 
 
 @app.command("ls")
-def list_agents(*, output: Annotated[Output, typer.Option("--output", "-o")] = Output.TABLE) -> None:
+def list_agents(*, output: OutputOption = Output.TABLE) -> None:
     """List the agents in force."""
     catalog = catalog_topic().load()
     if not catalog.definitions:
         typer.echo("no agents are in force: `pointsman agents apply`", err=True)
-    if output is Output.TABLE and catalog.definitions:
-        _print_table(catalog)
-    elif output is not Output.TABLE:
-        agents = [_in_short(definition) for definition in catalog.definitions.values()]
-        _print_data({"sequence": catalog.sequence, "version": catalog.version, "agents": agents}, output)
+    agents = [_in_short(definition) for definition in catalog.definitions.values()]
+    if output is not Output.TABLE:
+        print_data({"sequence": catalog.sequence, "version": catalog.version, "agents": agents}, output)
+    elif agents:
+        print_rows(agents, ("name", "version", "accepts", "emits"), output)
 
 
 @app.command()
-def show(name: str, *, output: Annotated[Output, typer.Option("--output", "-o")] = Output.YAML) -> None:
+def show(name: str, *, output: OutputOption = Output.YAML) -> None:
     """Show the definition of one agent in force."""
     agents = catalog_topic().load().definitions
     if name not in agents:
@@ -111,15 +105,21 @@ def show(name: str, *, output: Annotated[Output, typer.Option("--output", "-o")]
     if output is Output.TABLE:
         _print_definition(definition)
     else:
-        _print_data(definition.model_dump(mode="json", exclude_none=True), output)
+        print_data(definition.model_dump(mode="json", exclude_none=True), output)
 
 
 @app.command()
-def remove(name: str) -> None:
+def remove(name: str, *, by: By = None, dry_run: DryRun = False, yes: Yes = False) -> None:
     """Take one agent out of the catalog; what is queued in its inbox is still worked off."""
-    move = remove_definition(catalog_topic(), name)
+    topic = catalog_topic()
+    move = planned_removal(topic.load(), name)
+    if not dry_run:
+        confirm(f"Take {name[:80]} out of the catalog?", yes=yes)
+        move = remove_definition(topic, name, author(by))
     _complain(check([*move.after.definitions.values()]))
     _echo(change_lines(move))
+    if dry_run:
+        return
     typer.echo(summary(move))
     typer.echo(f"{inbox(name)} stays: its processes work off what is queued, stop them when it is empty", err=True)
 
@@ -135,7 +135,12 @@ def catalog_topic() -> CatalogTopic:
     return KafkaCatalogTopic(settings().kafka_bootstrap)
 
 
-def _apply(folder: Path, *, prune: bool) -> bool:
+def author(by: str | None) -> Author:
+    """Who changes definitions now."""
+    return Author(by=operator(by), at=datetime.now(UTC))
+
+
+def _apply(folder: Path, *, prune: bool, by: str | None) -> bool:
     """Apply once; False when something in the folder is wrong, which is then said and not applied."""
     # Before Kafka is asked: a wrong file is told also when no broker runs.
     if not _valid(load_folder(folder), with_warnings=False):
@@ -145,7 +150,7 @@ def _apply(folder: Path, *, prune: bool) -> bool:
     result = load_folder(folder, beside=others)
     if not _valid(result):
         return False
-    move = publish_definitions(topic, result.definitions, prune=prune)
+    move = publish_definitions(topic, result.definitions, prune=prune, author=author(by))
     _echo(change_lines(move))
     typer.echo(summary(move))
     return True
@@ -180,10 +185,6 @@ def _echo(lines: Iterable[str]) -> None:
         typer.secho(line, fg=colours.get(line[:1]))
 
 
-def _print_data(data: dict[str, Any], output: Output) -> None:
-    typer.echo(json.dumps(data, indent=2, ensure_ascii=False) if output is Output.JSON else to_yaml(data).rstrip("\n"))
-
-
 def _in_short(definition: AgentDefinition) -> dict[str, Any]:
     return {
         "name": definition.name,
@@ -192,17 +193,6 @@ def _in_short(definition: AgentDefinition) -> dict[str, Any]:
         "emits": [entry.type for entry in definition.emits],
         "description": definition.description,
     }
-
-
-def _print_table(catalog: Catalog) -> None:
-    table = Table(box=box.SIMPLE, title=f"catalog {catalog.sequence} ({catalog.version})", title_justify="left")
-    for heading in ("agent", "version", "accepts", "emits"):
-        table.add_column(heading, no_wrap=heading in {"agent", "version"})
-    for definition in catalog.definitions.values():
-        emitted = [f"{entry.type} (ends)" if entry.terminal else entry.type for entry in definition.emits]
-        accepted = [entry.type for entry in definition.accepts]
-        table.add_row(definition.name, definition.version, "\n".join(accepted), "\n".join(emitted))
-    Console().print(table)
 
 
 def _print_definition(definition: AgentDefinition) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import getpass
+import json
 import os
 import re
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import click
 import typer
 
 from pointsman.cli.letter_text import cell, describe, exported, state_of
+from pointsman.cli.options import By, DryRun, Unmask, Yes, confirm, operator
+from pointsman.cli.output import Output, OutputOption, print_lines, print_rows
 from pointsman.deadletter_queue import DeadLetter, Group, Selection, check_may_be_sent, grouped, letter_id
 from pointsman.deadletter_work import DeadLetterTopics, DeadLetterWork, Done, KafkaDeadLetterTopics
 from pointsman.envelope import decode_payload, encode_payload
@@ -30,8 +32,6 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="agent_errors/<partition>/
 Reason = Annotated[str | None, typer.Option(help="Only those of this reason, e.g. contract_violation.")]
 Stage = Annotated[str | None, typer.Option(help="Only those of this stage: router, leads, or an agent's name.")]
 All = Annotated[bool, typer.Option("--all", help="Also those that somebody has dealt with.")]
-By = Annotated[str | None, typer.Option(help="In whose name; the user of this machine if left out.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")]
 
 
 @app.command("ls")
@@ -41,25 +41,29 @@ def list_letters(
     *,
     each: Annotated[bool, typer.Option("--each", help="A line for each, with its id.")] = False,
     with_handled: All = False,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """List what nobody has dealt with, by stage and reason."""
     letters = _work(None).find(Selection(reason=reason, stage=stage, with_handled=with_handled))
     if each:
-        for letter in letters:
-            typer.echo(_line(letter))
+        columns = ("id", "failed_at", "stage", "reason", "type", "workflow", "state")
+        print_rows([_in_short(letter) for letter in letters], columns, output)
     else:
-        typer.echo("\n".join([_heading(), *map(_group, grouped(letters))]))
+        groups = [_group(group) for group in grouped(letters)]
+        print_rows(groups, ("count", "stage", "reason", "first", "last"), output, right=("count",))
 
 
 @app.command()
 def show(
     letter: Id,
     *,
-    unmask: Annotated[bool, typer.Option("--unmask", help="Also show texts, which may name people.")] = False,
+    unmask: Unmask = False,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Show one: why it failed, where it lies, headers and payload."""
-    for line in describe(_one(_work(None), letter), unmask=unmask):
-        typer.echo(line)
+    found = _one(_work(None), letter)
+    data = json.loads(exported(found)) if unmask else _in_short(found)
+    print_lines(describe(found, unmask=unmask), data, output)
 
 
 @app.command()
@@ -71,11 +75,14 @@ def redrive(
     dry_run: DryRun = False,
     rate: Annotated[str, typer.Option(help="At most that many in a second.")] = "20/s",
     by: By = None,
+    yes: Yes = False,
 ) -> None:
     """Send them back to where they were read, as they were; at most three times each."""
     per_s = _per_second(rate)
     work = _work(by)
     letters = _chosen(work, ids, reason, stage)
+    if not dry_run and not ids and letters:
+        confirm(f"Send {len(letters)} dead letters back?", yes=yes)
     _tell(work.preview(letters) if dry_run else work.redrive(letters, per_s), "would go " if dry_run else "")
 
 
@@ -85,12 +92,17 @@ def edit(
     payload: Annotated[Path | None, typer.Option(help="File with the new payload; $EDITOR if left out.")] = None,
     *,
     by: By = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Mend the payload of one and send it back; the dead letter keeps the original."""
     work = _work(by)
     found = _one(work, letter)
     check_may_be_sent(found)
-    _tell([work.edit(found, _mended(found, payload))])
+    mended = _mended(found, payload)
+    if dry_run:
+        _tell(work.preview([found]), "would go, mended, ")
+    else:
+        _tell([work.edit(found, mended)])
 
 
 @app.command()
@@ -102,14 +114,17 @@ def discard(
     note: Annotated[str, typer.Option(help="Why; kept in the audit record. No personal data.")] = "",
     dry_run: DryRun = False,
     by: By = None,
+    yes: Yes = False,
 ) -> None:
     """Note that nothing more is to be done about them; `ls` leaves them out from then on."""
     work = _work(by)
     letters = _chosen(work, ids, reason, stage)
     if dry_run:
         _tell([Done(id=letter.id, is_done=True, text="would be discarded") for letter in letters])
-    else:
-        _tell(work.discard(letters, note))
+        return
+    if not ids and letters:
+        confirm(f"Set {len(letters)} dead letters aside?", yes=yes)
+    _tell(work.discard(letters, note))
 
 
 @app.command()
@@ -148,9 +163,7 @@ def dead_letter_topics() -> DeadLetterTopics:
 
 
 def _work(by: str | None) -> DeadLetterWork:
-    return DeadLetterWork(
-        topics=dead_letter_topics(), by=by or getpass.getuser(), now=lambda: datetime.now(UTC), pause=time.sleep
-    )
+    return DeadLetterWork(topics=dead_letter_topics(), by=operator(by), now=lambda: datetime.now(UTC), pause=time.sleep)
 
 
 def _one(work: DeadLetterWork, name: str) -> DeadLetter:
@@ -216,15 +229,23 @@ def _tell(results: Iterable[Done], prefix: str = "") -> None:
         raise typer.Exit(1)
 
 
-def _heading() -> str:
-    return f"{'count':>6}  {'stage':<28}  {'reason':<20}  {'first (UTC)':<19}  last"
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "count": group.count,
+        "stage": cell(group.stage),
+        "reason": cell(group.reason),
+        "first": group.first_at,
+        "last": group.last_at,
+    }
 
 
-def _group(group: Group) -> str:
-    times = "  ".join(f"{time:%Y-%m-%d %H:%M:%S}" for time in (group.first_at, group.last_at))
-    return f"{group.count:>6}  {cell(group.stage):<28}  {cell(group.reason):<20}  {times}"
-
-
-def _line(letter: DeadLetter) -> str:
-    about = (letter.stage, letter.reason, letter.header("ce_type"), letter.workflow_id or "")
-    return "  ".join((letter.id, f"{letter.failed_at:%Y-%m-%dT%H:%M:%SZ}", *map(cell, about), state_of(letter)))
+def _in_short(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "id": letter.id,
+        "failed_at": letter.failed_at,
+        "stage": cell(letter.stage),
+        "reason": cell(letter.reason),
+        "type": cell(letter.header("ce_type")),
+        "workflow": cell(letter.workflow_id or ""),
+        "state": state_of(letter),
+    }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import uuid
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar
@@ -14,10 +14,13 @@ import typer
 
 from pointsman.audit import Action, AuditEntry
 from pointsman.cli.letter_text import cell
+from pointsman.cli.options import By, DryRun, Yes, confirm, operator
+from pointsman.cli.output import Output, OutputOption, print_lines, print_rows
 from pointsman.controls import EffectsControl, read_effects
 from pointsman.envelope import Record
 from pointsman.errors import RefusedError
 from pointsman.kafka import KafkaAdmin, load_effects_control, publish
+from pointsman.plaintext import one_line
 from pointsman.runtime.ledger import EFFECTS, Effect, EffectLedger, EffectState
 from pointsman.settings import settings
 from pointsman.store import Document, DocumentStore, MongoStore
@@ -26,9 +29,10 @@ from pointsman.topics import ALL, AUDIT, CONTROLS
 app = typer.Typer(no_args_is_help=True)
 
 _SHORTEST_ID: Final = 8
+_LONGEST: Final = 200
+_FACTS: Final = ("lead_id", "campaign_id", "step", "message_id")
 
 Result = TypeVar("Result")
-By = Annotated[str | None, typer.Option(help="In whose name; the user of this machine if left out.")]
 
 
 class Verdict(StrEnum):
@@ -39,31 +43,46 @@ class Verdict(StrEnum):
 
 
 @app.command()
-def stop(reason: Annotated[str, typer.Option(help="Why; shown by `status`.")] = "", *, by: By = None) -> None:
-    """Let no effect begin any more, in any process; what waits is kept."""
-    _switch(EffectsControl(is_allowed=False, by=by or getpass.getuser(), at=datetime.now(UTC), reason=reason))
+def stop(
+    reason: Annotated[str, typer.Option(help="Why; shown by `status`.")] = "",
+    *,
+    by: By = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Let no effect begin any more, in any process; what waits is kept. Never asks: it is for emergencies."""
+    _switch(EffectsControl(is_allowed=False, by=operator(by), at=datetime.now(UTC), reason=reason), dry_run=dry_run)
 
 
 @app.command()
-def start(reason: Annotated[str, typer.Option(help="Why.")] = "", *, by: By = None) -> None:
+def start(
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    *,
+    by: By = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
     """Let effects begin again; what waited begins first."""
-    _switch(EffectsControl(is_allowed=True, by=by or getpass.getuser(), at=datetime.now(UTC), reason=reason))
+    if not dry_run:
+        confirm("Everything that waited is sent at once. Let effects begin again?", yes=yes)
+    _switch(EffectsControl(is_allowed=True, by=operator(by), at=datetime.now(UTC), reason=reason), dry_run=dry_run)
 
 
 @app.command()
-def status() -> None:
+def status(output: OutputOption = Output.TABLE) -> None:
     """Say whether effects may begin, and who said so."""
-    typer.echo(status_line(read_effects(load_effects_control(settings().kafka_bootstrap))))
+    control = read_effects(load_effects_control(settings().kafka_bootstrap))
+    print_lines([status_line(control)], asdict(control), output)
 
 
 @app.command("ls")
 def list_effects(
     state: Annotated[EffectState | None, typer.Option(help="Only those in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most that many, the newest first.")] = 50,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """List what the ledger holds: a line for each effect, with its id."""
-    for line in _with_store(lambda store: lines(store, state, limit)):
-        typer.echo(line)
+    rows = _with_store(lambda store: listed(store, state, limit))
+    print_rows(rows, ("id", "state", "reserved_at", *_FACTS), output, right=("step",))
 
 
 @app.command()
@@ -72,9 +91,13 @@ def resolve(
     verdict: Annotated[Verdict, typer.Option("--as", help="What really happened.")],
     *,
     by: By = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Say what became of an effect in state `unknown`; it is not carried out again either way."""
-    person = by or getpass.getuser()
+    person = operator(by)
+    if dry_run:
+        typer.echo(f"would note {_with_store(lambda store: named(store, effect))} as {verdict.value}")
+        return
     resolved = _with_store(lambda store: decide(store, effect, verdict, person))
     entry = AuditEntry(
         action=Action.EFFECT_RESOLVED, subject=resolved.id, by=person, at=datetime.now(UTC),
@@ -91,11 +114,11 @@ def status_line(control: EffectsControl) -> str:
     return f"effects are {state}{since}{f': {cell(control.reason)}' if control.reason else ''}"
 
 
-async def lines(store: DocumentStore, state: EffectState | None, limit: int) -> list[str]:
-    """A line for each of the newest effects; ids only, nothing personal."""
+async def listed(store: DocumentStore, state: EffectState | None, limit: int) -> list[dict[str, Any]]:
+    """The newest effects; ids only, nothing personal. A Message-ID is whole: it is what one looks for at a provider."""
     criteria = {} if state is None else {"state": state.value}
     found = await store.find(EFFECTS, criteria, sort="-reserved_at", limit=limit)
-    return [_line(document) for document in found]
+    return [_in_short(document) for document in found]
 
 
 async def decide(store: DocumentStore, beginning: str, verdict: Verdict, by: str) -> Effect:
@@ -105,13 +128,16 @@ async def decide(store: DocumentStore, beginning: str, verdict: Verdict, by: str
         RefusedError: none or several do, or its outcome is known.
     """
     ledger = EffectLedger(store, now=lambda: datetime.now(UTC), owner=f"operator.{by}")
-    found = await _named(store, beginning)
+    found = await named(store, beginning)
     if verdict is Verdict.SENT:
         return await ledger.resolve(found, EffectState.SENT, by)
     return await ledger.resolve(found, EffectState.REJECTED, by)
 
 
-def _switch(control: EffectsControl) -> None:
+def _switch(control: EffectsControl, *, dry_run: bool) -> None:
+    if dry_run:
+        typer.echo(f"would say: {status_line(control)}")
+        return
     _publish(control.records())
     typer.echo(status_line(control))
 
@@ -123,7 +149,12 @@ def _publish(records: Iterable[Record]) -> None:
     publish(bootstrap, records, f"pointsman.effects.{uuid.uuid4()}")
 
 
-async def _named(store: DocumentStore, beginning: str) -> str:
+async def named(store: DocumentStore, beginning: str) -> str:
+    """The id of the one effect whose id begins so.
+
+    Raises:
+        RefusedError: none or several do.
+    """
     if len(beginning) < _SHORTEST_ID or not beginning.isalnum():
         raise RefusedError("that is no effect's id", f"give at least its first {_SHORTEST_ID} characters")
     # Ids are hexadecimal: nothing that begins so comes after this.
@@ -134,11 +165,10 @@ async def _named(store: DocumentStore, beginning: str) -> str:
     return str(found[0]["_id"])
 
 
-def _line(document: Document) -> str:
+def _in_short(document: Document) -> dict[str, Any]:
     facts: dict[str, Any] = document["facts"]
-    about = [cell(str(facts[name])) for name in ("lead_id", "campaign_id", "step", "message_id") if name in facts]
-    when = f"{document['reserved_at']:%Y-%m-%dT%H:%M:%SZ}"
-    return "  ".join((document["_id"], f"{document['state']:<10}", when, *about))
+    about: dict[str, Any] = {name: one_line(str(facts[name]), _LONGEST) for name in _FACTS if name in facts}
+    return {"id": document["_id"], "state": document["state"], "reserved_at": document["reserved_at"], **about}
 
 
 def _with_store(work: Callable[[DocumentStore], Awaitable[Result]]) -> Result:

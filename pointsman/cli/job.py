@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from pointsman import job
-from pointsman.errors import ConfigurationError
+from pointsman.cli.options import DryRun, Yes, confirm
+from pointsman.cli.output import Output, OutputOption, print_lines
+from pointsman.errors import ConfigurationError, RefusedError
 from pointsman.flink_rest import FlinkRest
 from pointsman.job import SubmitOptions
 from pointsman.job_options import PYTHON_MODES, JobOptions
@@ -46,6 +48,8 @@ def submit(
     restore: Annotated[str | None, typer.Option(help="Savepoint or checkpoint to start from.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start with empty state.")] = False,
     flink_lib: Lib = None,
+    *,
+    dry_run: DryRun = False,
 ) -> None:
     """Start the job, from the last state of its predecessor that the cluster remembers."""
     told = settings()
@@ -68,36 +72,49 @@ def submit(
         model=told.model,
     )
     place = restore or (None if fresh else job.last_snapshot(told.flink_url, name))
-    typer.echo(f"{name}: submitting{f', from {place}' if place else ', with empty state'}", err=True)
+    would = "would be submitted" if dry_run else "submitting"
+    typer.echo(f"{name}: {would}{f', from {place}' if place else ', with empty state'}", err=True)
+    if dry_run:
+        return
     typer.echo(job.submit(_submission(told, options, place, flink_lib)))
 
 
 @app.command()
-def status(name: Name = _DEFAULTS.name) -> None:
+def status(name: Name = _DEFAULTS.name, output: OutputOption = Output.TABLE) -> None:
     """Say whether the job runs."""
     found = job.status(settings().flink_url, name)
     if found is None:
         typer.echo(f"{name}: Flink knows no such job; `pointsman job submit` starts it")
         raise typer.Exit(1)
     since = datetime.fromtimestamp(found.started_ms / 1000, UTC).isoformat(timespec="seconds")
-    typer.echo(f"{name}  {found.state}  since {since}  {found.id}")
+    print_lines([f"{name}  {found.state}  since {since}  {found.id}"], {**asdict(found), "since": since}, output)
 
 
 @app.command()
-def savepoint(name: Name = _DEFAULTS.name, directory: Directory = None) -> None:
+def savepoint(name: Name = _DEFAULTS.name, directory: Directory = None, *, dry_run: DryRun = False) -> None:
     """Write a savepoint; the job runs on."""
+    if dry_run:
+        _would(name, "write a savepoint")
+        return
     typer.echo(job.savepoint(settings().flink_url, name, directory))
 
 
 @app.command()
-def stop(name: Name = _DEFAULTS.name, directory: Directory = None) -> None:
+def stop(name: Name = _DEFAULTS.name, directory: Directory = None, *, dry_run: DryRun = False) -> None:
     """Stop the job with a savepoint; `submit` goes on from it."""
+    if dry_run:
+        _would(name, "stop with a savepoint")
+        return
     typer.echo(job.stop(settings().flink_url, name, directory))
 
 
 @app.command()
-def cancel(name: Name = _DEFAULTS.name) -> None:
+def cancel(name: Name = _DEFAULTS.name, *, dry_run: DryRun = False, yes: Yes = False) -> None:
     """Stop the job at once, without a savepoint; `submit` goes on from its last checkpoint."""
+    if dry_run:
+        _would(name, "be cancelled")
+        return
+    confirm(f"Stop {name} at once, without a savepoint?", yes=yes)
     job.cancel(settings().flink_url, name)
     typer.echo(f"{name}: cancelled")
 
@@ -111,6 +128,8 @@ def upgrade(
     max_visits: Annotated[int | None, typer.Option(min=1, help="Another limit.")] = None,
     directory: Directory = None,
     flink_lib: Lib = None,
+    *,
+    dry_run: DryRun = False,
 ) -> None:
     """Stop the job with a savepoint and start this version of the code from it; what is not given stays as it is."""
     told = settings()
@@ -122,8 +141,20 @@ def upgrade(
         "min_catalog": load_catalog(told.kafka_bootstrap).sequence,
     }
     given: dict[str, Any] = {option: value for option, value in changes.items() if value is not None}
-    options = replace(job.running_options(told.flink_url, name), **given)
+    before = job.running_options(told.flink_url, name)
+    options = replace(before, **given)
+    if dry_run:
+        changed = [f"{option} {getattr(before, option)} → {value}" for option, value in given.items()]
+        _would(name, f"be upgraded with {', '.join(changed)}")
+        return
     typer.echo(job.upgrade(_submission(told, options, None, flink_lib), directory))
+
+
+def _would(name: str, what: str) -> None:
+    found = job.status(settings().flink_url, name)
+    if found is None or found.has_ended:
+        raise RefusedError(f"{name} does not run, so it cannot {what}", "`pointsman job submit` starts it")
+    typer.echo(f"{name} ({found.id}) would {what}")
 
 
 def _submission(told: Settings, options: JobOptions, place: str | None, flink_lib: Path | None) -> SubmitOptions:

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
+from pointsman.cli.options import DryRun
+from pointsman.cli.output import Output, OutputOption, print_rows
 from pointsman.envelope import to_rfc3339
 from pointsman.errors import ConfigurationError
 from pointsman.logging import mask
@@ -44,6 +43,7 @@ def add(
     source: Annotated[str | None, typer.Option(help="Where the lead comes from.")] = None,
     message: Annotated[str | None, typer.Option(help="What the lead wrote.")] = None,
     consent: Annotated[bool | None, typer.Option("--consent/--no-consent", help="May we write to them?")] = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Insert leads into MongoDB, as a form would; prints the id of each."""
     named = {
@@ -56,6 +56,9 @@ def add(
     if file is None and email is None:
         raise ConfigurationError("a lead needs an address", "give --email")
     leads = [one] if file is None else read_leads(file)
+    if dry_run:
+        typer.echo(f"would add {len(leads)} leads")
+        return
     for line in _with_store(lambda store: insert(store, leads, datetime.now(UTC))):
         typer.echo(line)
 
@@ -63,13 +66,11 @@ def add(
 @app.command("ls")
 def list_leads(
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most that many, the newest first.")] = 20,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """List the newest leads; addresses are shortened."""
     leads = _with_store(lambda store: store.find(COLLECTION, {}, sort="-created_at", limit=limit))
-    table = Table(*_COLUMNS, box=box.SIMPLE)
-    for lead in leads:
-        table.add_row(*(_cell(lead.get(name, "")) for name in _COLUMNS))
-    Console().print(table)
+    print_rows([{name: _cell(lead.get(name, "")) for name in _COLUMNS} for lead in leads], _COLUMNS, output)
 
 
 def read_leads(file: Path) -> list[Document]:

@@ -12,6 +12,7 @@ import typer
 
 from pointsman.cli import agents, demo, dlq, effects, job, leads, messages, stack, workflows
 from pointsman.errors import ConfigurationError, PointsmanError, TransientError
+from pointsman.settings import wants_no_colour
 
 EXIT_FAILED: Final = 1
 EXIT_CONFIGURATION: Final = 3
@@ -19,10 +20,18 @@ EXIT_DEPENDENCY: Final = 4
 
 app = typer.Typer(
     name="pointsman",
-    help="Agents that talk through Kafka, and a Flink job that decides who gets each message next.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def begin(context: typer.Context) -> None:
+    """Agents that talk through Kafka, and a Flink job that decides who gets each message next."""
+    if wants_no_colour():
+        context.color = False
+
+
 app.add_typer(agents.app, name="agents", help="The agent definitions: validate, apply, list.")
 app.add_typer(dlq.app, name="dlq", help="Dead letters: look, send again, mend, set aside.")
 app.add_typer(effects.app, name="effects", help="Mails and other effects: stop and start all, list, decide.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
@@ -12,10 +11,8 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
+from pointsman.cli.output import Output, OutputOption, print_data, print_rows
 from pointsman.cli.steps import shown_steps
 from pointsman.definitions.words import did_you_mean
 from pointsman.errors import ConfigurationError
@@ -33,13 +30,6 @@ class PythonModeChoice(StrEnum):
 
     THREAD = "thread"
     PROCESS = "process"
-
-
-class Output(StrEnum):
-    """How data is printed."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 Port = Annotated[
@@ -77,14 +67,14 @@ def up(
     _tell(stack, time.monotonic() - began)
 
 
-def status(output: Annotated[Output, typer.Option("--output", "-o")] = Output.TABLE) -> None:
+def status(output: OutputOption = Output.TABLE) -> None:
     """Every process: state, pid, port, memory, uptime, restarts; exit 4 when one does not run."""
     stack = LocalStack(options_from_settings())
     rows = stack.status()
-    if output is Output.JSON:
-        typer.echo(json.dumps([asdict(row) for row in rows], indent=2))
+    if output is not Output.TABLE:
+        print_data([asdict(row) for row in rows], output)
     elif rows:
-        Console().print(_table(rows))
+        _print_table(rows)
     else:
         typer.echo(_why_nothing_is_listed(stack), err=True)
     if not rows or any(not row.pid for row in rows):
@@ -158,18 +148,17 @@ def _tell(stack: LocalStack, seconds: float) -> None:
         typer.echo(f"not running yet: {', '.join(missing)}; see `pointsman status` and `pointsman logs NAME`", err=True)
 
 
-def _table(rows: list[ProgramStatus]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("name", "state"):
-        table.add_column(heading, no_wrap=True, overflow="fold")
-    for heading in ("pid", "port", "MiB", "up for", "restarts"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in rows:
-        numbers = (row.pid or "", row.port or "", row.rss_bytes // _MIB, _duration(row.uptime_s), row.restarts)
-        table.add_row(row.name, row.state.lower(), *map(str, numbers))
-    total = sum(row.rss_bytes for row in rows)
-    table.caption = f"{total // _MIB} MiB in all"
-    return table
+def _print_table(rows: list[ProgramStatus]) -> None:
+    numbers = ("pid", "port", "MiB", "up for", "restarts")
+    told = [
+        {
+            "name": row.name, "state": row.state.lower(), "pid": row.pid or "", "port": row.port or "",
+            "MiB": row.rss_bytes // _MIB, "up for": _duration(row.uptime_s), "restarts": row.restarts,
+        }
+        for row in rows
+    ]  # fmt: skip
+    print_rows(told, ("name", "state", *numbers), Output.TABLE, right=numbers)
+    typer.echo(f"{sum(row.rss_bytes for row in rows) // _MIB} MiB in all")
 
 
 def _duration(seconds: float) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import getpass
-import re
 import time
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
 
 import typer
 
+from pointsman.cli.options import By, DryRun, Yes, confirm, duration, operator
+from pointsman.cli.output import Output, OutputOption, print_lines, print_rows
 from pointsman.deadletter_queue import Selection
 from pointsman.deadletter_work import DeadLetterTopics, DeadLetterWork, KafkaDeadLetterTopics
 from pointsman.envelope import Record
@@ -34,7 +35,6 @@ from pointsman.workflow_states import Status, WorkflowState, latest_states
 app = typer.Typer(no_args_is_help=True)
 
 _CELL: Final = 60
-_UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 WorkflowId = Annotated[str, typer.Argument(help="The workflow's id: the lead's, where a lead began it.")]
 
@@ -46,46 +46,58 @@ def list_workflows(
         str | None, typer.Option(help="Only those without news for that long: 90s, 10m, 2h, 3d.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most that many, the latest first.")] = 50,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Where each workflow stands, as of its latest message."""
     before = datetime.now(UTC) - duration(older_than) if older_than else None
-    typer.echo(_columns("workflow", "status", "where", "since", "steps", "reason"))
-    for state in chosen(_states().values(), status, before)[:limit]:
-        typer.echo(_line(state))
+    rows = [in_short(state) for state in chosen(_states().values(), status, before)[:limit]]
+    print_rows(rows, ("workflow", "status", "where", "since", "steps", "reason"), output, right=("steps",))
 
 
 @app.command()
-def show(workflow_id: WorkflowId) -> None:
+def show(workflow_id: WorkflowId, output: OutputOption = Output.TABLE) -> None:
     """One workflow: where it stands, its way so far, and what waits for a person."""
     state, messages = _state(workflow_id), _of(workflow_id, MESSAGES)
     journeys = Journeys()
     for record in [*messages, *_of(workflow_id, DECISIONS)]:
         journeys.feed(record)
-    lines = described(state, journeys.get(workflow_id))
+    journey = journeys.get(workflow_id)
     waiting = open_escalations(workflow_id, _of(workflow_id, ESCALATIONS), messages)
-    for line in [*lines, *(_waiting_line(escalation) for escalation in waiting)]:
-        typer.echo(line)
+    lines = [*described(state, journey), *(_waiting_line(escalation) for escalation in waiting)]
+    hops = [asdict(hop) for hop in journey.hops] if journey else []
+    data = {**in_short(state), "hops": hops, "waiting": [_waiting(escalation) for escalation in waiting]}
+    print_lines(lines, data, output)
 
 
 @app.command()
 def cancel(
     workflow_id: WorkflowId,
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "",
+    *,
+    by: By = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """End a workflow for good: nothing of it is routed any more. What an agent already has it still answers."""
     state = _state(workflow_id)
     if state.status is Status.CANCELLED:
         typer.echo(f"{_cell(workflow_id)} was cancelled already")
         return
-    message = cancellation(workflow_id, getpass.getuser(), reason, datetime.now(UTC))
-    _send(message.to_record(MESSAGES), message.id)
-    typer.echo(f"{message.id} {message.event_type} workflow {_cell(workflow_id)}")
+    message = cancellation(workflow_id, operator(by), reason, datetime.now(UTC))
+    if not dry_run:
+        confirm(f"End workflow {_cell(workflow_id)} for good?", yes=yes)
+        _send(message.to_record(MESSAGES), message.id)
+    would = "would send " if dry_run else ""
+    typer.echo(f"{would}{message.id} {message.event_type} workflow {_cell(workflow_id)}")
 
 
 @app.command()
 def resume(
     workflow_id: WorkflowId,
     agent: Annotated[str | None, typer.Option(help="Name the agent that gets it, instead of the router.")] = None,
+    *,
+    by: By = None,
+    dry_run: DryRun = False,
 ) -> None:
     """Send on the latest message that waits for a person; no limit holds it, but its answers are counted as before."""
     state = _state(workflow_id)
@@ -95,22 +107,23 @@ def resume(
     if not waiting:
         what = f"nothing of workflow {_cell(workflow_id)} waits for a person: it is {state.status}"
         raise ConfigurationError(what, "`pointsman workflows show` tells its way")
-    record = resumed(waiting[-1], getpass.getuser(), agent, datetime.now(UTC))
-    _send(record, header(record, "ce_id"))
-    typer.echo(f"{header(record, 'ce_id')} {header(record, 'ce_type')} workflow {_cell(workflow_id)}")
+    record = resumed(waiting[-1], operator(by), agent, datetime.now(UTC))
+    if not dry_run:
+        _send(record, header(record, "ce_id"))
+    would = "would send " if dry_run else ""
+    typer.echo(f"{would}{header(record, 'ce_id')} {header(record, 'ce_type')} workflow {_cell(workflow_id)}")
 
 
 @app.command()
-def retry(workflow_id: WorkflowId) -> None:
+def retry(workflow_id: WorkflowId, *, by: By = None, dry_run: DryRun = False) -> None:
     """Send the latest dead letter of a workflow back to where it failed, as `pointsman dlq redrive` does."""
-    work = DeadLetterWork(
-        topics=dead_letter_topics(), by=getpass.getuser(), now=lambda: datetime.now(UTC), pause=time.sleep
-    )
+    work = DeadLetterWork(topics=dead_letter_topics(), by=operator(by), now=lambda: datetime.now(UTC), pause=time.sleep)
     letters = [letter for letter in work.find(Selection()) if letter.workflow_id == workflow_id]
     if not letters:
         what = f"workflow {_cell(workflow_id)} has no dead letter that nobody has dealt with"
         raise RefusedError(what, "`pointsman workflows show` tells its way")
-    for done in work.redrive([max(letters, key=lambda letter: letter.failed_at)], 1):
+    latest = [max(letters, key=lambda letter: letter.failed_at)]
+    for done in work.preview(latest) if dry_run else work.redrive(latest, 1):
         if not done.is_done:
             raise RefusedError(done.text, "`pointsman dlq show` tells more")
         typer.echo(f"{done.id} {done.text}")
@@ -131,18 +144,6 @@ def chosen(states: Iterable[WorkflowState], status: Status | None, before: datet
     return sorted(fitting, key=lambda state: state.since, reverse=True)
 
 
-def duration(text: str) -> timedelta:
-    """A length of time as people write it: `90s`, `10m`, `2h`, `3d`.
-
-    Raises:
-        ConfigurationError: it is none.
-    """
-    match = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if match is None:
-        raise ConfigurationError(f"--older-than: {one_line(text, 20)} is no length of time", "write 90s, 10m, 2h or 3d")
-    return timedelta(seconds=int(match.group(1)) * _UNITS_S[match.group(2)])
-
-
 def described(state: WorkflowState, journey: Journey | None) -> list[str]:
     """The state and the way of one workflow, a line each."""
     first = f"{_cell(state.workflow_id)}  {state.status}  {_cell(state.where)}  since {_time(state.since)}"
@@ -156,9 +157,14 @@ def described(state: WorkflowState, journey: Journey | None) -> list[str]:
     return lines
 
 
-def _waiting_line(escalation: Record) -> str:
+def _waiting(escalation: Record) -> dict[str, str]:
     reason, text = (header(escalation, f"{ESCALATION_PREFIX}{name}") for name in ("reason", "message"))
-    return f"  waits for a person: {_cell(header(escalation, 'ce_type'))} ({_cell(reason)}) {_cell(text, 300)}"
+    return {"type": _cell(header(escalation, "ce_type")), "reason_code": _cell(reason), "reason": _cell(text, 300)}
+
+
+def _waiting_line(escalation: Record) -> str:
+    told = _waiting(escalation)
+    return f"  waits for a person: {told['type']} ({told['reason_code']}) {told['reason']}"
 
 
 def _states() -> dict[str, WorkflowState]:
@@ -181,13 +187,17 @@ def _send(record: Record, message_id: str) -> None:
     publish(settings().kafka_bootstrap, [record], f"pointsman.workflows.{message_id}")
 
 
-def _line(state: WorkflowState) -> str:
-    where, reason = _cell(state.where), f"{_cell(state.reason_code)}: {_cell(state.reason, 200)}"
-    return _columns(_cell(state.workflow_id), state.status, where, _time(state.since), str(state.steps), reason)
-
-
-def _columns(workflow: str, status: str, where: str, since: str, steps: str, reason: str) -> str:
-    return f"{workflow:<26}  {status:<18}  {where:<22}  {since:<19}  {steps:>5}  {reason}"
+def in_short(state: WorkflowState) -> dict[str, Any]:
+    """The state as a row of a list: no address, nothing that moves the cursor."""
+    return {
+        "workflow": _cell(state.workflow_id),
+        "status": state.status.value,
+        "where": _cell(state.where),
+        "since": state.since,
+        "steps": state.steps,
+        "reason": f"{_cell(state.reason_code)}: {_cell(state.reason, 200)}",
+        "catalog": _cell(state.catalog),
+    }
 
 
 def _time(time: datetime | None) -> str:

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from signal import Signals
 from threading import Event
@@ -13,6 +14,7 @@ from typing import Final
 
 import psutil
 
+from pointsman.catalog_history import Author
 from pointsman.definitions.loader import load_folder_or_raise
 from pointsman.errors import ConfigurationError, TransientError
 from pointsman.kafka import KafkaAdmin, load_catalog
@@ -204,7 +206,8 @@ class LocalStack:
         """Put the folder's definitions in force the first time; afterwards only `pointsman agents apply` does."""
         bootstrap, folder = self.addresses.kafka_bootstrap, self.options.definitions_dir
         if folder is not None and not load_catalog(bootstrap).definitions:
-            move = apply(KafkaCatalogTopic(bootstrap), load_folder_or_raise(folder).definitions)
+            author = Author(by="pointsman up", at=datetime.now(UTC))
+            move = apply(KafkaCatalogTopic(bootstrap), load_folder_or_raise(folder).definitions, author=author)
             # A commit is acknowledged before readers see it, and the next steps read which agents there are.
             self._wait_until(lambda: load_catalog(bootstrap).sequence >= move.after.sequence, "the catalog")
 

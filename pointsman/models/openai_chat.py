@@ -114,15 +114,7 @@ class OpenAIChatModel:
             content = usable_content(raw, shape)
         except UnusableAnswerError as error:
             raw, content = await self._repair(request, shape, turns + _repair_turns(raw, error.problem), tally)
-        return ChatAnswer(
-            content=content,
-            raw=raw.text,
-            model=raw.model or request.model or self.options.model,
-            input_tokens=tally.input_tokens,
-            output_tokens=tally.output_tokens,
-            latency_ms=(self._monotonic() - tally.started) * 1000,
-            attempts=tally.attempts,
-        )
+        return self._answer(request, raw, tally, content)
 
     async def close(self) -> None:
         """Give connections back."""
@@ -137,7 +129,19 @@ class OpenAIChatModel:
         try:
             return raw, usable_content(raw, shape)
         except UnusableAnswerError as error:
-            raise ModelAnswerError(f"also after one repair: {error.problem}") from None
+            answer = self._answer(request, raw, tally, {})
+            raise ModelAnswerError(f"also after one repair: {error.problem}", answer) from None
+
+    def _answer(self, request: ChatRequest, raw: RawAnswer, tally: _Tally, content: dict[str, Any]) -> ChatAnswer:
+        return ChatAnswer(
+            content=content,
+            raw=raw.text,
+            model=raw.model or request.model or self.options.model,
+            input_tokens=tally.input_tokens,
+            output_tokens=tally.output_tokens,
+            latency_ms=(self._monotonic() - tally.started) * 1000,
+            attempts=tally.attempts,
+        )
 
     async def _ask(self, request: ChatRequest, shape: Shape, turns: _Turns, tally: _Tally) -> RawAnswer:
         """One completion, tried again while failures are transient."""
@@ -157,7 +161,8 @@ class OpenAIChatModel:
         tally.input_tokens += raw.input_tokens
         tally.output_tokens += raw.output_tokens
         if raw.refused:
-            raise ModelAnswerError("refused: the model or its content filter declined to answer")
+            answer = self._answer(request, raw, tally, {})
+            raise ModelAnswerError("refused: the model or its content filter declined to answer", answer)
         return raw
 
     async def _attempt(self, arguments: dict[str, Any], request: ChatRequest, tally: _Tally) -> RawAnswer:

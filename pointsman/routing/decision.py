@@ -70,6 +70,21 @@ class ModelCall:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelFailure:
+    """Why a model that was asked gave no answer that could be used.
+
+    Attributes:
+        code: `model_answer` (it answered, and the answer is of no use) or `model_unavailable`.
+        detail: one sentence for a person.
+        prompt_hash: SHA-256 of what was asked, as in `ModelCall`.
+    """
+
+    code: str
+    detail: str
+    prompt_hash: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decision:
     """One decision on one message.
 
@@ -81,7 +96,8 @@ class Decision:
         agent: the agent that gets it, when routed.
         agent_version: that agent's version.
         candidates: every agent that lists the type, and why it fits or fell out.
-        model_call: the model call, if one was made.
+        model_call: the model call, if a model answered, be it with something of no use.
+        model_failure: why a model that was asked did not decide.
         catalog: version of the catalog that was used.
         catalog_sequence: its sequence.
     """
@@ -94,6 +110,7 @@ class Decision:
     agent_version: str | None = None
     candidates: tuple[Candidate, ...] = field(default=())
     model_call: ModelCall | None = None
+    model_failure: ModelFailure | None = None
     catalog: str = ""
     catalog_sequence: int = 0
 

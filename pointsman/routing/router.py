@@ -22,17 +22,17 @@ An agent that accepts what it emits may get its own message: no special case; th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from pointsman.catalog import Catalog
 from pointsman.definitions.model import AgentDefinition
 from pointsman.envelope import AGENT_SOURCE, Envelope
-from pointsman.errors import ModelAnswerError, PointsmanError
+from pointsman.errors import InvalidEnvelopeError, ModelAnswerError, PointsmanError
 from pointsman.models.port import ChatAnswer, ChatRequest
 from pointsman.routing.candidates import CandidateFinder, fitting
-from pointsman.routing.decision import Candidate, Decision, Method, ModelCall, Outcome
+from pointsman.routing.decision import Candidate, Decision, Method, ModelCall, ModelFailure, Outcome
 from pointsman.routing.limits import Counters, excess, is_by_person
 from pointsman.routing.prompt import MAX_REASON_CHARS, NONE, PromptPrefix, prefix_for, user_turn
 from pointsman.routing.transitions import DeclaredOutputs
@@ -129,16 +129,7 @@ class Router:
 
         The question carries all it needs: a router of a later catalog may conclude it.
         """
-        call = ModelCall(
-            model=answer.model,
-            prompt_hash=question.prompt_hash,
-            raw_answer=answer.raw,
-            input_tokens=answer.input_tokens,
-            output_tokens=answer.output_tokens,
-            latency_ms=answer.latency_ms,
-            attempts=answer.attempts,
-        )
-        decision = _chosen(question, answer, call)
+        decision = _chosen(question, answer, _call(question, answer))
         return replace(decision, how=Method.FALLBACK_MODEL) if answer.is_fallback else decision
 
     def conclude_failure(self, question: ModelQuestion, error: Exception) -> Decision:
@@ -149,10 +140,34 @@ class Router:
             error: why there is no answer; of an error that is not Pointsman's own only the type is kept.
         """
         if isinstance(error, ModelAnswerError):
-            return _concluded(question, Outcome.ABSTAINED, "model_answer", error.detail, None)
+            return self.conclude_without(question, "model_answer", error.detail, error.answer)
         known = isinstance(error, PointsmanError)
-        detail = str(error) if known else type(error).__name__
-        return _concluded(question, Outcome.ABSTAINED, "model_unavailable", f"the model gave no answer: {detail}", None)
+        return self.conclude_without(question, "model_unavailable", str(error) if known else type(error).__name__)
+
+    def conclude_without(
+        self, question: ModelQuestion, code: str, detail: str, answer: ChatAnswer | None = None
+    ) -> Decision:
+        """The decision when what the model said, if anything, is of no use; `code` and `detail`: see `ModelFailure`."""
+        reason = detail if code == "model_answer" else f"the model gave no answer: {detail}"
+        call = _call(question, answer) if answer else None
+        failure = ModelFailure(code=code, detail=detail, prompt_hash=question.prompt_hash)
+        return replace(_concluded(question, Outcome.ABSTAINED, code, reason, call), model_failure=failure)
+
+    def refuse(self, error: InvalidEnvelopeError) -> Decision:
+        """The decision on a record that is no message."""
+        return self._undecided(Outcome.REJECTED, error.reason.value, error.detail, ())
+
+    def inputs(self, message: Envelope | None, counters: Counters, now: datetime) -> dict[str, Any]:
+        """What a decision is made from beside the message and the definitions in force, as a JSON object.
+
+        The decision log keeps it, so that the decision can be made again: see `pointsman.replay`.
+        """
+        return {
+            "now": now.isoformat(),
+            "is_terminal": message is not None and message.event_type in self.catalog.terminal_types,
+            "counters": asdict(counters),
+            "options": asdict(self.options),
+        }
 
     def _override(self, target: str, candidates: tuple[Candidate, ...]) -> Decision:
         named = next((each for each in candidates if each.agent == target), None)
@@ -266,6 +281,18 @@ class Router:
             catalog=self.catalog.version,
             catalog_sequence=self.catalog.sequence,
         )
+
+
+def _call(question: ModelQuestion, answer: ChatAnswer) -> ModelCall:
+    return ModelCall(
+        model=answer.model,
+        prompt_hash=question.prompt_hash,
+        raw_answer=answer.raw,
+        input_tokens=answer.input_tokens,
+        output_tokens=answer.output_tokens,
+        latency_ms=answer.latency_ms,
+        attempts=answer.attempts,
+    )
 
 
 def _noted(decision: Decision, note: str) -> Decision:

@@ -69,7 +69,7 @@ def test_apply_says_what_changed_and_what_was_made(topic: MemoryCatalogTopic, fo
     first = run("apply", folder)
     assert first.exit_code == 0, first.output
     assert "+ greeter 1.0.0" in first.stdout
-    assert "made agent_definitions, agents.greeter.inbox" in first.stdout
+    assert "made agent_audit, agent_catalogs, agent_definitions, agents.greeter.inbox" in first.stdout
     change(folder, "Greets people who say hello.", "Greets everybody.")
     second = run("apply", folder)
     assert "~ greeter 1.0.0 (same version)" in second.stdout

@@ -44,9 +44,9 @@ def test_ls_counts_by_stage_and_reason(topics: MemoryTopics) -> None:
 
 def test_ls_each_names_them_one_in_a_line_and_all_of_them_on_request(topics: MemoryTopics) -> None:
     run("discard", ID, "--by", "ann")
-    assert [line.split()[0] for line in run("ls", "--each").stdout.splitlines()] == ["agent_errors/0/1"]
+    assert [line.split()[0] for line in run("ls", "--each").stdout.splitlines()] == ["id", "agent_errors/0/1"]
     everything = run("ls", "--each", "--all").stdout.splitlines()
-    assert "discarded by ann" in everything[0]
+    assert "discarded by ann" in everything[1]
 
 
 def test_show_masks_texts_and_unmask_shows_them(topics: MemoryTopics) -> None:

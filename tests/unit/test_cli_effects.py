@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pointsman.cli.effects import Verdict, decide, lines, status_line
+from pointsman.cli.effects import Verdict, decide, listed, status_line
 from pointsman.controls import EffectsControl
 from pointsman.errors import RefusedError
 from pointsman.runtime.ledger import EffectLedger, EffectState, effect_id
@@ -27,9 +27,9 @@ async def store() -> InMemoryStore:
 
 
 async def test_ls_lists_effects_by_state(store: InMemoryStore) -> None:
-    assert len(await lines(store, None, 10)) == 2
-    (line,) = await lines(store, EffectState.UNKNOWN, 10)
-    assert line.startswith(f"{MAIL}  unknown ")
+    assert len(await listed(store, None, 10)) == 2
+    (row,) = await listed(store, EffectState.UNKNOWN, 10)
+    assert (row["id"], row["state"], row["message_id"]) == (MAIL, "unknown", "<x@sdr.example>")
 
 
 @pytest.mark.parametrize(("verdict", "state"), [(Verdict.SENT, "sent"), (Verdict.REJECTED, "rejected")])

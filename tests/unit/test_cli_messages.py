@@ -73,12 +73,12 @@ def test_only_the_wanted_workflow_is_shown() -> None:
 
 
 def test_a_message_by_hand_is_in_the_persons_name() -> None:
-    message = hand_written("lead.activity_noted", '{"text": "call me"}', "42", "nurture")
-    assert message.source.startswith("/operators/")
+    message = hand_written("lead.activity_noted", '{"text": "call me"}', "42", "nurture", "ann")
+    assert message.source == "/operators/ann"
     assert (message.workflow_id, message.target_agent, message.payload) == ("42", "nurture", {"text": "call me"})
 
 
 @pytest.mark.parametrize("payload", ["", "[]", "{", '{"a": NaN}', "\udcff"])
 def test_a_payload_that_is_no_json_object_is_refused(payload: str) -> None:
     with pytest.raises(ConfigurationError, match="--payload"):
-        hand_written("a.b", payload, "42", None)
+        hand_written("a.b", payload, "42", None, "ann")

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from pointsman.cli import workflows
-from pointsman.cli.workflows import app, chosen, duration
+from pointsman.cli.options import duration
+from pointsman.cli.workflows import app, chosen
 from pointsman.envelope import Record, decode
 from pointsman.errors import ConfigurationError, RefusedError
 from pointsman.topics import DECISIONS, ESCALATIONS, MESSAGES, WORKFLOW_STATE

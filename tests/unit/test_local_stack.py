@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pointsman.catalog import Catalog
+from pointsman.catalog_history import Author
 from pointsman.definitions import AgentDefinition
 from pointsman.local import LocalStack, StackOptions
 from pointsman.publish import Move
@@ -21,7 +22,7 @@ def test_agents_are_looked_up_only_when_readers_see_what_was_applied(
     applied: list[Catalog] = []
     hidden_from = [3]
 
-    def apply(_: object, definitions: Sequence[AgentDefinition]) -> Move:
+    def apply(_: object, definitions: Sequence[AgentDefinition], author: Author) -> Move:
         applied.append(Catalog.of(definitions, 1))
         return Move(before=Catalog(), after=applied[0])
 

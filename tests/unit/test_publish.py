@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from pointsman.audit import read_entry
 from pointsman.catalog import MANIFEST_KEY, Catalog
+from pointsman.catalog_history import Author, kept_catalogs, named
 from pointsman.definitions import AgentDefinition
+from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError, InvalidDefinitionsError
 from pointsman.publish import apply, planned, remove
-from pointsman.topics import DEFINITIONS, inbox
+from pointsman.topics import AUDIT, CATALOGS, DEFINITIONS, inbox
 from tests.definitions import MemoryCatalogTopic
 
 
@@ -28,7 +32,7 @@ def test_inboxes_exist_before_anything_is_published_and_the_set_in_force_is_read
     topic = MemoryCatalogTopic()
     move = apply(topic, [agent("one")])
     assert topic.log == ["topics", "begin", "load", "commit"]
-    assert topic.topics == {DEFINITIONS, inbox("one")}
+    assert topic.topics == {DEFINITIONS, CATALOGS, AUDIT, inbox("one")}
     assert move.topics_made == tuple(sorted(topic.topics))
     assert topic.load() == move.after
     assert move.after.sequence == 1
@@ -49,7 +53,8 @@ def test_only_what_changed_is_written_and_the_manifest_last() -> None:
     apply(topic, [agent("one"), agent("two")])
     before = len(topic.records)
     move = apply(topic, [agent("one"), agent("two", "Does it better.")])
-    assert [record.key for record in topic.records[before:]] == [b"two", MANIFEST_KEY.encode()]
+    written = [record for record in topic.records[before:] if record.topic == DEFINITIONS]
+    assert [record.key for record in written] == [b"two", MANIFEST_KEY.encode()]
     assert move.changes.changed == ("two",)
     assert topic.load().sequence == 2
 
@@ -101,3 +106,54 @@ def test_an_apply_that_contradicts_agents_in_force_changes_nothing() -> None:
 def test_a_plan_without_changes_keeps_the_sequence() -> None:
     before = Catalog.of([agent("one")], 7)
     assert planned(before, [agent("one")]).after is before
+
+
+ANN = Author(by="ann", at=datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC))
+
+
+def test_every_catalog_that_was_in_force_is_kept_whole() -> None:
+    topic = MemoryCatalogTopic()
+    first = apply(topic, [agent("one")]).after
+    second = apply(topic, [agent("one", "Does it better."), agent("two")]).after
+    kept = kept_catalogs(record for record in topic.records if record.topic == CATALOGS)
+    assert {version: dict(catalog.definitions) for version, catalog in kept.items()} == {
+        first.version: dict(first.definitions),
+        second.version: dict(second.definitions),
+    }
+
+
+def test_a_catalog_from_before_catalogs_were_kept_is_kept_with_the_next_one() -> None:
+    topic = MemoryCatalogTopic()
+    old = apply(topic, [agent("one")]).after
+    topic.records = [record for record in topic.records if record.topic != CATALOGS]
+    apply(topic, [agent("two")])
+    assert old.version in kept_catalogs(record for record in topic.records if record.topic == CATALOGS)
+
+
+def test_who_added_changed_and_removed_an_agent_is_on_record() -> None:
+    topic = MemoryCatalogTopic()
+    apply(topic, [agent("one"), agent("two")], author=ANN)
+    apply(topic, [agent("one", "Does it better.")], author=ANN)
+    remove(topic, "two", ANN)
+    entries = [entry for record in topic.records if (entry := read_entry(record))]
+    assert [(entry.action.value, entry.subject, entry.by) for entry in entries] == [
+        ("agent.added", "agents/one", "ann"),
+        ("agent.added", "agents/two", "ann"),
+        ("agent.changed", "agents/one", "ann"),
+        ("agent.removed", "agents/two", "ann"),
+    ]
+    assert entries[2].details["catalog_before"] == entries[0].details["catalog"]
+    assert entries[3].details["version"] is None
+
+
+def test_a_catalog_is_found_by_the_beginning_of_its_version() -> None:
+    catalogs = {version: Catalog() for version in ("abc1", "abd2")}
+    assert named(catalogs, "abc") is catalogs["abc1"]
+    for beginning in ("ab", "x", ""):
+        with pytest.raises(ConfigurationError, match="agents history"):
+            named(catalogs, beginning)
+
+
+@pytest.mark.parametrize("value", [None, b"", b"[]", b'{"agents": 1}', b'{"agents": {"a": {}}}', b"\xff"])
+def test_what_is_no_catalog_is_left_out_of_the_history(value: bytes | None) -> None:
+    assert kept_catalogs([Record(topic=CATALOGS, key=b"v", value=value, headers={})]) == {}

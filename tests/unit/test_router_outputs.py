@@ -1,5 +1,6 @@
 """What each kind of decision writes."""
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,12 +10,13 @@ import pytest
 from flink_jobs.operators.outputs import MAX_KEPT_BYTES, Decided, outputs, size_of
 from pointsman.envelope import Record, decode
 from pointsman.errors import ErrorReason
-from pointsman.routing.decision import Candidate, Decision, Method, Outcome
+from pointsman.routing.decision import Candidate, Decision, Method, ModelCall, Outcome
 from pointsman.routing.limits import Counters
 from pointsman.workflow_states import Status, WorkflowState
 
 AT = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 COUNTERS = Counters(step=5, visits=2)
+INPUTS = {"now": "2030-01-02T03:04:05.000001+00:00"}
 HEADERS = {
     "ce_specversion": b"1.0",
     "ce_id": b"m1",
@@ -52,7 +54,9 @@ def written(made: Decision, record: Record = RECORD) -> list[Record]:
 
 
 def all_written(made: Decision, record: Record = RECORD, counters: Counters = COUNTERS) -> list[Record]:
-    return outputs(Decided(record=record, message=decode(record), counters=counters, decision=made, at=AT))
+    return outputs(
+        Decided(record=record, message=decode(record), counters=counters, decision=made, inputs=INPUTS, at=AT)
+    )
 
 
 def test_a_routed_message_keeps_its_bytes_and_its_unknown_headers() -> None:
@@ -131,7 +135,9 @@ def test_a_record_that_is_no_message_is_logged_by_its_place() -> None:
     record = Record(topic="agent_messages", key=None, value=b"\x00", headers={}, partition=1, offset=2)
     made = decision(Outcome.REJECTED, "not_a_message")
 
-    letter, log = outputs(Decided(record=record, message=None, counters=Counters(step=1), decision=made, at=AT))
+    letter, log = outputs(
+        Decided(record=record, message=None, counters=Counters(step=1), decision=made, inputs=INPUTS, at=AT)
+    )
 
     assert letter.value == b"\x00"
     assert log.key == b"agent_messages/1/2"
@@ -141,12 +147,48 @@ def test_a_record_that_is_no_message_is_logged_by_its_place() -> None:
 def test_what_kafka_would_not_take_becomes_one_small_dead_letter() -> None:
     huge = replace(RECORD, headers={**HEADERS, "big": b"x" * MAX_KEPT_BYTES})
 
-    (letter,) = written(decision(Outcome.ROUTED, agent="warm"), huge)
+    letter, log = written(decision(Outcome.ROUTED, agent="warm"), huge)
 
+    assert (json.loads(log.value or b"")["outcome"], log.key) == ("rejected", b"m1")
     assert letter.headers["x_error_reason"] == b"too_large"
     assert letter.headers["x_error_offset"] == b"7"
     assert (letter.key, letter.value) == (None, None)
     assert size_of(letter) < 2000
+
+
+def test_the_models_answer_is_logged_whole() -> None:
+    made = replace(decision(Outcome.ABSTAINED, "model_answer"), model_call=call("x" * 2_000_000))
+
+    log = written(made)[-1]
+
+    assert len(json.loads(log.value or b"")["model_call"]["raw_answer"]) == 2_000_000
+
+
+def test_a_decision_that_kafka_would_not_take_is_logged_with_hashes_for_its_long_texts() -> None:
+    made = replace(decision(Outcome.ABSTAINED, "model_answer"), model_call=call("x" * MAX_KEPT_BYTES))
+
+    log = written(made)[-1]
+
+    said = json.loads(log.value or b"")
+    digest = hashlib.sha256(b"x" * MAX_KEPT_BYTES).hexdigest()
+    assert said["model_call"]["raw_answer"] == {"left_out_bytes": MAX_KEPT_BYTES, "sha256": digest}
+    assert (said["message_id"], said["reason_code"], said["inputs"]) == ("m1", "model_answer", INPUTS)
+
+
+@pytest.mark.parametrize("header", ["ce_id", "ce_type", "ce_source", "ce_workflowid"])
+def test_a_message_with_an_endless_header_has_its_decision_logged(header: str) -> None:
+    record = replace(RECORD, headers={**HEADERS, header: b"x" * 3_000_000})
+
+    (log,) = [one for one in all_written(decision(Outcome.COMPLETED), record) if one.topic == "agent_decisions"]
+
+    assert size_of(log) <= MAX_KEPT_BYTES
+    assert json.loads(log.value or b"")["offset"] == 7
+
+
+def call(raw: str) -> ModelCall:
+    return ModelCall(
+        model="m", prompt_hash="h", raw_answer=raw, input_tokens=1, output_tokens=1, latency_ms=1.0, attempts=1
+    )
 
 
 def state(made: Decision, record: Record = RECORD, counters: Counters = COUNTERS) -> WorkflowState:
@@ -198,8 +240,7 @@ def test_a_record_that_is_no_message_has_no_state() -> None:
     record = Record(topic="agent_messages", key=None, value=b"", headers={}, partition=1, offset=2)
     made = decision(Outcome.REJECTED, "not_a_message")
 
-    all_topics = [
-        one.topic for one in outputs(Decided(record=record, message=None, counters=COUNTERS, decision=made, at=AT))
-    ]
+    decided = Decided(record=record, message=None, counters=COUNTERS, decision=made, inputs=INPUTS, at=AT)
+    all_topics = [one.topic for one in outputs(decided)]
 
     assert "workflow_state" not in all_topics

@@ -21,8 +21,10 @@ from tests.journey_records import START, decision, message
 
 CALL = {"model": "m", "attempts": 2, "input_tokens": 300, "output_tokens": 20, "latency_ms": 412.5,
         "raw_answer": '{"agent": "active_outreach"}', "cost_usd": 0.0021}  # fmt: skip
-EFFECT = {"_id": "e1", "state": "sent", "attempt": 1, "owner": "send_email.1", "finished_at": START + timedelta(minutes=1),
-          "facts": {"message": "w-2", "lead_id": "w", "content": {"to": "zoe@customer.example"}}}  # fmt: skip
+EFFECT = {
+    "_id": "e1", "state": "sent", "attempt": 1, "owner": "send_email.1", "finished_at": START + timedelta(minutes=1),
+    "facts": {"message": "w-2", "lead_id": "w", "content": {"to": "zoe@customer.example"}},
+}  # fmt: skip
 
 
 def lead() -> Record:
