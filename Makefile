@@ -57,7 +57,8 @@ setup:
 	[ "$$(cat $(READY) 2>/dev/null)" = "$$wanted" ] || \
 		{ $(MAKE) --no-print-directory install && printf '%s' "$$wanted" > $(READY); }
 
-# uv installs in a fifth of pip's time, but it does not read pip's configuration: pip comes after it.
+# uv installs in a fifth of pip's time, but it does not read pip's configuration: pip comes after it. It compiles as pip
+# does: where PYTHONDONTWRITEBYTECODE is set, every start of a worker or an agent would compile anew, for seconds.
 install:
 	@command -v "$(PYTHON311)" >/dev/null 2>&1 || { echo "$(PYTHON311) was not found: install Python 3.11" \
 		"(apache-flink runs on no newer one), or say where it is: make PYTHON311=/path/to/python3.11" >&2; exit 3; }
@@ -66,5 +67,5 @@ install:
 	@"$(PYTHON311)" -m venv --clear $(VENV)
 	@$(PYTHON) -m pip install --quiet --upgrade "pip>=25.1"
 	@{ $(PYTHON) -m pip install --quiet -c constraints.txt uv && $(PYTHON) -m uv pip install --quiet --python $(PYTHON) \
-		-c constraints.txt -e ".[local]" --group dev; } || \
+		--compile-bytecode -c constraints.txt -e ".[local]" --group dev; } || \
 	$(PYTHON) -m pip install --quiet -c constraints.txt -e ".[local]" --group dev

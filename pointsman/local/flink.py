@@ -101,7 +101,9 @@ class Flink:
         )
 
     def _taskmanager(self, name: str) -> Program:
-        options = (*_TASKMANAGER_MEMORY, "-XX:+UseG1GC", "-XX:+PerfDisableSharedMem", "-XX:+ExitOnOutOfMemoryError")
+        # How soon routing goes on after a kill is how much processor time a new JVM takes to get going; the second
+        # compiler alone takes a third of it, and what is busy in steady state is Python.
+        options = (*_TASKMANAGER_MEMORY, *SMALL_JVM)
         main_class = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
         return Program(
             name=name,
