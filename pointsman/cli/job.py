@@ -44,6 +44,9 @@ def submit(
     max_visits: MaxVisits = _DEFAULTS.max_visits,
     always_ask_model: AlwaysAsk = False,
     restore: Annotated[str | None, typer.Option(help="Savepoint or checkpoint to start from.")] = None,
+    restore_newest: Annotated[
+        Path | None, typer.Option(help="Where the cluster remembers no state: start from the newest in this folder.")
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start with empty state.")] = False,
     flink_lib: Lib = None,
 ) -> None:
@@ -67,7 +70,7 @@ def submit(
         openai_base_url=told.openai_base_url or "",
         model=told.model,
     )
-    place = restore or (None if fresh else job.last_snapshot(told.flink_url, name))
+    place = restore or (None if fresh else _last_state(told.flink_url, name, restore_newest))
     typer.echo(f"{name}: submitting{f', from {place}' if place else ', with empty state'}", err=True)
     typer.echo(job.submit(_submission(told, options, place, flink_lib)))
 
@@ -124,6 +127,12 @@ def upgrade(
     given: dict[str, Any] = {option: value for option, value in changes.items() if value is not None}
     options = replace(job.running_options(told.flink_url, name), **given)
     typer.echo(job.upgrade(_submission(told, options, None, flink_lib), directory))
+
+
+def _last_state(flink_url: str, name: str, folder: Path | None) -> str | None:
+    remembered = job.last_snapshot(flink_url, name)
+    newest = job.newest_snapshot_below(folder) if folder and not remembered else None
+    return str(newest) if newest else remembered
 
 
 def _submission(told: Settings, options: JobOptions, place: str | None, flink_lib: Path | None) -> SubmitOptions:

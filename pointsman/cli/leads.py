@@ -15,8 +15,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from pointsman.connect_rest import register
 from pointsman.envelope import to_rfc3339
 from pointsman.errors import ConfigurationError
+from pointsman.local.connect import CONNECTOR, connector_config
 from pointsman.logging import mask
 from pointsman.plaintext import one_line
 from pointsman.settings import settings
@@ -70,6 +72,18 @@ def list_leads(
     for lead in leads:
         table.add_row(*(_cell(lead.get(name, "")) for name in _COLUMNS))
     Console().print(table)
+
+
+@app.command()
+def connect(
+    connect_url: Annotated[str, typer.Option(help="REST address of a Kafka Connect worker.")],
+    mongodb_uri: Annotated[
+        str, typer.Option(help="Connection string as the worker sees it; better a reference, ${dir:/run/secrets:name}.")
+    ],
+) -> None:
+    """Have Kafka Connect read new leads from MongoDB; repeating it changes nothing."""
+    register(connect_url, CONNECTOR, connector_config(mongodb_uri))
+    typer.echo(f"connector {CONNECTOR} is registered")
 
 
 def read_leads(file: Path) -> list[Document]:
