@@ -2,11 +2,16 @@
 # Build from the root of the repository: docker build -f docker/connect.Dockerfile -t pointsman-connect .
 ARG KAFKA_VERSION=4.3.1
 ARG MAVEN_IMAGE=maven:3.9.9-eclipse-temurin-17
+ARG STRIMZI_IMAGE=quay.io/strimzi/kafka:1.2.0-kafka-4.3.1
 
 FROM ${MAVEN_IMAGE} AS jars
 WORKDIR /build
 COPY connectors/pom.xml ./
 RUN mvn -B -q -ntp package -Djars.folder=/jars
+
+# What a KafkaConnect of the chart runs: docker build --target strimzi -f docker/connect.Dockerfile .
+FROM ${STRIMZI_IMAGE} AS strimzi
+COPY --from=jars /jars/plugins /opt/kafka/plugins
 
 FROM apache/kafka:${KAFKA_VERSION}
 ARG VERSION=0.1.0

@@ -58,6 +58,8 @@ def submit(
         return
     options = JobOptions(
         kafka_bootstrap=told.kafka_bootstrap,
+        kafka_security_protocol=told.kafka_security_protocol,
+        kafka_sasl_mechanism=told.kafka_sasl_mechanism,
         name=name,
         parallelism=parallelism,
         python_mode=python_mode,
