@@ -8,7 +8,7 @@ POINTSMAN := $(PYTHON) -m pointsman
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast chaos lint setup install java
+.PHONY: help demo up down test test-fast chaos lint setup install java compose check-deploy
 
 help:
 	@echo "make demo       a stack of its own, some leads, what happened to each, the mails; then stops everything"
@@ -17,6 +17,8 @@ help:
 	@echo "make test       all tests, on real Kafka, MongoDB and Flink"
 	@echo "make test-fast  the tests that need no Java"
 	@echo "make chaos      breaks one thing after the other under load, counts, and writes docs/guarantees.md"
+	@echo "make compose    the whole system in containers (needs a Docker engine)"
+	@echo "make check-deploy  compose file and Helm chart, by their own tools (builds them once; needs Go 1.24)"
 	@echo "make lint       style, types and imports"
 
 demo: java setup
@@ -43,6 +45,13 @@ lint: setup
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@$(VENV)/bin/lint-imports
+
+compose:
+	@docker/make_secrets.sh
+	docker compose --file docker/compose.yaml up --build --detach
+
+check-deploy: setup
+	@docker/check.sh
 
 # Named before the first download; `pointsman up` looks at versions, ports, disk and memory.
 java:

@@ -52,7 +52,11 @@ VIEWS: Final = (
 
 def definitions(options: JobOptions) -> list[str]:
     """The statements that define the job's tables and views, in order."""
-    kafka = {"bootstrap": options.kafka_bootstrap, "group": options.name}
+    security = {
+        "security_protocol": options.kafka_security_protocol,
+        "sasl_mechanism": options.kafka_sasl_mechanism,
+    }
+    kafka = {"bootstrap": options.kafka_bootstrap, "group": options.name, **security}
     sources = [
         statement("kafka_source", table=table, topic=topic, startup=startup, **kafka)
         for table, topic, startup in SOURCES
@@ -63,6 +67,7 @@ def definitions(options: JobOptions) -> list[str]:
         bootstrap=options.kafka_bootstrap,
         max_record_bytes=MAX_RECORD_BYTES,
         transactional_id_prefix=options.transactional_id_prefix,
+        **security,
     )
     names: dict[str, str | int] = {
         "leads_topic": LEADS,

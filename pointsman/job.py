@@ -167,6 +167,16 @@ def last_snapshot(flink_url: str, name: str) -> str | None:
     return next((place for job in ended if (place := rest.last_snapshot(job.id))), None)
 
 
+def newest_snapshot_below(folder: Path) -> Path | None:
+    """The last complete checkpoint or savepoint in `folder`'s `checkpoints` and `savepoints`; None when there is none.
+
+    For clusters that forget their jobs when they are stopped.
+    """
+    complete = [*(folder / "checkpoints").glob("*/chk-*/_metadata"), *(folder / "savepoints").glob("*/_metadata")]
+    newest = max(complete, key=lambda marker: marker.stat().st_mtime_ns, default=None)
+    return newest.parent if newest else None
+
+
 def _check_python_mode(runs: JobOptions, wanted: str) -> None:
     if runs.python_mode != wanted:
         what = f"{runs.name} runs in Python mode {runs.python_mode}, and its state cannot be read in mode {wanted}"

@@ -21,6 +21,9 @@ class JobOptions:
 
     Attributes:
         kafka_bootstrap: Kafka's address as the TaskManagers see it.
+        kafka_security_protocol: how the job reaches Kafka; login and certificates come from the JVM (see
+            `docs/deployment.md`), never from here.
+        kafka_sasl_mechanism: how it logs in, where the protocol is one of SASL.
         name: the job's name; its consumer group and its transactions are named after it.
         parallelism: parallel instances of the operator that decides.
         python_mode: `thread` (Python inside the TaskManager) or `process`.
@@ -38,6 +41,8 @@ class JobOptions:
     """
 
     kafka_bootstrap: str
+    kafka_security_protocol: str = "PLAINTEXT"
+    kafka_sasl_mechanism: str = "SCRAM-SHA-512"
     name: str = "pointsman-router"
     parallelism: int = 1
     python_mode: str = "thread"

@@ -12,6 +12,8 @@ CREATE TEMPORARY TABLE ${table} (
     'connector' = 'kafka',
     'topic' = '${topic}',
     'properties.bootstrap.servers' = '${bootstrap}',
+    'properties.security.protocol' = '${security_protocol}',
+    'properties.sasl.mechanism' = '${sasl_mechanism}',
     'properties.group.id' = '${group}',
     'properties.isolation.level' = 'read_committed',
     'properties.auto.offset.reset' = 'earliest',

@@ -8,6 +8,8 @@ CREATE TEMPORARY TABLE outbox (
     'connector' = 'kafka',
     'topic-pattern' = '${topics}',
     'properties.bootstrap.servers' = '${bootstrap}',
+    'properties.security.protocol' = '${security_protocol}',
+    'properties.sasl.mechanism' = '${sasl_mechanism}',
     'properties.max.request.size' = '${max_record_bytes}',
     -- Must outlive the longest outage between two checkpoints and stay below the broker's transaction.max.timeout.ms.
     'properties.transaction.timeout.ms' = '600000',

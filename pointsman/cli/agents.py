@@ -28,6 +28,7 @@ from pointsman.definitions.problems import Problem
 from pointsman.definitions.schema import schema_text
 from pointsman.definitions.words import did_you_mean
 from pointsman.definitions.writing import to_yaml
+from pointsman.deployment import helm_values
 from pointsman.errors import ConfigurationError
 from pointsman.publish import CatalogTopic, KafkaCatalogTopic, planned, planned_removal
 from pointsman.publish import apply as publish_definitions
@@ -79,6 +80,14 @@ def apply(
         follow(path, lambda: _apply(path, prune=prune, by=by))
     elif not _apply(path, prune=prune, by=by):
         raise typer.Exit(EXIT_INVALID)
+
+
+@app.command("helm-values")
+def show_helm_values(folder: Folder = None) -> None:
+    """Print the folder's agents, their topics and Kafka users as the Helm chart reads them."""
+    result = _loaded(_folder(folder))
+    typer.echo("# Written by `pointsman agents helm-values`.")
+    typer.echo(to_yaml(helm_values(result.definitions)), nl=False)
 
 
 @app.command("ls")

@@ -46,6 +46,9 @@ def submit(
     max_visits: MaxVisits = _DEFAULTS.max_visits,
     always_ask_model: AlwaysAsk = False,
     restore: Annotated[str | None, typer.Option(help="Savepoint or checkpoint to start from.")] = None,
+    restore_newest: Annotated[
+        Path | None, typer.Option(help="Where the cluster remembers no state: start from the newest in this folder.")
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start with empty state.")] = False,
     flink_lib: Lib = None,
     *,
@@ -59,6 +62,8 @@ def submit(
         return
     options = JobOptions(
         kafka_bootstrap=told.kafka_bootstrap,
+        kafka_security_protocol=told.kafka_security_protocol,
+        kafka_sasl_mechanism=told.kafka_sasl_mechanism,
         name=name,
         parallelism=parallelism,
         python_mode=python_mode,
@@ -71,7 +76,7 @@ def submit(
         openai_base_url=told.openai_base_url or "",
         model=told.model,
     )
-    place = restore or (None if fresh else job.last_snapshot(told.flink_url, name))
+    place = restore or (None if fresh else _last_state(told.flink_url, name, restore_newest))
     would = "would be submitted" if dry_run else "submitting"
     typer.echo(f"{name}: {would}{f', from {place}' if place else ', with empty state'}", err=True)
     if dry_run:
@@ -155,6 +160,12 @@ def _would(name: str, what: str) -> None:
     if found is None or found.has_ended:
         raise RefusedError(f"{name} does not run, so it cannot {what}", "`pointsman job submit` starts it")
     typer.echo(f"{name} ({found.id}) would {what}")
+
+
+def _last_state(flink_url: str, name: str, folder: Path | None) -> str | None:
+    remembered = job.last_snapshot(flink_url, name)
+    newest = job.newest_snapshot_below(folder) if folder and not remembered else None
+    return str(newest) if newest else remembered
 
 
 def _submission(told: Settings, options: JobOptions, place: str | None, flink_lib: Path | None) -> SubmitOptions:

@@ -14,8 +14,10 @@ import typer
 
 from pointsman.cli.options import DryRun
 from pointsman.cli.output import Output, OutputOption, print_rows
+from pointsman.connect_rest import register
 from pointsman.envelope import to_rfc3339
 from pointsman.errors import ConfigurationError
+from pointsman.local.connect import CONNECTOR, connector_config
 from pointsman.logging import mask
 from pointsman.plaintext import one_line
 from pointsman.settings import settings
@@ -71,6 +73,18 @@ def list_leads(
     """List the newest leads; addresses are shortened."""
     leads = _with_store(lambda store: store.find(COLLECTION, {}, sort="-created_at", limit=limit))
     print_rows([{name: _cell(lead.get(name, "")) for name in _COLUMNS} for lead in leads], _COLUMNS, output)
+
+
+@app.command()
+def connect(
+    connect_url: Annotated[str, typer.Option(help="REST address of a Kafka Connect worker.")],
+    mongodb_uri: Annotated[
+        str, typer.Option(help="Connection string as the worker sees it; better a reference, ${dir:/run/secrets:name}.")
+    ],
+) -> None:
+    """Have Kafka Connect read new leads from MongoDB; repeating it changes nothing."""
+    register(connect_url, CONNECTOR, connector_config(mongodb_uri))
+    typer.echo(f"connector {CONNECTOR} is registered")
 
 
 def read_leads(file: Path) -> list[Document]:

@@ -10,7 +10,7 @@ from typing import Final
 
 import typer
 
-from pointsman.cli import agents, demo, dlq, effects, job, leads, messages, stack, workflows
+from pointsman.cli import agents, demo, dlq, effects, job, leads, messages, stack, topics, workflows
 from pointsman.errors import ConfigurationError, PointsmanError, TransientError
 from pointsman.settings import wants_no_colour
 
@@ -38,6 +38,7 @@ app.add_typer(effects.app, name="effects", help="Mails and other effects: stop a
 app.add_typer(job.app, name="job", help="The router job on the Flink cluster.")
 app.add_typer(leads.app, name="leads", help="Leads in MongoDB.")
 app.add_typer(messages.app, name="messages", help="Messages on Kafka.")
+app.add_typer(topics.app, name="topics", help="Topics on Kafka: make what is missing.")
 app.add_typer(workflows.app, name="workflows", help="Where each workflow stands; cancel, resume or retry one.")
 stack.register(app)
 demo.register(app)

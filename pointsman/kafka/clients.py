@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from pointsman.envelope import Record
 from pointsman.errors import BrokerUnavailableError, ConfigurationError, PointsmanError, TransientError
+from pointsman.settings import Settings, settings
 from pointsman.topics import MAX_RECORD_BYTES
 
 REQUEST_TIMEOUT_S: Final = 15.0
@@ -58,6 +59,31 @@ def client_config(bootstrap: str) -> dict[str, Any]:
         "reconnect.backoff.max.ms": 2_000,
         "socket.keepalive.enable": True,
         "allow.auto.create.topics": False,
+        **security_config(settings()),
+    }
+
+
+def security_config(told: Settings) -> dict[str, Any]:
+    """How to log in, as librdkafka names it; nothing where the broker asks for nothing.
+
+    Raises:
+        ConfigurationError: a login is wanted, and there is no name or password.
+    """
+    if told.kafka_security_protocol == "PLAINTEXT":
+        return {}
+    config: dict[str, Any] = {"security.protocol": told.kafka_security_protocol}
+    if told.kafka_ssl_ca:
+        config["ssl.ca.location"] = str(told.kafka_ssl_ca)
+    if not told.kafka_security_protocol.startswith("SASL"):
+        return config
+    if told.kafka_sasl_username is None or told.kafka_sasl_password is None:
+        remedy = "set POINTSMAN_KAFKA_SASL_USERNAME and POINTSMAN_KAFKA_SASL_PASSWORD"
+        raise ConfigurationError(f"Kafka's {told.kafka_security_protocol} wants a login", remedy)
+    return {
+        **config,
+        "sasl.mechanism": told.kafka_sasl_mechanism,
+        "sasl.username": told.kafka_sasl_username,
+        "sasl.password": told.kafka_sasl_password.get_secret_value(),
     }
 
 

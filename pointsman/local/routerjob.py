@@ -8,7 +8,7 @@ from typing import Final
 
 from pointsman.errors import ConfigurationError
 from pointsman.flink_rest import ENDED, FlinkRest
-from pointsman.job import JobSubmissionError, SubmitOptions, submit
+from pointsman.job import JobSubmissionError, SubmitOptions, newest_snapshot_below, submit
 from pointsman.job_options import JobOptions
 from pointsman.kafka import load_catalog
 from pointsman.local.addresses import Addresses
@@ -100,9 +100,7 @@ def newest_snapshot(layout: Layout) -> Path | None:
     A savepoint that stopped the job is later than its last checkpoint, and what was written between the two must not
     be written again.
     """
-    complete = [*layout.checkpoints.glob("*/chk-*/_metadata"), *layout.savepoints.glob("*/_metadata")]
-    newest = max(complete, key=lambda marker: marker.stat().st_mtime_ns, default=None)
-    return newest.parent if newest else None
+    return newest_snapshot_below(layout.flink)
 
 
 def forget_checkpoints(checkpoints: Path, keep: set[str]) -> None:

@@ -95,7 +95,16 @@ def test_reasons_of_leads_are_reasons_of_dead_letters() -> None:
 
 
 def test_values_cannot_leave_their_quotes() -> None:
-    text = statement("kafka_source", table="t", topic="a'b", startup="s", bootstrap="k", group="g")
+    text = statement(
+        "kafka_source",
+        table="t",
+        topic="a'b",
+        startup="s",
+        bootstrap="k",
+        group="g",
+        security_protocol="PLAINTEXT",
+        sasl_mechanism="PLAIN",
+    )
 
     assert "'topic' = 'a''b'" in text
 

@@ -1,0 +1,80 @@
+"""The chart's own data against the code. What Helm makes of its templates is checked by `make check-deploy`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from pointsman.contracts import Contract
+from pointsman.definitions.loader import load_folder_or_raise
+from pointsman.deployment import agent_acls, connect_acls, helm_values, operator_acls, router_acls
+from pointsman.job_options import JobOptions
+from pointsman.topics import DECISIONS, ERRORS, MESSAGES, inbox
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "docker" / "helm" / "pointsman"
+
+
+def yaml(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = YAML(typ="safe").load(CHART / name)
+    return found
+
+
+def test_the_committed_catalog_is_not_stale() -> None:
+    definitions = load_folder_or_raise(ROOT / "agent_definitions").definitions
+    message = "write it anew: `pointsman agents helm-values > docker/helm/pointsman/catalog.yaml`"
+    assert yaml("catalog.yaml") == helm_values(definitions), message
+
+
+def test_the_connector_is_told_what_the_local_one_is_told() -> None:
+    message = "copy connectors/leads_source.json to docker/helm/pointsman"
+    assert (CHART / "leads_source.json").read_text() == (ROOT / "connectors/leads_source.json").read_text(), message
+
+
+def test_the_default_values_keep_their_schema_and_a_misspelt_one_does_not() -> None:
+    schema = Contract(json.loads((CHART / "values.schema.json").read_text()))
+    values = yaml("values.yaml")
+    assert schema.violation(values) is None
+    assert schema.violation({**values, "autoscalling": {}})
+    assert schema.violation({**values, "router": {**values["router"], "upgradeMode": "stateless"}})
+
+
+def test_the_schema_names_every_value() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())["properties"]
+    for name, value in yaml("values.yaml").items():
+        if isinstance(value, dict) and "properties" in schema[name]:
+            assert set(value) == set(schema[name]["properties"]), name
+
+
+def test_the_job_is_told_options_that_it_knows() -> None:
+    text = (CHART / "templates" / "router.yaml").read_text()
+    told = re.findall(r"^      - (--[a-z-]+=)(\S.*)$", text, re.MULTILINE)
+    arguments = [f"{name}{'1' if '{{' in value else value}" for name, value in told]
+    assert JobOptions.parse(arguments).kafka_security_protocol == "SASL_SSL"
+
+
+def test_no_secret_stands_in_the_values() -> None:
+    words = re.compile(r"(password|secret|apikey|token)$", re.IGNORECASE)
+    named = re.findall(r"^\s*(\w+):", (CHART / "values.yaml").read_text(), re.MULTILINE)
+    assert {name for name in named if words.search(name)} == {"existingSecret"}
+
+
+def test_an_agent_reads_no_other_inbox_and_writes_no_decision() -> None:
+    acls = agent_acls("lead_scoring")
+    readable = {acl.name for acl in acls if acl.type == "topic" and "Read" in acl.operations}
+    writable = {acl.name for acl in acls if acl.type == "topic" and "Write" in acl.operations}
+    assert {name for name in readable if name.startswith("agents.")} == {inbox("lead_scoring")}
+    assert writable == {MESSAGES, ERRORS}
+    assert DECISIONS not in readable
+    assert all(acl.pattern == "literal" for acl in acls if acl.type == "topic")
+
+
+def test_nobody_but_the_operator_may_make_the_topics_that_are_declared() -> None:
+    for acls in (router_acls(), agent_acls("a")):
+        assert not any("Create" in acl.operations or "Delete" in acl.operations for acl in acls)
+    assert any("Create" in acl.operations for acl in operator_acls())
+    assert any(acl.name == "connect-cluster-pointsman-connect" for acl in connect_acls())
