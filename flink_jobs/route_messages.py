@@ -90,6 +90,7 @@ def route_options(options: JobOptions) -> RouteOptions:
         min_catalog=options.min_catalog,
         parallelism=options.parallelism,
         python_mode=options.python_mode,
+        state_ttl_hours=options.state_ttl_hours,
     )
 
 

@@ -23,13 +23,23 @@ AGENT_SOURCE: Final = "/agents/"
 """Sources below this prefix are agents, each by its name."""
 WORKFLOW_CANCELLED: Final = "workflow.cancelled"
 """Event type with which a person ends a workflow: nothing of it is routed any more. From others it does nothing."""
+PLAN_PROPOSED: Final = "plan.proposed"
+"""Event type with which an agent whose definition emits it, or a person, splits work into tasks."""
+TASK_FAILED: Final = "task.failed"
+"""Event type that says: a message of a task became a dead letter, or its agent had nothing to say."""
+PLAN_FAILED: Final = "plan.failed"
+"""Event type that says: a task has failed for good, and what could be compensated has been."""
+PLAN_RETRIED: Final = "plan.retried"
+"""Event type with which a person has a failed plan go on. From others it does nothing."""
+RESERVED_TYPES: Final = frozenset({PLAN_PROPOSED, TASK_FAILED, PLAN_RETRIED})
+"""Event types that the job itself takes: no agent ever gets them."""
 
 _NAMESPACE: Final = uuid.UUID("8f3a1c52-6f0e-5d7c-9a55-2f6b1f0d7c11")
 _CONTENT_TYPE: Final = "application/json"
 _OWN_HEADERS: Final = frozenset({
     "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "content-type", "ce_workflowid",
     "ce_causationid", "ce_hop", "ce_deadline", "ce_priority", "ce_agentversion", "ce_catalog", "ce_targetagent",
-    "ce_attempt",
+    "ce_attempt", "ce_planid", "ce_taskid", "ce_tasktry",
 })  # fmt: skip
 
 Payload = dict[str, Any]
@@ -59,6 +69,21 @@ class Record:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TaskRef:
+    """The task of a plan that a message belongs to; answers inherit it.
+
+    Attributes:
+        plan_id: the plan's id.
+        task_id: the task's id within its plan.
+        number: which try of the task it is, from 1.
+    """
+
+    plan_id: str
+    task_id: str
+    number: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Envelope:
     """One message between agents.
 
@@ -78,6 +103,7 @@ class Envelope:
         catalog: version of the agent catalog that routed it.
         target_agent: the next agent, named by a person; ignored from any other source.
         attempt: how often a person has sent it again after it became a dead letter; not inherited by answers.
+        task: the task of a plan that it belongs to.
         extra: headers this version does not know; they survive a hop.
     """
 
@@ -96,6 +122,7 @@ class Envelope:
     catalog: str | None = None
     target_agent: str | None = None
     attempt: int = 0
+    task: TaskRef | None = None
     extra: Mapping[str, bytes] = field(default_factory=dict)
 
     def reply(
@@ -143,6 +170,9 @@ class Envelope:
             "ce_catalog": self.catalog,
             "ce_targetagent": self.target_agent,
             "ce_attempt": str(self.attempt) if self.attempt else None,
+            "ce_planid": self.task.plan_id if self.task else None,
+            "ce_taskid": self.task.task_id if self.task else None,
+            "ce_tasktry": str(self.task.number) if self.task else None,
         }
         own = {name: text.encode() for name, text in texts.items() if text is not None}
         return {**self.extra, **own}
@@ -181,6 +211,7 @@ def decode(record: Record) -> Envelope:
         catalog=text["ce_catalog"],
         target_agent=text["ce_targetagent"],
         attempt=_whole_number(text, "ce_attempt", default=0, most=1_000_000),
+        task=_task(text),
         extra={name: value for name, value in record.headers.items() if name not in _OWN_HEADERS},
     )
 
@@ -253,6 +284,12 @@ def _required(text: Mapping[str, str | None], name: str) -> str:
     if not value:
         raise InvalidEnvelopeError(ErrorReason.NOT_A_MESSAGE, f"header {name} is missing or empty")
     return value
+
+
+def _task(text: Mapping[str, str | None]) -> TaskRef | None:
+    plan_id, task_id = text["ce_planid"], text["ce_taskid"]
+    number = _whole_number(text, "ce_tasktry", default=1, most=1_000_000)
+    return TaskRef(plan_id=plan_id, task_id=task_id, number=number) if plan_id and task_id else None
 
 
 def _whole_number(text: Mapping[str, str | None], name: str, *, default: int, most: int) -> int:

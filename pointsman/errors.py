@@ -10,6 +10,7 @@
     ├── PermanentError            no retry helps: dead letter
     │   ├── InvalidEnvelopeError      the record is no message
     │   ├── InvalidPayloadError       the payload breaks its contract
+    │   ├── InvalidPlanError          a proposed plan cannot be carried out
     │   ├── UndeclaredEventError      an agent answered with a type its definition does not emit
     │   └── ModelAnswerError          the model answered, and the answer is of no use
     ├── EffectsStoppedError       a person has stopped all effects: wait until they are started, without counting
@@ -54,6 +55,8 @@ class ErrorReason(StrEnum):
     """A message in an agent's name that the agent's definition does not declare; the router refused it."""
     INVALID_DEFINITION = "invalid_definition"
     """A record of `agent_definitions` is no agent definition."""
+    INVALID_PLAN = "invalid_plan"
+    """A proposed plan cannot be carried out; the text names the task."""
     MODEL_ANSWER = "model_answer"
     """The model's answer is of no use, also after a repair."""
     FAN_OUT = "fan_out"
@@ -128,6 +131,15 @@ class InvalidEnvelopeError(PermanentError):
 
 class InvalidPayloadError(PermanentError):
     """The payload breaks its contract."""
+
+
+class InvalidPlanError(PermanentError):
+    """A proposed plan cannot be carried out."""
+
+    def __init__(self, detail: str) -> None:
+        # Not `super().__init__(reason, detail)` alone: pickling calls the class with `args`.
+        super().__init__(ErrorReason.INVALID_PLAN, detail)
+        self.args = (detail,)
 
 
 class UndeclaredEventError(PermanentError):

@@ -87,7 +87,7 @@ class Journey:
     @property
     def is_over(self) -> bool:
         """Whether nobody works on it any more."""
-        return self.outcome not in {None, Outcome.ROUTED}
+        return self.outcome not in {None, Outcome.ROUTED, Outcome.PLANNED}
 
     @property
     def stage(self) -> str:
@@ -101,6 +101,7 @@ class Journey:
             Outcome.COMPLETED: last.event_type,
             Outcome.ABSTAINED: "waits for a person",
             Outcome.REJECTED: "dead letter",
+            Outcome.PLANNED: "in a plan",
         }[last.outcome]
 
     @property

@@ -7,7 +7,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from pointsman.envelope import OPERATOR_SOURCE, WORKFLOW_CANCELLED, Envelope, Record, derived_id, to_rfc3339
+from pointsman.envelope import (
+    OPERATOR_SOURCE,
+    PLAN_RETRIED,
+    WORKFLOW_CANCELLED,
+    Envelope,
+    Record,
+    derived_id,
+    to_rfc3339,
+)
+from pointsman.plans.view import PlanView
 from pointsman.topics import MESSAGES
 
 ESCALATION_PREFIX: Final = "x_escalation_"
@@ -33,6 +42,27 @@ def cancellation(workflow_id: str, person: str, reason: str, now: datetime) -> E
         workflow_id=workflow_id,
         payload={"reason": reason},
         time=now,
+    )
+
+
+def plan_retry(workflow_id: str, plan: PlanView, news: str | None, person: str, now: datetime) -> Envelope:
+    """The message that has a failed plan go on with what failed. A repeat about the same failure has the same id.
+
+    Args:
+        workflow_id: the workflow.
+        plan: its plan, which has failed.
+        news: id of the `plan.failed` that waits for a person; after this it waits no more.
+        person: who says so.
+        now: the time, UTC.
+    """
+    return Envelope(
+        id=derived_id(plan.plan_id, PLAN_RETRIED, to_rfc3339(plan.since)),
+        source=f"{OPERATOR_SOURCE}{person}",
+        event_type=PLAN_RETRIED,
+        workflow_id=workflow_id,
+        payload={"plan_id": plan.plan_id},
+        time=now,
+        causation_id=news,
     )
 
 

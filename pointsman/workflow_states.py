@@ -11,6 +11,7 @@ from typing import Any
 
 from pointsman.deadletters import PREFIX
 from pointsman.envelope import Record, from_rfc3339, to_rfc3339
+from pointsman.plans.view import PlanView
 from pointsman.topics import ERRORS, WORKFLOW_STATE
 
 AGENT_STAGE = "agent/"
@@ -41,6 +42,7 @@ class WorkflowState:
         reason_code: for programs, e.g. `step_limit`.
         reason: for a person.
         catalog: version of the agent catalog that decided.
+        plan: its plan, as far as it has one: of several the one that moved last.
     """
 
     workflow_id: str
@@ -52,10 +54,13 @@ class WorkflowState:
     reason_code: str
     reason: str
     catalog: str
+    plan: PlanView | None = None
 
     def to_record(self) -> Record:
         """The state as a record for `workflow_state`, keyed by workflow id."""
-        value = json.dumps({**asdict(self), "since": to_rfc3339(self.since)}, ensure_ascii=False, separators=(",", ":"))
+        plan = self.plan.to_json() if self.plan else None
+        about = {**asdict(replace(self, plan=None)), "since": to_rfc3339(self.since), "plan": plan}
+        value = json.dumps(about, ensure_ascii=False, separators=(",", ":"))
         return Record(
             topic=WORKFLOW_STATE,
             key=self.workflow_id.encode(errors="replace"),
@@ -78,6 +83,7 @@ class WorkflowState:
                 reason_code=str(fields["reason_code"]),
                 reason=str(fields["reason"]),
                 catalog=str(fields["catalog"]),
+                plan=PlanView.from_json(fields["plan"]) if fields.get("plan") else None,
             )
         except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
             return None

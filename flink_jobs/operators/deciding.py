@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from flink_jobs.operators.outputs import Decided, error_record, outputs, shortened
+from flink_jobs.operators.planning import PlanMatter, Planning, Settled
 from flink_jobs.operators.records import Arrived
 from pointsman.envelope import Envelope, Record, decode
 from pointsman.errors import ErrorReason, InvalidEnvelopeError
 from pointsman.models.port import ChatAnswer, ChatRequest
+from pointsman.plans import PlanState
 from pointsman.routing.decision import Decision
 from pointsman.routing.router import ModelQuestion, Router
 
 Clock = Callable[[], datetime]
 Answer = ChatAnswer | Exception
+Concluded = list[Record] | PlanMatter
+"""What to write; or what comes of it only when the message leaves, since it depends on where a plan stands then."""
 _FAULT: Final = "the router failed on this record with {}; this is a defect, see the TaskManager's log"
 
 
@@ -30,7 +34,7 @@ class Question:
     """
 
     request: ChatRequest
-    conclude: Callable[[Answer], list[Record]]
+    conclude: Callable[[Answer], Concluded]
 
 
 class Deciding:
@@ -46,21 +50,27 @@ class Deciding:
         self._router = router
         self._clock = clock
         self._on_fault = on_fault
+        self._planning = Planning(router=router, clock=clock)
 
-    def begin(self, arrived: Arrived) -> list[Record] | Question:
-        """The records to write, or what to ask first."""
+    def begin(self, arrived: Arrived) -> Concluded | Question:
+        """The records to write, or what a plan makes of it, or what to ask first."""
         try:
             return self._begin(arrived)
         except Exception as error:
             return self._fault(arrived, error)
 
-    def _begin(self, arrived: Arrived) -> list[Record] | Question:
+    def _begin(self, arrived: Arrived) -> Concluded | Question:
         try:
             message = decode(arrived.record)
         except InvalidEnvelopeError as error:
             return self._written(arrived, None, self._router.refuse(error), self._clock())
         began_at = self._clock()
-        prepared = self._router.prepare(message, arrived.counters, began_at)
+        planned = self._planning.concerns(
+            message, arrived.counters, lambda decision: self._outputs(arrived, message, decision, began_at)
+        )
+        if isinstance(planned, PlanMatter):
+            return self._guarded(arrived, planned)
+        prepared = planned or self._router.prepare(message, arrived.counters, began_at)
         if isinstance(prepared, Decision):
             return self._written(arrived, message, prepared, began_at)
         return Question(
@@ -70,7 +80,7 @@ class Deciding:
 
     def _conclude(
         self, arrived: Arrived, message: Envelope, question: ModelQuestion, answer: Answer, began_at: datetime
-    ) -> list[Record]:
+    ) -> Concluded:
         try:
             if isinstance(answer, Exception):
                 decision = self._router.conclude_failure(question, answer)
@@ -81,6 +91,22 @@ class Deciding:
             return self._fault(arrived, error)
 
     def _written(
+        self, arrived: Arrived, message: Envelope | None, decision: Decision, began_at: datetime
+    ) -> Concluded:
+        records = self._outputs(arrived, message, decision, began_at)
+        failure = self._planning.failure(message, records) if message else None
+        return self._guarded(arrived, failure) if failure else records
+
+    def _guarded(self, arrived: Arrived, matter: PlanMatter) -> PlanMatter:
+        def settle(state: PlanState | None) -> Settled:
+            try:
+                return matter.settle(state)
+            except Exception as error:
+                return Settled(records=self._fault(arrived, error))
+
+        return replace(matter, settle=settle)
+
+    def _outputs(
         self, arrived: Arrived, message: Envelope | None, decision: Decision, began_at: datetime
     ) -> list[Record]:
         decided = Decided(

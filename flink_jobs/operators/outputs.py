@@ -28,6 +28,7 @@ _STATUS: Final = {
     Outcome.COMPLETED: Status.COMPLETED,
     Outcome.ABSTAINED: Status.WAITING_FOR_PERSON,
     Outcome.REJECTED: Status.DEAD_LETTER,
+    Outcome.PLANNED: Status.RUNNING,
 }
 _LONGEST_STATE_TEXT: Final = 1000
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pyflink.common import Row, Types
@@ -20,10 +20,12 @@ from pyflink.datastream.state import MapStateDescriptor
 
 from flink_jobs.operators.asking_again import AskingAgain, outage_limit_s
 from flink_jobs.operators.catalog_in_force import CatalogInForce
-from flink_jobs.operators.deciding import Deciding
+from flink_jobs.operators.deciding import Concluded, Deciding, Question
 from flink_jobs.operators.keyed import keyed_by_first_column
 from flink_jobs.operators.model_calls import ModelAddress, shared_model_calls
 from flink_jobs.operators.outputs import error_record, shortened
+from flink_jobs.operators.plan_keeping import PlanKeeping
+from flink_jobs.operators.planning import PlanMatter
 from flink_jobs.operators.records import (
     Arrived,
     from_state,
@@ -63,6 +65,7 @@ class RouteOptions:
         parallelism: parallel instances.
         python_mode: `thread` or `process`. It is part of the operator's uid: the two keep their state differently, and
             a savepoint of one must not be taken for empty by the other.
+        state_ttl_hours: hours after which a plan that does not move is forgotten.
     """
 
     routing: RoutingOptions = field(default=RoutingOptions())
@@ -70,6 +73,7 @@ class RouteOptions:
     min_catalog: int = 0
     parallelism: int = 1
     python_mode: str = "thread"
+    state_ttl_hours: int = 168
 
 
 def definitions_state() -> MapStateDescriptor:
@@ -110,10 +114,14 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             MapStateDescriptor("pending", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         )
         self._cancelled = runtime_context.get_map_state(MapStateDescriptor("cancelled", Types.STRING(), Types.LONG()))
+        self._kept_plans = runtime_context.get_map_state(
+            MapStateDescriptor("plans", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+        )
         self._is_first = _index_of_subtask(runtime_context) == 0
         self._calls = shared_model_calls(self._options.model)
         self._again = AskingAgain(outage_limit_s())
         self._shards: dict[str, Shard] = {}
+        self._plans: dict[Shard, PlanKeeping] = {}
         self._catalog: CatalogInForce | None = None
         self._deciding: Deciding | None = None
 
@@ -132,7 +140,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         waiting = Waiting(self._heeding_cancellations(shard, read_message(value, MESSAGES)))
         self._begin(waiting)
         if waiting.written is not None and not shard.holds(waiting.workflow):
-            yield from map(write_row, waiting.written)
+            yield from self._rows(shard, waiting.written)
             return
         self._pending.put(waiting.place, to_state(waiting.arrived))
         shard.add(waiting)
@@ -180,12 +188,12 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         if self._deciding is None:
             return
         begun = self._deciding.begin(waiting.arrived)
-        if isinstance(begun, list):
-            waiting.written = begun
-        else:
+        if isinstance(begun, Question):
             waiting.question = begun
             waiting.answer = self._calls.submit(begun.request)
             self._again.watch(waiting)
+        else:
+            waiting.written = begun
 
     def _ask_again(self) -> None:
         # Of all shards at once: to ask touches no state. A catalog that came meanwhile may make it needless.
@@ -193,9 +201,15 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             self._begin(waiting)
 
     def _leave(self, shard: Shard) -> Iterator[Row]:
-        for waiting, records in shard.leave():
+        for waiting, concluded in shard.leave():
             self._pending.remove(waiting.place)
-            yield from map(write_row, records)
+            yield from self._rows(shard, concluded)
+
+    def _rows(self, shard: Shard, concluded: Concluded) -> Iterator[Row]:
+        """What a message writes that leaves now; a plan moves on with it."""
+        plans = self._plans[shard]
+        records = plans.settle(concluded, _now()) if isinstance(concluded, PlanMatter) else concluded
+        yield from map(write_row, plans.shown(records))
 
     def _make_room(self, shard: Shard) -> Iterator[Row]:
         """Back-pressure: while the shard is full, its next message waits for an answer."""
@@ -216,6 +230,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         key = ctx.get_current_key()
         if key not in self._shards:
             shard = self._shards[key] = Shard({bytes.fromhex(workflow) for workflow, _ in self._cancelled.items()})
+            self._plans[shard] = PlanKeeping(self._kept_plans, timedelta(hours=self._options.state_ttl_hours))
             for _, kept in sorted(self._pending.items()):
                 shard.add(Waiting(from_state(kept)))
         return self._shards[key]

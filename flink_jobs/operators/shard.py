@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Final
 
-from flink_jobs.operators.deciding import Question
+from flink_jobs.operators.deciding import Concluded, Question
 from flink_jobs.operators.outputs import size_of
 from flink_jobs.operators.records import Arrived, place_of
 from pointsman.envelope import Record
@@ -28,7 +28,7 @@ class Waiting:
         size: its bytes.
         question: what the model was asked; None while that has not begun or when it need not be asked.
         answer: the model's answer to come.
-        written: what to write, once that is known.
+        written: what to write, or what a plan makes of it, once that is known.
         failures: how often the model was not there to answer.
         failed_since: when that was first, by a clock that never goes back.
         is_given_up: the outage has lasted too long for this message; it is decided without an answer.
@@ -46,7 +46,7 @@ class Waiting:
         self.size = size_of(arrived.record)
         self.question: Question | None = None
         self.answer: Future[ChatAnswer] | None = None
-        self.written: list[Record] | None = None
+        self.written: Concluded | None = None
         self.failures = 0
         self.failed_since: float | None = None
         self.is_given_up = False
@@ -68,8 +68,8 @@ class Waiting:
         """As if the model had not been asked yet."""
         self.question, self.answer = None, None
 
-    def records(self) -> list[Record] | None:
-        """What to write, or None while the model is still at it or will be asked again."""
+    def concluded(self) -> Concluded | None:
+        """What to write, or what a plan makes of it; None while the model is still at it or will be asked again."""
         if self.written is None and self.question and self.answer and self.answer.done():
             if self.outage and not self.is_given_up:
                 return None
@@ -131,15 +131,15 @@ class Shard:
         """The first of each workflow: those that may leave next."""
         return [queue[0] for queue in self._queues.values()]
 
-    def leave(self) -> Iterator[tuple[Waiting, list[Record]]]:
+    def leave(self) -> Iterator[tuple[Waiting, Concluded]]:
         """Take out what is decided and has no undecided message of its workflow before it."""
         for workflow in list(self._queues):
             queue = self._queues[workflow]
-            while queue and (records := queue[0].records()) is not None:
+            while queue and (concluded := queue[0].concluded()) is not None:
                 waiting = queue.popleft()
                 self._count -= 1
                 self._bytes -= waiting.size
-                yield waiting, records
+                yield waiting, concluded
             if not queue:
                 del self._queues[workflow]
 

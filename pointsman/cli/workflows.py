@@ -14,12 +14,13 @@ from pointsman.cli.options import By, DryRun, Yes, confirm, duration, operator
 from pointsman.cli.output import Output, OutputOption, print_lines, print_rows
 from pointsman.deadletter_queue import Selection
 from pointsman.deadletter_work import DeadLetterTopics, DeadLetterWork, KafkaDeadLetterTopics
-from pointsman.envelope import Record
+from pointsman.envelope import PLAN_FAILED, Record
 from pointsman.errors import ConfigurationError, RefusedError
 from pointsman.journeys import Journey, Journeys
 from pointsman.kafka import publish, read_all
 from pointsman.logging import mask
 from pointsman.plaintext import one_line
+from pointsman.plans import PlanStatus, PlanView, TaskStatus
 from pointsman.settings import settings
 from pointsman.topics import DECISIONS, ERRORS, ESCALATIONS, MESSAGES, WORKFLOW_STATE
 from pointsman.workflow_control import (
@@ -28,6 +29,7 @@ from pointsman.workflow_control import (
     cancellation,
     header,
     open_escalations,
+    plan_retry,
     resumed,
 )
 from pointsman.workflow_states import Status, WorkflowState, latest_states
@@ -35,6 +37,7 @@ from pointsman.workflow_states import Status, WorkflowState, latest_states
 app = typer.Typer(no_args_is_help=True)
 
 _CELL: Final = 60
+_PLAN_ID: Final = 36
 
 WorkflowId = Annotated[str, typer.Argument(help="The workflow's id: the lead's, where a lead began it.")]
 
@@ -116,7 +119,11 @@ def resume(
 
 @app.command()
 def retry(workflow_id: WorkflowId, *, by: By = None, dry_run: DryRun = False) -> None:
-    """Send the latest dead letter of a workflow back to where it failed, as `pointsman dlq redrive` does."""
+    """Send again what failed: of a failed plan the failed tasks; else the latest dead letter, as `dlq redrive` does."""
+    state = _states().get(workflow_id)
+    if state and state.plan and state.plan.status is PlanStatus.FAILED and state.status is not Status.CANCELLED:
+        _retry_plan(workflow_id, state.plan, operator(by), dry_run=dry_run)
+        return
     work = DeadLetterWork(topics=dead_letter_topics(), by=operator(by), now=lambda: datetime.now(UTC), pause=time.sleep)
     letters = [letter for letter in work.find(Selection()) if letter.workflow_id == workflow_id]
     if not letters:
@@ -127,6 +134,17 @@ def retry(workflow_id: WorkflowId, *, by: By = None, dry_run: DryRun = False) ->
         if not done.is_done:
             raise RefusedError(done.text, "`pointsman dlq show` tells more")
         typer.echo(f"{done.id} {done.text}")
+
+
+def _retry_plan(workflow_id: str, plan: PlanView, person: str, *, dry_run: bool) -> None:
+    waiting = open_escalations(workflow_id, _of(workflow_id, ESCALATIONS), _of(workflow_id, MESSAGES))
+    news = [header(escalation, "ce_id") for escalation in waiting if header(escalation, "ce_type") == PLAN_FAILED]
+    message = plan_retry(workflow_id, plan, news[-1] if news else None, person, datetime.now(UTC))
+    if not dry_run:
+        _send(message.to_record(MESSAGES), message.id)
+    failed = ", ".join(task.id for task in plan.tasks if task.status is TaskStatus.FAILED)
+    told = f"{message.id} {message.event_type} workflow {_cell(workflow_id)}: {failed or 'the rest of the plan'}"
+    typer.echo(f"{'would send ' if dry_run else ''}{told}")
 
 
 def dead_letter_topics() -> DeadLetterTopics:
@@ -149,12 +167,23 @@ def described(state: WorkflowState, journey: Journey | None) -> list[str]:
     first = f"{_cell(state.workflow_id)}  {state.status}  {_cell(state.where)}  since {_time(state.since)}"
     why = f"{_cell(state.reason_code)}: {_cell(state.reason, 300)}"
     lines = [first, f"  {state.steps} steps, catalog {_cell(state.catalog)}, {why}"]
+    lines += plan_lines(state.plan) if state.plan else []
     for hop in journey.hops if journey else ():
         to = hop.agent or hop.outcome or "at the router"
         lines.append(
             f"  {_time(hop.decided_at)}  {hop.event_type}  {hop.source} → {to}  ({hop.how or '-'}) {hop.reason}"
         )
     return lines
+
+
+def plan_lines(plan: PlanView) -> list[str]:
+    """A plan as a small table, a line each."""
+    head = f"  plan {plan.plan_id[:_PLAN_ID]}  {plan.status}  since {_time(plan.since)}"
+    rows = [("task", "status", "attempts", "since", "reason")]
+    rows += [(one.id, one.status.value, str(one.attempts), _time(one.since), one.reason) for one in plan.tasks]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    cells = ([_cell(cell).ljust(width) for cell, width in zip(row, widths, strict=True)] for row in rows)
+    return [head, *(f"    {'  '.join(row).rstrip()}" for row in cells)]
 
 
 def _waiting(escalation: Record) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Compares definitions with each other: does every event find somebody, can every agent be reached?
 
-Only a strict `next_agent` rule that cannot work is an error. The rest are warnings, because an agent may wait for
-events of a producer that is no agent.
+A strict `next_agent` rule that cannot work and an accepted event that never reaches an agent are errors. The rest are
+warnings, because an agent may wait for events of a producer that is no agent.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pointsman.definitions.model import AgentDefinition, Emits
 from pointsman.definitions.problems import Problem
 from pointsman.definitions.source import Path, Source
 from pointsman.definitions.words import did_you_mean, nearest
+from pointsman.envelope import PLAN_PROPOSED, RESERVED_TYPES
 
 OVERLAP_FROM: Final = 0.6
 """Share of words that two descriptions have in common from which they are told apart badly."""
@@ -34,7 +35,7 @@ def check(definitions: Sequence[AgentDefinition], sources: Mapping[str, Source] 
         sources: their files by agent name, for line and column; an agent without one is named by `agent NAME`.
     """
     by_name = {definition.name: definition for definition in sorted(definitions, key=lambda one: one.name)}
-    checks = (_next_agents, _lost_events, _terminal_events, _misspelt_entries, _unreachable, _overlaps)
+    checks = (_next_agents, _reserved, _lost_events, _terminal_events, _misspelt_entries, _unreachable, _overlaps)
     places = _Places(sources or {})
     return [problem for finder in checks for problem in finder(by_name, places)]
 
@@ -69,10 +70,18 @@ def _next_agents(agents: _Agents, places: _Places) -> Iterator[Problem]:
             yield places.problem(definition.name, here, message, warning=False)
 
 
+def _reserved(agents: _Agents, places: _Places) -> Iterator[Problem]:
+    for definition in agents.values():
+        for index, accepted in enumerate(definition.accepts):
+            if accepted.type in RESERVED_TYPES:
+                message = f"{accepted.type} is taken by the router job itself and reaches no agent: remove it"
+                yield places.problem(definition.name, ("accepts", index, "type"), message, warning=False)
+
+
 def _lost_events(agents: _Agents, places: _Places) -> Iterator[Problem]:
     accepted = _accepted_types(agents)
     for definition, path, emitted in _emitted(agents):
-        if emitted.terminal or emitted.type in accepted:
+        if emitted.terminal or emitted.type in accepted or emitted.type == PLAN_PROPOSED:
             continue
         meant = nearest(emitted.type, accepted, at_least=_TYPO)
         hint = f"did you mean {meant}?" if meant else "write terminal: true if the workflow ends here"

@@ -14,6 +14,8 @@ class Outcome(StrEnum):
     COMPLETED = "completed"
     ABSTAINED = "abstained"
     REJECTED = "rejected"
+    PLANNED = "planned"
+    """A plan took it: it began one, or it is what a plan waited for."""
 
 
 class Method(StrEnum):

@@ -28,7 +28,7 @@ from typing import Any
 
 from pointsman.catalog import Catalog
 from pointsman.definitions.model import AgentDefinition
-from pointsman.envelope import AGENT_SOURCE, Envelope
+from pointsman.envelope import AGENT_SOURCE, Envelope, Payload
 from pointsman.errors import InvalidEnvelopeError, ModelAnswerError, PointsmanError
 from pointsman.models.port import ChatAnswer, ChatRequest
 from pointsman.routing.candidates import CandidateFinder, fitting
@@ -109,9 +109,9 @@ class Router:
         """
         if counters.is_cancelled:
             return self._undecided(Outcome.COMPLETED, "cancelled", "a person has cancelled the workflow", ())
-        refusal = self._declared.refusal(message)
-        if refusal:
-            return self._undecided(Outcome.REJECTED, refusal.code, refusal.reason, ())
+        refused = self.refusal(message)
+        if refused:
+            return refused
         candidates = self._finder.find(message.event_type, message.payload)
         if message.target_agent and is_by_person(message):
             return self._override(message.target_agent, candidates)
@@ -123,6 +123,19 @@ class Router:
             or self._single(candidates)
         )
         return _noted(decided, note) if decided else self._ask(message, candidates, note)
+
+    def refusal(self, message: Envelope) -> Decision | None:
+        """The decision that refuses what an agent may not say; None when it may."""
+        found = self._declared.refusal(message)
+        return self._undecided(Outcome.REJECTED, found.code, found.reason, ()) if found else None
+
+    def held_by_limit(self, message: Envelope, counters: Counters, now: datetime) -> Decision | None:
+        """The decision that leaves `message` to a person because it is over a limit, whoever would get it."""
+        return self._over_limit(message, counters, now, ())
+
+    def candidates(self, event_type: str, payload: Payload) -> tuple[Candidate, ...]:
+        """Every agent that lists `event_type`, and whether its contract takes `payload`."""
+        return self._finder.find(event_type, payload)
 
     def conclude(self, question: ModelQuestion, answer: ChatAnswer) -> Decision:
         """The decision that the model's answer makes; a choice outside the candidates decides nothing.

@@ -9,7 +9,7 @@ from typing import Final
 from pointsman.catalog import Catalog
 from pointsman.contracts import Contract
 from pointsman.definitions.model import AgentDefinition
-from pointsman.envelope import AGENT_SOURCE, Envelope, Payload
+from pointsman.envelope import AGENT_SOURCE, TASK_FAILED, Envelope, Payload
 from pointsman.errors import ErrorReason
 
 _LONGEST_TYPE: Final = 100
@@ -45,8 +45,11 @@ class DeclaredOutputs:
                 self._by_agent.setdefault(name, []).append(_outputs(definition))
 
     def refusal(self, message: Envelope) -> Refusal | None:
-        """Why `message` is refused; None when it may pass, as everything does that is in no agent's name."""
-        if not message.source.startswith(AGENT_SOURCE):
+        """Why `message` is refused; None when it may pass, as everything does that is in no agent's name.
+
+        That a task has failed is the runtime's word, in the name of whichever agent had it.
+        """
+        if not message.source.startswith(AGENT_SOURCE) or (message.event_type == TASK_FAILED and message.task):
             return None
         agent = message.source.removeprefix(AGENT_SOURCE)
         declared = self._by_agent.get(agent)

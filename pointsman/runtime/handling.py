@@ -28,6 +28,7 @@ from pointsman.errors import (
 )
 from pointsman.runtime.agent import Agent, Reply
 from pointsman.runtime.patience import Patience
+from pointsman.runtime.task_news import NO_ANSWER, task_failed
 from pointsman.topics import MESSAGES
 
 _log = structlog.get_logger(__name__)
@@ -131,7 +132,8 @@ class Handling:
         """The replies to `record` as records for `agent_messages`, or its dead letter; empty when nothing is to say.
 
         More replies than the agent may give are cut off, and one dead letter says so. While the model, the store or an
-        effect is out, this waits for up to the definition's `limits.retry_for_s`.
+        effect is out, this waits for up to the definition's `limits.retry_for_s`. When a message of a plan's task gets
+        no answer, one more record tells the plan.
 
         Args:
             record: the record.
@@ -149,20 +151,20 @@ class Handling:
             replies = await self._try(active, message, attempt)
             records = self._records(active, message, replies, attempt)
         except PermanentError as error:
-            return [self._dead(active, attempt, error.reason, error.detail)]
+            return self._given_up(active, attempt, error.reason, error.detail)
         except TransientError as error:
             if not is_wanted():
                 return []
             detail = f"{type(error).__name__} in the last of {attempt.attempts} tries: {error}"
-            return [self._dead(active, attempt, ErrorReason.ATTEMPTS_EXHAUSTED, detail)]
+            return self._given_up(active, attempt, ErrorReason.ATTEMPTS_EXHAUSTED, detail)
         except (ConfigurationError, EffectsStoppedError):
             raise
         except Exception as error:  # the edge: an agent's bug costs one message, not the process
             _log.error("the agent's code failed", exc_info=error)
             detail = f"the agent raised {type(error).__name__}"
-            return [self._dead(active, attempt, ErrorReason.AGENT_FAULT, detail)]
+            return self._given_up(active, attempt, ErrorReason.AGENT_FAULT, detail)
         self._note(active, message, attempt, replies)
-        return records
+        return records or [*task_failed(record, NO_ANSWER, active.definition, self._now())]
 
     async def _try(self, active: ActiveAgent, message: Envelope, attempt: _Try) -> Sequence[Reply]:
         limits = active.definition.limits
@@ -198,6 +200,10 @@ class Handling:
         )
         active.check_output(reply.event_type, answer)
         return answer.to_record(MESSAGES)
+
+    def _given_up(self, active: ActiveAgent, attempt: _Try, reason: ErrorReason, detail: str) -> list[Record]:
+        letter = self._dead(active, attempt, reason, detail)
+        return [letter, *task_failed(attempt.record, reason.value, active.definition, self._now())]
 
     def _dead(self, active: ActiveAgent, attempt: _Try, reason: ErrorReason, detail: str) -> Record:
         _log.warning(

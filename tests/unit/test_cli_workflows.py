@@ -14,6 +14,7 @@ from pointsman.cli.options import duration
 from pointsman.cli.workflows import app, chosen
 from pointsman.envelope import Record, decode
 from pointsman.errors import ConfigurationError, RefusedError
+from pointsman.plans import PlanStatus, PlanView, TaskStatus, TaskView
 from pointsman.topics import DECISIONS, ESCALATIONS, MESSAGES, WORKFLOW_STATE
 from pointsman.workflow_states import Status
 from tests.dead_letters import MemoryTopics, failed
@@ -110,7 +111,9 @@ def test_a_workflow_is_cancelled_in_the_persons_name(topics: dict[str, list[Reco
     assert (sent.event_type, sent.workflow_id, sent.payload) == ("workflow.cancelled", "w", {"reason": "lost"})
 
 
-def test_the_latest_dead_letter_of_a_workflow_is_sent_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_latest_dead_letter_of_a_workflow_is_sent_back(
+    topics: dict[str, list[Record]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     letters = MemoryTopics(
         failed(workflow_id="w", id="m1"), failed(workflow_id="other"), failed(workflow_id="w", id="m2")
     )
@@ -124,7 +127,9 @@ def test_the_latest_dead_letter_of_a_workflow_is_sent_back(monkeypatch: pytest.M
         run("retry", "other")
 
 
-def test_a_dead_letter_that_goes_nowhere_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_letter_that_goes_nowhere_is_refused(
+    topics: dict[str, list[Record]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     letters = MemoryTopics(failed("agent_definitions", workflow_id="w"))
     monkeypatch.setattr(workflows, "dead_letter_topics", lambda: letters)
 
@@ -146,3 +151,38 @@ def test_a_cancelled_workflow_stays_so(topics: dict[str, list[Record]]) -> None:
 def test_an_unknown_workflow_is_named(topics: dict[str, list[Record]], command: str) -> None:
     with pytest.raises(ConfigurationError, match="no workflow nobody"):
         run(command, "nobody")
+
+
+PLAN = PlanView(
+    plan_id="plan-1",
+    status=PlanStatus.FAILED,
+    since=AT,
+    tasks=(
+        TaskView(id="site", status=TaskStatus.FAILED, attempts=2, since=AT, reason="attempts_exhausted"),
+        TaskView(id="crm", status=TaskStatus.DONE, attempts=1, since=AT),
+    ),
+)
+
+
+def test_a_plan_is_shown_as_a_table(topics: dict[str, list[Record]]) -> None:
+    topics[WORKFLOW_STATE].append(replace(PARKED, plan=PLAN).to_record())
+    lines = run("show", "p").splitlines()
+    table = lines[lines.index(next(line for line in lines if line.startswith("  plan plan-1  failed"))) + 1 :][:3]
+    assert [line.split()[:3] for line in table] == [
+        ["task", "status", "attempts"], ["site", "failed", "2"], ["crm", "done", "1"],
+    ]  # fmt: skip
+    assert "attempts_exhausted" in table[1]
+
+
+def test_of_a_failed_plan_the_failed_tasks_are_sent_again_and_nobody_is_asked_any_more(
+    topics: dict[str, list[Record]],
+) -> None:
+    topics[WORKFLOW_STATE].append(replace(PARKED, plan=PLAN).to_record())
+    news = escalated("m9", "p")
+    topics[ESCALATIONS] = [replace(news, headers={**news.headers, "ce_type": b"plan.failed"})]
+
+    assert "site" in run("retry", "p")
+    sent = decode(topics[MESSAGES][-1])
+    assert (sent.event_type, sent.payload, sent.causation_id) == ("plan.retried", {"plan_id": "plan-1"}, "m9")
+    assert sent.source.startswith("/operators/")
+    assert "waits for a person" not in run("show", "p")

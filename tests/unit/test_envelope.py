@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pointsman.envelope import MAX_PAYLOAD_BYTES, Envelope, Record, decode, decode_payload, derived_id, from_rfc3339
+from pointsman.envelope import (
+    MAX_PAYLOAD_BYTES,
+    Envelope,
+    Record,
+    TaskRef,
+    decode,
+    decode_payload,
+    derived_id,
+    from_rfc3339,
+)
 from pointsman.errors import ErrorReason, InvalidEnvelopeError
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, 678000, UTC)
@@ -45,6 +54,7 @@ json_values = st.recursive(
     payload=st.dictionaries(names, json_values, max_size=5),
     hop=st.integers(0, 1000),
     priority=st.integers(0, 9),
+    task=st.none() | st.builds(TaskRef, plan_id=names, task_id=names, number=st.integers(1, 9)),
     extra=st.dictionaries(st.sampled_from(["traceparent", "x_tenant", "ce_future"]), st.binary(max_size=30)),
     deadline=st.none()
     | st.datetimes(min_value=datetime(1990, 1, 1)).map(lambda time: time.replace(microsecond=0, tzinfo=UTC)),  # noqa: DTZ001

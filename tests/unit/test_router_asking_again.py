@@ -70,7 +70,7 @@ def test_the_waits_grow_up_to_half_a_minute_and_end_with_the_limit() -> None:
     assert found[:8] == pytest.approx([0.5, 1, 2, 4, 8, 16, 30, 30])
     assert LIMIT_S <= sum(found) <= LIMIT_S + 0.5
     assert waiting.is_given_up
-    assert waiting.records() == []
+    assert waiting.concluded() == []
 
 
 def test_the_model_is_not_asked_before_the_time_that_it_named() -> None:

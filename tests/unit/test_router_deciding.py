@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flink_jobs.operators.deciding import Deciding, Question
+from flink_jobs.operators.deciding import Concluded, Deciding, Question
 from flink_jobs.operators.records import Arrived
 from pointsman.catalog import Catalog
 from pointsman.definitions.model import Accepts, AgentDefinition, Emits
@@ -60,7 +60,7 @@ def message(payload: bytes = b'{"score": 1}', **headers: bytes) -> Arrived:
     return Arrived(Record(topic="agent_messages", key=b"w", value=payload, headers=ours, partition=0, offset=1), 1)
 
 
-def topics(records: list[Record] | Question) -> list[str]:
+def topics(records: Concluded | Question) -> list[str]:
     assert isinstance(records, list)
     return [record.topic for record in records]
 
@@ -95,6 +95,7 @@ def test_the_models_choice_routes() -> None:
 def test_a_model_that_fails_means_a_person_decides(error: Exception) -> None:
     records = question(message()).conclude(error)
 
+    assert isinstance(records, list)
     assert topics(records) == ["agent_escalations", "agent_decisions", "workflow_state"]
     assert not any(SECRET in str(record.headers) for record in records)
 

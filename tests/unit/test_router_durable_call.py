@@ -65,9 +65,11 @@ class Flink:
         kept: State | None = None,
         subtask: int = 0,
         cancelled: State | None = None,
+        plans: State | None = None,
     ) -> None:
         self.pending = State() if pending is None else pending
         self.cancelled = State() if cancelled is None else cancelled
+        self.plans = State() if plans is None else plans
         self.kept = State() if kept is None else kept
         self.subtask = subtask
         self.timers: list[int] = []
@@ -75,7 +77,7 @@ class Flink:
         self.operator.open(self)  # type: ignore[arg-type]
 
     def get_map_state(self, descriptor: Any) -> State:
-        return {"pending": self.pending, "cancelled": self.cancelled}[descriptor.name]
+        return {"pending": self.pending, "cancelled": self.cancelled, "plans": self.plans}[descriptor.name]
 
     def get_broadcast_state(self, _: Any) -> State:
         return self.kept

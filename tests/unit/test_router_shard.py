@@ -31,7 +31,7 @@ def asked(workflow: str, offset: int) -> Waiting:
 
 
 def leaving(shard: Shard) -> list[str]:
-    return [record.topic for _, records in shard.leave() for record in records]
+    return [record.topic for _, left in shard.leave() if isinstance(left, list) for record in left]
 
 
 def answer(waiting: Waiting) -> None:

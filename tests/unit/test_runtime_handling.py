@@ -13,7 +13,7 @@ import pytest
 import stamina
 
 from pointsman.definitions import Accepts, AgentDefinition, Emits, Limits
-from pointsman.envelope import MAX_PAYLOAD_BYTES, Envelope, Record, decode
+from pointsman.envelope import MAX_PAYLOAD_BYTES, Envelope, Record, TaskRef, decode
 from pointsman.errors import (
     ConfigurationError,
     ErrorReason,
@@ -243,3 +243,43 @@ async def test_a_definition_says_how_many_answers_its_agent_may_give() -> None:
     assert [record.topic for record in await answer(Agent([GREETING] * 3), as_read(arrival()), modest)] == [
         MESSAGES, MESSAGES, ERRORS,
     ]  # fmt: skip
+
+
+TASK = TaskRef(plan_id="p", task_id="site", number=2)
+
+
+async def test_an_answer_within_a_task_belongs_to_the_task() -> None:
+    answers = await answer(Agent([GREETING]), as_read(arrival(task=TASK)))
+    assert [decode(record).task for record in answers] == [TASK]
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        (PermanentError(ErrorReason.CONTRACT_VIOLATION, "d"), "contract_violation"),
+        (KeyError("ann@example.com"), "agent_fault"),
+        (TransientError("t"), "attempts_exhausted"),
+    ],
+)
+async def test_a_dead_letter_of_a_task_is_news_for_its_plan(script: BaseException, reason: str) -> None:
+    letter, news = await answer(Agent(*[script] * 3), as_read(arrival(task=TASK)))
+    assert letter.topic == ERRORS
+    said = decode(news)
+    assert (said.event_type, said.task, said.causation_id) == ("task.failed", TASK, "m1")
+    assert said.payload == {"reason_code": reason, "agent": "greeter"}
+
+
+async def test_a_task_that_fails_again_after_a_person_sent_it_again_is_news_again() -> None:
+    error = PermanentError(ErrorReason.AGENT_FAULT, "d")
+    _, first = await answer(Agent(error), as_read(arrival(task=TASK)))
+    _, second = await answer(Agent(error), as_read(arrival(task=TASK, attempt=1)))
+    assert decode(first).id != decode(second).id
+
+
+async def test_a_task_that_gets_no_answer_is_news_for_its_plan() -> None:
+    (news,) = await answer(Agent([]), as_read(arrival(task=TASK)))
+    assert decode(news).payload["reason_code"] == "no_answer"
+
+
+async def test_silence_outside_of_a_plan_says_nothing() -> None:
+    assert await answer(Agent([]), as_read(arrival())) == []

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pointsman.deadletters import dead_letter
 from pointsman.envelope import Record
 from pointsman.errors import ErrorReason
+from pointsman.plans import PlanStatus, PlanView, TaskStatus, TaskView
 from pointsman.topics import WORKFLOW_STATE
 from pointsman.workflow_states import Status, WorkflowState, latest_states
 
@@ -26,6 +27,13 @@ RUNNING = WorkflowState(
     reason_code="single_candidate",
     reason="the only agent that takes this event",
     catalog="c1",
+)
+
+PLAN = PlanView(
+    plan_id="p",
+    status=PlanStatus.RUNNING,
+    since=AT,
+    tasks=(TaskView(id="site", status=TaskStatus.FAILED, attempts=2, since=AT, reason="timeout"),),
 )
 
 
@@ -55,6 +63,7 @@ def letter(message_id: str = "m3", stage: str = "agent/scorer", workflow: str = 
         reason_code=st.text(st.characters(codec="utf-8")),
         reason=st.text(st.characters(codec="utf-8")),
         catalog=st.text(st.characters(codec="utf-8")),
+        plan=st.none() | st.just(PLAN),
     )
 )
 def test_a_state_is_read_as_it_was_written(state: WorkflowState) -> None:

@@ -78,7 +78,7 @@ function drawJourney(journey, open) {
 }
 
 function drawHop(hop) {
-  const outcomes = { completed: "workflow complete", abstained: "no agent: waits for a person", rejected: "dead letter" };
+  const outcomes = { completed: "workflow complete", abstained: "no agent: waits for a person", rejected: "dead letter", planned: "taken by its plan" };
   const to = hop.outcome === "routed" ? make("strong", {}, hop.agent) : outcomes[hop.outcome] || "waits for the router";
   const facts = [
     HOW[hop.how] || "", hop.model ? `model ${hop.model}` : "", hop.catalog_sequence ? `catalog ${hop.catalog_sequence}` : "",
