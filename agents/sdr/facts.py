@@ -83,11 +83,20 @@ async def website_facts(fetcher: SafeFetcher, website: str) -> list[Fact]:
     """What the company's site says of itself; nothing when there is none or it cannot be read."""
     if not website:
         return []
-    address = website if "://" in website else f"https://{website}"
     try:
-        page = read_page((await fetcher.fetch(address)).html, text_chars=_FACT_CHARS)
+        return await page_facts(fetcher, website)
     except FetchError:
         return []
+
+
+async def page_facts(fetcher: SafeFetcher, website: str) -> list[Fact]:
+    """What the page at `website` says of its owner.
+
+    Raises:
+        FetchError: it cannot be read.
+    """
+    address = website if "://" in website else f"https://{website}"
+    page = read_page((await fetcher.fetch(address)).html, text_chars=_FACT_CHARS)
     labelled = {"Site title": page.title, "Site description": page.description, "Site text": page.text}
     return [_fact(f"{label}: {text}", "website") for label, text in labelled.items() if text]
 

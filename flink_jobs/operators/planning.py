@@ -43,6 +43,7 @@ from pointsman.routing.decision import Decision, Method, Outcome
 from pointsman.routing.limits import Counters, is_by_person
 from pointsman.routing.router import Router
 from pointsman.topics import ERRORS, MESSAGES, WORKFLOW_STATE
+from pointsman.workflow_states import Status, WorkflowState
 
 Write = Callable[[Decision], list[Record]]
 """What a decision on the message writes."""
@@ -181,8 +182,17 @@ class Planning:
         records = write(self._decision(Outcome.PLANNED, step.code, step.reason))
         if not step.is_change:
             # It says nothing new about where its workflow stands.
-            return Settled(records=[record for record in records if record.topic != WORKFLOW_STATE])
+            return Settled(records=_without_state(records))
+        if step.state.status is PlanStatus.FAILED and not step.sends:
+            records = self._standing_still(records)
         return self._moved(step, message, records)
+
+    def _standing_still(self, records: list[Record]) -> list[Record]:
+        """What comes late to a failed plan is kept, and its workflow stands where `plan.failed` has brought it."""
+        catalog = self.router.catalog
+        if catalog.accepting(PLAN_FAILED) or PLAN_FAILED in catalog.terminal_types:
+            return _without_state(records)
+        return [_waiting(record) if record.topic == WORKFLOW_STATE else record for record in records]
 
     def _moved(self, step: Step, cause: Envelope, records: list[Record]) -> Settled:
         if not step.is_change:
@@ -221,6 +231,17 @@ def _envelope(send: Send, state: PlanState, cause: Envelope, at: datetime) -> En
         attempt=0,
         task=send.task or proposed.task,
     )
+
+
+def _without_state(records: list[Record]) -> list[Record]:
+    return [record for record in records if record.topic != WORKFLOW_STATE]
+
+
+def _waiting(record: Record) -> Record:
+    state = WorkflowState.from_record(record)
+    if state is None:
+        return record
+    return replace(state, status=Status.WAITING_FOR_PERSON, where=PLAN_FAILED).to_record()
 
 
 def _known(state: PlanState) -> Step:

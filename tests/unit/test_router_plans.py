@@ -252,6 +252,18 @@ def test_a_plan_that_fails_compensates_and_says_so(job: Job) -> None:
     assert shown.status.value == "failed"
 
 
+def test_a_result_that_comes_late_to_a_failed_plan_is_kept_and_a_person_is_still_waited_for(job: Job) -> None:
+    site, crm = job.begin(task("site", attempts=1), task("crm"))
+    (news,) = sent(job.say(reply(site, "task.failed")))
+    job.say(news)
+    late = job.say(reply(crm))
+    assert codes(late) == ["planned task_done"]
+    assert (state(late).status, state(late).where) == (Status.WAITING_FOR_PERSON, "plan.failed")
+    shown = state(late).plan
+    assert shown
+    assert [one.status.value for one in shown.tasks] == ["failed", "done"]
+
+
 def test_a_person_has_the_failed_task_sent_again(job: Job) -> None:
     site, crm = job.begin(task("site", attempts=1), task("crm"))
     job.say(reply(crm))
