@@ -38,6 +38,8 @@ _FENCED: Final = frozenset({
     KafkaError.PRODUCER_FENCED,
     KafkaError.FENCED_INSTANCE_ID,
     KafkaError.INVALID_PRODUCER_EPOCH,
+    # What a client says whose consumer was fenced on a thread of its own; it does not say which error it was.
+    KafkaError._FATAL,  # noqa: SLF001
 })  # fmt: skip
 
 
@@ -165,6 +167,12 @@ def translate(error: KafkaException, doing: str, bootstrap: str) -> PointsmanErr
     if cause.code() == KafkaError._INVALID_ARG:  # noqa: SLF001
         return ConfigurationError(f"{text}: {cause.str()}", "correct the setting")
     return BrokerUnavailableError(f"{text}; check KAFKA_BOOTSTRAP_SERVERS, and that the broker runs")
+
+
+def is_lasting(error: KafkaError) -> bool:
+    """Whether `error`, which a consumer reports, does not pass by itself, so that the client is of no use any more."""
+    # A fenced static member learns of it by an event whose code is fatal but whose flag is not; it would poll for ever.
+    return error.fatal() or error.code() == KafkaError._FATAL or "AUTH" in error.name()  # noqa: SLF001
 
 
 def kafka_error(error: KafkaException) -> KafkaError:

@@ -12,6 +12,7 @@ from pointsman.envelope import Record
 from pointsman.errors import BrokerUnavailableError
 from pointsman.kafka.clients import (
     REQUEST_TIMEOUT_S,
+    is_lasting,
     kafka_error,
     reader_config,
     to_record,
@@ -19,7 +20,7 @@ from pointsman.kafka.clients import (
     translated,
     writer_config,
 )
-from pointsman.kafka.writing import produce
+from pointsman.kafka.writing import Failure, produce
 from pointsman.runtime.port import PartitionEnd, PartitionListener, Position, TransactionAbortedError
 from pointsman.topics import inbox
 
@@ -110,7 +111,7 @@ class KafkaInbox:
             FencedError: another process runs as this instance.
             BrokerUnavailableError: the outcome is open; only a new producer can end it.
         """
-        failures: list[KafkaError] = []
+        failures: list[Failure] = []
         try:
             self._producer.begin_transaction()
             for record in records:
@@ -147,18 +148,18 @@ class KafkaInbox:
             else:
                 return
 
-    def _abort(self, error: KafkaException, failures: list[KafkaError]) -> NoReturn:
+    def _abort(self, error: KafkaException, failures: list[Failure]) -> NoReturn:
         cause = kafka_error(error)
         if cause.fatal():  # fenced, in most cases
             raise translate(error, f"committing for {self._who}", self._bootstrap) from error
         with translated(f"aborting for {self._who}", self._bootstrap):
             self._producer.abort_transaction(REQUEST_TIMEOUT_S)
-        reason = failures[0].name() if failures else cause.name()
+        reason = f"{failures[0].topic}: {failures[0].error.name()}" if failures else cause.name()
         raise TransactionAbortedError(f"Kafka at {self._bootstrap} refused the transaction: {reason}") from error
 
     def _judge(self, error: KafkaError) -> None:
         """Raise for an error that does not pass by itself; librdkafka retries the others."""
-        if error.fatal() or "AUTH" in error.name():
+        if is_lasting(error):
             raise translate(KafkaException(error), f"reading {self._topic}", self._bootstrap)
         _log.warning("the consumer reports %s", error.name())
 

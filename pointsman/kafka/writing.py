@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
@@ -11,6 +11,18 @@ from pointsman.envelope import Record
 from pointsman.kafka.clients import REQUEST_TIMEOUT_S, translated, writer_config
 
 _TRANSACTION_TIMEOUT_S: Final = 15.0
+
+
+class Failure(NamedTuple):
+    """Why a record could not be written.
+
+    Attributes:
+        topic: where it should have gone.
+        error: what the client says.
+    """
+
+    topic: str
+    error: KafkaError
 
 
 def publish(bootstrap: str, records: Iterable[Record], transactional_id: str) -> None:
@@ -27,22 +39,22 @@ def publish(bootstrap: str, records: Iterable[Record], transactional_id: str) ->
         producer = Producer(writer_config(bootstrap, transactional_id, _TRANSACTION_TIMEOUT_S))
         producer.init_transactions(REQUEST_TIMEOUT_S)
         producer.begin_transaction()
-        failures: list[KafkaError] = []
+        failures: list[Failure] = []
         for record in records:
             produce(producer, record, failures)
         producer.flush(REQUEST_TIMEOUT_S)
         if failures:
             producer.abort_transaction(REQUEST_TIMEOUT_S)
-            raise KafkaException(failures[0])
+            raise KafkaException(failures[0].error)
         producer.commit_transaction(REQUEST_TIMEOUT_S)
 
 
-def produce(producer: Producer, record: Record, failures: list[KafkaError]) -> None:
+def produce(producer: Producer, record: Record, failures: list[Failure]) -> None:
     """Hand `record` to `producer`; why it could not be written lands in `failures`."""
 
     def delivered(error: KafkaError | None, _: Message) -> None:
         if error is not None:
-            failures.append(error)
+            failures.append(Failure(record.topic, error))
 
     headers: list[tuple[str, str | bytes | None]] = list(record.headers.items())
     while True:
