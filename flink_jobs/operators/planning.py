@@ -233,6 +233,11 @@ def _envelope(send: Send, state: PlanState, cause: Envelope, at: datetime) -> En
     )
 
 
+def _may_propose(message: Envelope) -> bool:
+    """A person, or an agent: that its definition emits plans was seen before."""
+    return is_by_person(message) or message.source.startswith(AGENT_SOURCE)
+
+
 def _without_state(records: list[Record]) -> list[Record]:
     return [record for record in records if record.topic != WORKFLOW_STATE]
 
