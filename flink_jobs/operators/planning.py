@@ -49,7 +49,9 @@ Write = Callable[[Decision], list[Record]]
 """What a decision on the message writes."""
 
 _FAILURES: Final = frozenset({TASK_FAILED, PLAN_FAILED})
-_NOT_INHERITED: Final = frozenset({"ce_modelcalls", "ce_inputtokens", "ce_outputtokens", "ce_costmicrousd"})
+_NOT_INHERITED: Final = frozenset({
+    "ce_modelcalls", "ce_inputtokens", "ce_outputtokens", "ce_costmicrousd", "ce_routingusage",
+})  # fmt: skip
 """What the proposing agent used is counted once, with its own message."""
 _LONGEST_REASON: Final = 60
 
