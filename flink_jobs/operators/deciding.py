@@ -90,9 +90,7 @@ class Deciding:
         except Exception as error:
             return self._fault(arrived, error)
 
-    def _written(
-        self, arrived: Arrived, message: Envelope | None, decision: Decision, began_at: datetime
-    ) -> Concluded:
+    def _written(self, arrived: Arrived, message: Envelope | None, decision: Decision, began_at: datetime) -> Concluded:
         records = self._outputs(arrived, message, decision, began_at)
         failure = self._planning.failure(message, records) if message else None
         return self._guarded(arrived, failure) if failure else records

@@ -49,7 +49,9 @@ Write = Callable[[Decision], list[Record]]
 """What a decision on the message writes."""
 
 _FAILURES: Final = frozenset({TASK_FAILED, PLAN_FAILED})
-_NOT_INHERITED: Final = frozenset({"ce_modelcalls", "ce_inputtokens", "ce_outputtokens", "ce_costmicrousd"})
+_NOT_INHERITED: Final = frozenset({
+    "ce_modelcalls", "ce_inputtokens", "ce_outputtokens", "ce_costmicrousd", "ce_routingusage",
+})  # fmt: skip
 """What the proposing agent used is counted once, with its own message."""
 _LONGEST_REASON: Final = 60
 
@@ -231,6 +233,11 @@ def _envelope(send: Send, state: PlanState, cause: Envelope, at: datetime) -> En
         attempt=0,
         task=send.task or proposed.task,
     )
+
+
+def _may_propose(message: Envelope) -> bool:
+    """A person, or an agent: that its definition emits plans was seen before."""
+    return is_by_person(message) or message.source.startswith(AGENT_SOURCE)
 
 
 def _without_state(records: list[Record]) -> list[Record]:

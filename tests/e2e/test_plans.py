@@ -66,9 +66,15 @@ class Site:
         handler.end_headers()
         handler.wfile.write(PAGE)
 
+    def reset(self, *, status: int = 200, refuse_next: int = 0, may_answer: bool = True) -> None:
+        """Forget what was, and behave so from now on."""
+        self.status, self.refuse_next, self.requests = status, refuse_next, 0
+        (self.may_answer.set if may_answer else self.may_answer.clear)()
 
-@pytest.fixture
-def site() -> Iterator[Site]:
+
+@pytest.fixture(scope="module")
+def site(system: System) -> Iterator[Site]:
+    """A site, and the agents of the example at work on it; and two that take a seat and give it back."""
     told = Site()
 
     class Handler(BaseHTTPRequestHandler):
@@ -81,15 +87,15 @@ def site() -> Iterator[Site]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     told.address = f"127.0.0.1:{server.server_port}"
-    yield told
-    told.may_answer.set()
+    with research(system, told):
+        yield told
+        told.may_answer.set()
     server.shutdown()
     server.server_close()
 
 
 @contextmanager
 def research(system: System, site: Site) -> Iterator[None]:
-    """The agents of the example at work, and two that take a seat and give it back."""
     with system.edited_definitions() as folder, ExitStack() as agents:
         for file in EXAMPLE.glob("*.yaml"):
             shutil.copy(file, folder)
@@ -157,18 +163,17 @@ def status_of(system: System, workflow: str) -> str:
 
 
 def test_tasks_run_side_by_side_and_the_one_that_failed_is_tried_again_alone(system: System, site: Site) -> None:
-    site.refuse_next = 1
-    with research(system, site):
-        workflow = ask(system, site)
-        waiting = {"site": ("running", 2), "history": ("done", 1), "news": ("done", 1)}
-        eventually(lambda: plan_of(system, workflow) == waiting and site.requests == 2, within_s=90, what="all but one")
-        assert types(system, workflow)["account.findings_joined"] == 0
-        shown = system.cli("workflows", "show", workflow).stdout.splitlines()
-        assert [line.split()[:3] for line in shown if line.startswith("    site ")] == [["site", "running", "2"]]
+    site.reset(refuse_next=1, may_answer=False)
+    workflow = ask(system, site)
+    waiting = {"site": ("running", 2), "history": ("done", 1), "news": ("done", 1)}
+    eventually(lambda: plan_of(system, workflow) == waiting and site.requests == 2, within_s=90, what="all but one")
+    assert types(system, workflow)["account.findings_joined"] == 0
+    shown = system.cli("workflows", "show", workflow).stdout.splitlines()
+    assert [line.split()[:3] for line in shown if line.startswith("    site ")] == [["site", "running", "2"]]
 
-        site.may_answer.set()
-        profile = one(system, workflow, "account.profiled").json()
-        eventually(lambda: status_of(system, workflow) == "completed", what="the workflow's end")
+    site.may_answer.set()
+    profile = one(system, workflow, "account.profiled").json()
+    eventually(lambda: status_of(system, workflow) == "completed", what="the workflow's end")
 
     said = [fact["fact"] for fact in profile["facts"]]
     assert any("nine depots" in fact for fact in said), said
@@ -187,16 +192,16 @@ def test_tasks_run_side_by_side_and_the_one_that_failed_is_tried_again_alone(sys
 
 
 def test_a_taskmanager_killed_in_the_middle_of_a_plan_loses_none_of_it(system: System, site: Site) -> None:
-    with research(system, site):
-        workflow = ask(system, site)
-        eventually(lambda: plan_of(system, workflow).get("history") == ("done", 1) and site.requests == 1,
-                   within_s=90, what="a plan in the middle")  # fmt: skip
-        restarts = system.job_restarts()
-        assert system.kill("taskmanager", signal.SIGKILL)
-        site.may_answer.set()
-        eventually(lambda: system.job_restarts() > restarts, within_s=60, what="the job's restart")
-        one(system, workflow, "account.profiled")
-        eventually(lambda: status_of(system, workflow) == "completed", within_s=60, what="the workflow's end")
+    site.reset(may_answer=False)
+    workflow = ask(system, site)
+    eventually(lambda: plan_of(system, workflow).get("history") == ("done", 1) and site.requests == 1,
+               within_s=90, what="a plan in the middle")  # fmt: skip
+    restarts = system.job_restarts()
+    assert system.kill("taskmanager", signal.SIGKILL)
+    site.may_answer.set()
+    eventually(lambda: system.job_restarts() > restarts, within_s=60, what="the job's restart")
+    one(system, workflow, "account.profiled")
+    eventually(lambda: status_of(system, workflow) == "completed", within_s=60, what="the workflow's end")
     sent = types(system, workflow)
     assert set(sent.values()) == {1}, sent
     assert sent["account.findings_joined"] == 1
@@ -205,33 +210,29 @@ def test_a_taskmanager_killed_in_the_middle_of_a_plan_loses_none_of_it(system: S
 
 
 def test_a_failed_plan_waits_for_a_person_who_has_only_the_failed_task_sent_again(system: System, site: Site) -> None:
-    site.status = 503
-    site.may_answer.set()
-    with research(system, site):
-        workflow = propose(system, site_task(site), HISTORY)
-        failed = one(system, workflow, "plan.failed").json()
-        assert (failed["failed"], failed["compensated"]) == ({"site": "attempts_exhausted"}, [])
-        eventually(lambda: plan_of(system, workflow).get("history") == ("done", 1), what="the other task")
-        eventually(lambda: status_of(system, workflow) == "waiting_for_person", what="a person's work")
-        assert "plan.failed" in system.cli("workflows", "show", workflow).stdout
+    site.reset(status=503)
+    workflow = propose(system, site_task(site), HISTORY)
+    failed = one(system, workflow, "plan.failed").json()
+    assert (failed["failed"], failed["compensated"]) == ({"site": "attempts_exhausted"}, [])
+    eventually(lambda: plan_of(system, workflow).get("history") == ("done", 1), what="the other task")
+    eventually(lambda: status_of(system, workflow) == "waiting_for_person", what="a person's work")
+    assert "plan.failed" in system.cli("workflows", "show", workflow).stdout
 
-        site.status = 200
-        assert "site" in system.cli("workflows", "retry", workflow).stdout
-        one(system, workflow, "account.profiled")
-        eventually(lambda: status_of(system, workflow) == "completed", what="the workflow's end")
+    site.status = 200
+    assert "site" in system.cli("workflows", "retry", workflow).stdout
+    one(system, workflow, "account.profiled")
+    eventually(lambda: status_of(system, workflow) == "completed", what="the workflow's end")
     sent = types(system, workflow)
     assert (sent["account.site_requested"], sent["account.history_requested"]) == (2, 1)
     assert plan_of(system, workflow) == {"site": ("done", 2), "history": ("done", 1)}
 
 
 def test_what_was_done_is_compensated_when_a_plan_fails(system: System, site: Site) -> None:
-    site.status = 503
-    site.may_answer.set()
+    site.reset(status=503)
     undo = {"event_type": "seat.unwanted", "payload": {"room": "blue"}}
     seat = {"id": "seat", "event_type": "seat.wanted", "payload": {"room": "blue"}, "compensate": undo}
-    with research(system, site):
-        workflow = propose(system, seat, site_task(site, needs=["seat"]))
-        failed = one(system, workflow, "plan.failed").json()
+    workflow = propose(system, seat, site_task(site, needs=["seat"]))
+    failed = one(system, workflow, "plan.failed").json()
     assert (failed["compensated"], failed["not_compensated"]) == (["seat"], [])
     given_back = one(system, workflow, "seat.unwanted").json()
     assert given_back == {"room": "blue", "results": {"seat": {"room": "blue"}}}
@@ -240,12 +241,9 @@ def test_what_was_done_is_compensated_when_a_plan_fails(system: System, site: Si
     assert types(system, workflow)["account.findings_joined"] == 0
 
 
-def test_a_plan_that_cannot_be_carried_out_is_a_dead_letter_that_names_its_task(system: System) -> None:
+def test_a_plan_that_cannot_be_carried_out_is_a_dead_letter_that_names_its_task(system: System, site: Site) -> None:
     workflow = propose(system, {**HISTORY, "event_type": "no.body"})
-    letters = eventually(
-        lambda: [seen for seen in system.witness.read("agent_errors") if seen.workflow == workflow],
-        what="a dead letter",
-    )
+    letters = eventually(lambda: dead_letters(system, workflow), what="a dead letter")
     assert [letter.header("x_error_reason") for letter in letters] == ["invalid_plan"]
     assert "task history" in letters[0].header("x_error_message")
     assert json.loads(letters[0].value or b"")["tasks"][0]["id"] == "history"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.plans import Done, Failed, PlanState, PlanStatus, Send, Step, TaskStatus, advanced, started
@@ -48,6 +47,9 @@ class World:
         self.written += step.sends
         self.on_the_way += step.sends
 
+    def copy(self) -> World:
+        return World(kept=self.kept, written=list(self.written), on_the_way=list(self.on_the_way))
+
     @property
     def state(self) -> PlanState:
         return PlanState.from_bytes(self.kept)
@@ -58,15 +60,15 @@ def run(tasks: list[dict[str, Any]], failing: float, dice: Random, *, disturbed:
     step = started("p", "w", plan_of(*tasks), {}, AT)
     world = World(kept=step.state.to_bytes())
     world.take(step)
-    checkpoint = deepcopy(world)
+    checkpoint = world.copy()
     joins: set[str] = set()
     for _ in range(LIMIT):
         if not world.on_the_way:
             return world, joins
         if disturbed and dice.random() < 0.05:
-            world = deepcopy(checkpoint)
+            world = checkpoint.copy()
         if disturbed and dice.random() < 0.2:
-            checkpoint = deepcopy(world)
+            checkpoint = world.copy()
         sent = world.on_the_way.pop(dice.randrange(len(world.on_the_way)))
         if disturbed and dice.random() < 0.3:
             world.on_the_way.append(sent)
@@ -85,6 +87,7 @@ def answer(sent: Send, failing: float) -> Done | Failed:
     return Done(task_id=sent.task.task_id, result={"by": sent.task.task_id})
 
 
+@settings(max_examples=60, deadline=None)
 @given(tasks=plans(), dice=DICE)
 def test_without_failures_every_task_is_sent_once_and_the_join_once_with_all_results(
     tasks: list[dict[str, Any]], dice: Random
@@ -98,6 +101,7 @@ def test_without_failures_every_task_is_sent_once_and_the_join_once_with_all_res
     assert len(joins) == 1
 
 
+@settings(max_examples=60, deadline=None)
 @given(tasks=plans(), dice=DICE, failing=st.sampled_from([0.2, 0.5, 0.9]))
 def test_with_failures_a_plan_ends_once_joined_or_failed_and_compensated(
     tasks: list[dict[str, Any]], dice: Random, failing: float
@@ -114,6 +118,7 @@ def test_with_failures_a_plan_ends_once_joined_or_failed_and_compensated(
         assert all(each.is_over for each in state.tasks)
 
 
+@settings(max_examples=60, deadline=None)
 @given(tasks=plans(), dice=DICE, failing=st.sampled_from([0.0, 0.3, 0.7]))
 def test_nothing_is_sent_before_what_it_needs_and_only_what_failed_is_sent_again(
     tasks: list[dict[str, Any]], dice: Random, failing: float
@@ -131,6 +136,7 @@ def test_nothing_is_sent_before_what_it_needs_and_only_what_failed_is_sent_again
         assert all(isinstance(answer(each, failing), Failed) for each in tries)
 
 
+@settings(max_examples=60, deadline=None)
 @given(tasks=plans(), dice=DICE, failing=st.sampled_from([0.0, 0.3, 0.7]))
 def test_interruptions_and_repeats_do_not_change_what_a_plan_comes_to(
     tasks: list[dict[str, Any]], dice: Random, failing: float

@@ -98,6 +98,14 @@ def test_an_optional_task_that_fails_for_good_is_recorded_and_the_plan_goes_on()
     assert course.sent[-1].payload["results"] == {"news": {"failed": "timeout"}, "after": {}}
 
 
+def test_the_result_of_an_optional_task_that_failed_still_counts_while_the_plan_goes_on() -> None:
+    course = Course(task("news", optional=True, attempts=1), task("site"))
+    course.failed("news")
+    course.done("news", items=["by a dead letter that was sent again"])
+    course.done("site")
+    assert course.sent[-1].payload["results"]["news"] == {"items": ["by a dead letter that was sent again"]}
+
+
 def test_a_task_that_fails_for_good_fails_a_plan_that_declares_no_compensation_at_once() -> None:
     course = Course(task("site", attempts=1), task("crm"), task("after", needs=["crm"]))
     assert course.failed("site").code == "plan_failed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -298,11 +299,25 @@ def test_an_impossible_plan_is_a_dead_letter_that_names_the_task(job: Job) -> No
     assert sent(records) == []
 
 
-@pytest.mark.parametrize("source", ["/agents/worker", "/agents/nobody", "/test"])
-def test_a_plan_of_somebody_who_does_not_declare_it_is_none(job: Job, source: str) -> None:
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("/agents/worker", "rejected undeclared_transition"),
+        ("/agents/nobody", "rejected undeclared_transition"),
+        ("/test", "abstained no_agent_accepts"),
+    ],
+)
+def test_a_plan_of_somebody_who_does_not_declare_it_is_none(job: Job, source: str, code: str) -> None:
     records = job.say(proposed(task("site"), source=source))
     assert sent(records) == []
-    assert codes(records) == ["abstained no_agent_accepts"]
+    assert codes(records) == [code]
+
+
+def test_a_result_that_its_agent_does_not_declare_is_refused_and_a_failure(job: Job) -> None:
+    site, _ = job.begin(task("site"), task("crm"))
+    refused = job.say(reply(site, "wild.guess"))
+    assert codes(refused) == ["rejected undeclared_transition"]
+    assert [one.task.number for one in sent(refused) if one.task] == [2]
 
 
 def test_a_person_may_propose_a_plan(job: Job) -> None:
@@ -346,7 +361,7 @@ def test_a_plan_within_a_task_answers_for_it(job: Job) -> None:
     assert work.task.task_id == "inner"
     (join,) = sent(job.say(reply(work)))
     assert join.task == outer.task
-    (outer_join,) = sent(job.say(reply(join, "all.done")))
+    (outer_join,) = sent(job.say(replace(reply(join, "all.done"), source="/agents/planner")))
     assert outer_join.task is None
     assert outer_join.payload["results"] == {"outer": {}}
 
