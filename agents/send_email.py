@@ -25,6 +25,7 @@ from agents.sdr.suppressions import is_suppressed, suppress
 from pointsman.envelope import Envelope, Payload, to_rfc3339
 from pointsman.errors import ConfigurationError, EffectsStoppedError, EffectUnavailableError, StoreUnavailableError
 from pointsman.mail import Delivery, Mailer, Outcome, SmtpMailer
+from pointsman.measured_mail import MeasuredMailer
 from pointsman.plaintext import many_lines, one_line
 from pointsman.runtime import AgentContext, Reply
 from pointsman.runtime.ledger import Effect, EffectLedger, EffectState, effect_id
@@ -57,7 +58,7 @@ def build(context: AgentContext) -> SendEmail:
     return SendEmail(
         context=context,
         settings=declared(SendingSettings, context.definition),
-        mailer=SmtpMailer.of(context.settings),
+        mailer=MeasuredMailer(SmtpMailer.of(context.settings), context.telemetry, context.definition.name),
         ledger=ledger,
         sender=_sender(context.settings.mail_from),
         indexes=Indexes(context.store, {"mail_slots": ["effect"]}),

@@ -91,6 +91,7 @@ def route_options(options: JobOptions) -> RouteOptions:
         parallelism=options.parallelism,
         python_mode=options.python_mode,
         state_ttl_hours=options.state_ttl_hours,
+        name=options.name,
     )
 
 

@@ -34,6 +34,33 @@ class Settings(BaseSettings):
     log_level: str = "info"
     operator: str | None = Field(default=None, description="Who acts by command; the machine's user when left out.")
 
+    otel_endpoint: str | None = Field(
+        default=None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT", "otel_endpoint")
+    )
+    otel_traces_endpoint: str | None = Field(
+        default=None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "otel_traces_endpoint")
+    )
+    otel_traces_exporter: str = Field(
+        default="otlp", validation_alias=AliasChoices("OTEL_TRACES_EXPORTER", "otel_traces_exporter")
+    )
+    otel_sdk_disabled: bool = Field(
+        default=False, validation_alias=AliasChoices("OTEL_SDK_DISABLED", "otel_sdk_disabled")
+    )
+    otel_service_name: str | None = Field(
+        default=None, validation_alias=AliasChoices("OTEL_SERVICE_NAME", "otel_service_name")
+    )
+    otel_capture_content: str = Field(
+        default="NO_CONTENT",
+        validation_alias=AliasChoices("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", "otel_capture_content"),
+    )
+    metrics_port: int | None = Field(
+        default=None, ge=0, le=65535, description="Port of this process's metrics; 0: the system chooses; unset: none."
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="Address that the metrics listen on.")
+    metrics_file: Path | None = Field(
+        default=None, description="Where a process leaves its metrics' address for Prometheus (file_sd)."
+    )
+
     kafka_bootstrap: str = Field(
         default="127.0.0.1:9092", validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "kafka_bootstrap")
     )
@@ -97,6 +124,19 @@ class Settings(BaseSettings):
     )
     instance: str = Field(default="1", description="Name of this instance among those of one agent, unique per host.")
     nurture_day_s: float = Field(default=86400.0, gt=0, description="Seconds that a day of a campaign lasts.")
+
+    @property
+    def traces_url(self) -> str | None:
+        """Where spans are sent; None where nobody wants them."""
+        if self.otel_sdk_disabled or self.otel_traces_exporter != "otlp":
+            return None
+        base = self.otel_endpoint and f"{self.otel_endpoint.rstrip('/')}/v1/traces"
+        return self.otel_traces_endpoint or base or None
+
+    @property
+    def captures_content(self) -> bool:
+        """Whether prompts and answers, which hold personal data, are written onto spans."""
+        return self.otel_capture_content.upper() in {"SPAN_ONLY", "SPAN_AND_EVENT"}
 
     @classmethod
     def settings_customise_sources(

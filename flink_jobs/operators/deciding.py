@@ -44,13 +44,21 @@ class Deciding:
         router: the router of the catalog in force.
         clock: the time, UTC.
         on_fault: is told an unforeseen exception; its text may hold personal data.
+        on_decided: is told each decision, before it leaves.
     """
 
-    def __init__(self, router: Router, clock: Clock, on_fault: Callable[[Exception], None]) -> None:
+    def __init__(
+        self,
+        router: Router,
+        clock: Clock,
+        on_fault: Callable[[Exception], None],
+        on_decided: Callable[[Arrived, Decision], None] = lambda arrived, decision: None,
+    ) -> None:
         self._router = router
         self._clock = clock
         self._on_fault = on_fault
         self._planning = Planning(router=router, clock=clock)
+        self._on_decided = on_decided
 
     def begin(self, arrived: Arrived) -> Concluded | Question:
         """The records to write, or what a plan makes of it, or what to ask first."""
@@ -107,6 +115,7 @@ class Deciding:
     def _outputs(
         self, arrived: Arrived, message: Envelope | None, decision: Decision, began_at: datetime
     ) -> list[Record]:
+        self._on_decided(arrived, decision)
         decided = Decided(
             record=arrived.record,
             message=message,

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Final
 
+from flink_jobs.operators.telling import SHARED
 from pointsman.errors import ConfigurationError, PointsmanError
 from pointsman.models.factory import chat_model
 from pointsman.models.port import ChatAnswer, ChatModel, ChatRequest
@@ -122,7 +123,8 @@ def _model_at(address: ModelAddress) -> ChatModel:
         "model_timeout_s": address.timeout_s,
     }
     try:
-        return chat_model(settings().model_copy(update={k: v for k, v in told.items() if v is not None}))
+        known = settings().model_copy(update={k: v for k, v in told.items() if v is not None})
+        return chat_model(known, SHARED.telemetry)
     except PointsmanError:
         raise
     except Exception as error:

@@ -38,6 +38,7 @@ from flink_jobs.operators.records import (
 )
 from flink_jobs.operators.shard import Shard, Waiting, workflow_of
 from flink_jobs.operators.shipped import with_own_code
+from flink_jobs.operators.telling import SHARED, Telling
 from pointsman.envelope import Record
 from pointsman.errors import ErrorReason, PermanentError
 from pointsman.routing.router import Router, RoutingOptions
@@ -66,6 +67,7 @@ class RouteOptions:
         python_mode: `thread` or `process`. It is part of the operator's uid: the two keep their state differently, and
             a savepoint of one must not be taken for empty by the other.
         state_ttl_hours: hours after which a plan that does not move is forgotten.
+        name: the job's name, in traces.
     """
 
     routing: RoutingOptions = field(default=RoutingOptions())
@@ -74,6 +76,7 @@ class RouteOptions:
     parallelism: int = 1
     python_mode: str = "thread"
     state_ttl_hours: int = 168
+    name: str = "pointsman-router"
 
 
 def definitions_state() -> MapStateDescriptor:
@@ -118,6 +121,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             MapStateDescriptor("plans", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         )
         self._is_first = _index_of_subtask(runtime_context) == 0
+        self._telling = Telling(SHARED.take(), self._options.name)
         self._calls = shared_model_calls(self._options.model)
         self._again = AskingAgain(outage_limit_s())
         self._shards: dict[str, Shard] = {}
@@ -131,6 +135,9 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             for waiting in shard:
                 if waiting.answer is not None:
                     waiting.answer.cancel()
+        if hasattr(self, "_telling"):
+            self._telling.forget()
+            SHARED.give_back()
 
     def process_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[Row]:
         """Decide at once, or keep the message until the model has answered."""
@@ -140,7 +147,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         waiting = Waiting(self._heeding_cancellations(shard, read_message(value, MESSAGES)))
         self._begin(waiting)
         if waiting.written is not None and not shard.holds(waiting.workflow):
-            yield from self._rows(shard, waiting.written)
+            yield from self._rows(shard, waiting, waiting.written)
             return
         self._pending.put(waiting.place, to_state(waiting.arrived))
         shard.add(waiting)
@@ -187,10 +194,12 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
     def _begin(self, waiting: Waiting) -> None:
         if self._deciding is None:
             return
+        self._telling.arrived(waiting.arrived.record)
         begun = self._deciding.begin(waiting.arrived)
         if isinstance(begun, Question):
             waiting.question = begun
-            waiting.answer = self._calls.submit(begun.request)
+            with self._telling.asking(waiting.arrived.record):
+                waiting.answer = self._calls.submit(begun.request)
             self._again.watch(waiting)
         else:
             waiting.written = begun
@@ -203,13 +212,13 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
     def _leave(self, shard: Shard) -> Iterator[Row]:
         for waiting, concluded in shard.leave():
             self._pending.remove(waiting.place)
-            yield from self._rows(shard, concluded)
+            yield from self._rows(shard, waiting, concluded)
 
-    def _rows(self, shard: Shard, concluded: Concluded) -> Iterator[Row]:
+    def _rows(self, shard: Shard, waiting: Waiting, concluded: Concluded) -> Iterator[Row]:
         """What a message writes that leaves now; a plan moves on with it."""
         plans = self._plans[shard]
         records = plans.settle(concluded, _now()) if isinstance(concluded, PlanMatter) else concluded
-        yield from map(write_row, plans.shown(records))
+        yield from map(write_row, self._telling.leaving(waiting.arrived.record, plans.shown(records)))
 
     def _make_room(self, shard: Shard) -> Iterator[Row]:
         """Back-pressure: while the shard is full, its next message waits for an answer."""
@@ -251,8 +260,12 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
 
     def _decide_with(self, router: Router | None) -> None:
         if router is not None:
-            self._deciding = Deciding(router, _now, _report_fault)
+            self._deciding = Deciding(router, _now, self._report_fault, self._telling.decided)
             _log.info("catalog %d (%s) is in force", router.catalog.sequence, router.catalog.version)
+
+    def _report_fault(self, error: Exception) -> None:
+        self._telling.faulted(error)
+        _log_fault(error)
 
     def _refuse(self, record: Record, reason: ErrorReason, detail: str) -> Iterator[Row]:
         # Every parallel instance reads the whole catalog: only one of them reports.
@@ -278,7 +291,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _report_fault(error: Exception) -> None:
+def _log_fault(error: Exception) -> None:
     # The trace without the exception's text, which may quote the record.
     where = error.__traceback__
     while where and where.tb_next:

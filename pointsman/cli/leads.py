@@ -22,6 +22,8 @@ from pointsman.logging import mask
 from pointsman.plaintext import one_line
 from pointsman.settings import settings
 from pointsman.store import Document, DocumentStore, MongoStore
+from pointsman.telemetry import Telemetry
+from pointsman.telemetry.spans import Spans
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -61,7 +63,12 @@ def add(
     if dry_run:
         typer.echo(f"would add {len(leads)} leads")
         return
-    for line in _with_store(lambda store: insert(store, leads, datetime.now(UTC))):
+    telemetry = Telemetry.of(settings().model_copy(update={"metrics_port": None}), "cli")
+    try:
+        lines = _with_store(lambda store: insert(store, leads, datetime.now(UTC), telemetry.spans))
+    finally:
+        telemetry.close()
+    for line in lines:
         typer.echo(line)
 
 
@@ -111,12 +118,22 @@ def read_leads(file: Path) -> list[Document]:
     return leads
 
 
-async def insert(store: DocumentStore, leads: Sequence[Document], now: datetime) -> list[str]:
-    """Insert `leads`; a line for each, with its id. One whose `_id` is there already stays as it is."""
+async def insert(
+    store: DocumentStore, leads: Sequence[Document], now: datetime, spans: Spans | None = None
+) -> list[str]:
+    """Insert `leads`; a line for each, with its id. One whose `_id` is there already stays as it is.
+
+    Args:
+        store: where to.
+        leads: the documents.
+        now: the clock, UTC.
+        spans: begin a trace per lead, which its field `traceparent` carries on; None begins none.
+    """
     lines = []
     for lead in leads:
-        document = {"_id": secrets.token_hex(12), "created_at": to_rfc3339(now), **lead}
-        stored = await store.insert_once(COLLECTION, document)
+        with (spans or Spans()).insert(COLLECTION) as traced:
+            document = {"_id": secrets.token_hex(12), "created_at": to_rfc3339(now), **traced, **lead}
+            stored = await store.insert_once(COLLECTION, document)
         lines.append(f"{stored['_id']} {'added' if stored == document else 'was there already'}")
     return lines
 

@@ -39,6 +39,7 @@ class RawAnswer:
         model: the model that answered, by its own word.
         input_tokens: tokens of the prompt.
         output_tokens: tokens of the answer.
+        id: the server's name for this completion.
     """
 
     text: str = ""
@@ -47,6 +48,7 @@ class RawAnswer:
     model: str = ""
     input_tokens: int = 0
     output_tokens: int = 0
+    id: str = ""
 
 
 class UnusableAnswerError(Exception):
@@ -97,6 +99,7 @@ def read_completion(body: bytes) -> RawAnswer:
         model=_get(completion, "model", str),
         input_tokens=_get(usage, "prompt_tokens", int),
         output_tokens=_get(usage, "completion_tokens", int),
+        id=_get(completion, "id", str),
     )
 
 

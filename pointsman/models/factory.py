@@ -11,17 +11,23 @@ from pydantic import SecretStr
 from pointsman.errors import ConfigurationError
 from pointsman.models.access import AccessOptions
 from pointsman.models.fallback import Fallback, FallbackModel
+from pointsman.models.measured import MeasuredModel
 from pointsman.models.openai_chat import OpenAIChatModel, OpenAIOptions
 from pointsman.models.port import ChatModel
 from pointsman.settings import Settings
+from pointsman.telemetry import Telemetry
 
 _NO_KEY = "not-needed"
 """The SDK insists on a key; a server of one's own mostly does not look at it."""
 _FALLBACK: Final = re.compile(r"(?P<name>\S+?)(?:@(?P<base_url>https?://\S+))?")
 
 
-def chat_model(settings: Settings) -> ChatModel:
+def chat_model(settings: Settings, telemetry: Telemetry | None = None) -> ChatModel:
     """The chat model of this process.
+
+    Args:
+        settings: the process's settings.
+        telemetry: hears of each call; None tells nobody.
 
     Raises:
         ConfigurationError: neither a key nor the address of a server is set.
@@ -41,12 +47,13 @@ def chat_model(settings: Settings) -> ChatModel:
             breaker_reset_s=settings.model_breaker_reset_s,
         ),
     )
-    first = OpenAIChatModel(key or _NO_KEY, options)
-    fallbacks = [_fallback(text, settings, options, first) for text in settings.model_fallbacks]
+    told = telemetry or Telemetry()
+    first = MeasuredModel(OpenAIChatModel(key or _NO_KEY, options), told)
+    fallbacks = [_fallback(text, settings, options, first, told) for text in settings.model_fallbacks]
     return FallbackModel(first, fallbacks) if fallbacks else first
 
 
-def _fallback(text: str, settings: Settings, options: OpenAIOptions, first: OpenAIChatModel) -> Fallback:
+def _fallback(text: str, settings: Settings, options: OpenAIOptions, first: MeasuredModel, told: Telemetry) -> Fallback:
     found = _FALLBACK.fullmatch(text)
     if found is None:
         raise ConfigurationError("setting POINTSMAN_MODEL_FALLBACKS names no model", "write name or name@base_url")
@@ -55,7 +62,8 @@ def _fallback(text: str, settings: Settings, options: OpenAIOptions, first: Open
         return Fallback(name=name, model=first)
     # Another server gets a key of its own, never that of the first.
     key = _revealed(settings.model_fallback_api_key) or _NO_KEY
-    return Fallback(name=name, model=OpenAIChatModel(key, replace(options, model=name, base_url=base_url)))
+    other = OpenAIChatModel(key, replace(options, model=name, base_url=base_url))
+    return Fallback(name=name, model=MeasuredModel(other, told))
 
 
 def _revealed(secret: SecretStr | None) -> str:

@@ -116,6 +116,10 @@ class OpenAIChatModel:
             raw, content = await self._repair(request, shape, turns + _repair_turns(raw, error.problem), tally)
         return self._answer(request, raw, tally, content)
 
+    def is_left_alone(self, model: str) -> bool:
+        """Whether the breaker of `model` is open."""
+        return model in self._access and self._access[model].is_broken
+
     async def close(self) -> None:
         """Give connections back."""
         client, self._client = self._client, None
@@ -141,6 +145,8 @@ class OpenAIChatModel:
             output_tokens=tally.output_tokens,
             latency_ms=(self._monotonic() - tally.started) * 1000,
             attempts=tally.attempts,
+            response_id=raw.id,
+            finish_reason=raw.finish_reason,
         )
 
     async def _ask(self, request: ChatRequest, shape: Shape, turns: _Turns, tally: _Tally) -> RawAnswer:

@@ -45,6 +45,8 @@ class ChatAnswer:
         output_tokens: tokens of the answer.
         latency_ms: milliseconds from first attempt to answer, retries included.
         attempts: calls made, 1 when the first succeeded; those to models that did not answer at all are not counted.
+        response_id: the server's name for the answer, empty when it gave none.
+        finish_reason: why the model stopped, by its own word.
         is_fallback: another model than the one that was asked for answered, because that one was not available.
     """
 
@@ -56,6 +58,8 @@ class ChatAnswer:
     latency_ms: float
     attempts: int = 1
     is_fallback: bool = False
+    response_id: str = ""
+    finish_reason: str = ""
 
 
 class ChatModel(Protocol):

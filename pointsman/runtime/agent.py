@@ -6,7 +6,7 @@ A module `agents/<name>.py` has one public function, `build(context: AgentContex
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -15,6 +15,7 @@ from pointsman.envelope import Envelope, Payload
 from pointsman.models import ChatModel
 from pointsman.settings import Settings
 from pointsman.store import DocumentStore
+from pointsman.telemetry import Telemetry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,7 @@ class AgentContext:
         now: the clock, UTC.
         effects_allowed: whether an effect outside Kafka and the store may begin now. Ask right before it begins; where
             it may not, raise `EffectsStoppedError`, and the message waits until a person starts effects again.
+        telemetry: where the agent tells of what it does outside; its messages and model calls are told for it.
     """
 
     definition: AgentDefinition
@@ -52,6 +54,7 @@ class AgentContext:
     settings: Settings
     now: Callable[[], datetime]
     effects_allowed: Callable[[], bool]
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
 
 class Agent(Protocol):

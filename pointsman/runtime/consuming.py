@@ -114,9 +114,9 @@ class Consuming:
         self._last_write = 0.0
         self.commit_began: float | None = None
 
-    def finish(self, delivery: Delivery, records: Sequence[Record]) -> None:
-        """`delivery` is handled: write `records`, and that it is done. From any thread."""
-        self._results.put(_Result(records=records, delivery=delivery))
+    def finish(self, delivery: Delivery, records: Sequence[Record], written: Callable[[], None] | None = None) -> None:
+        """`delivery` is handled: write `records`, and that it is done; `written` is called then. From any thread."""
+        self._results.put(_Result(records=records, delivery=delivery, written=written))
 
     def emit(self, records: Sequence[Record], written: Callable[[], None]) -> None:
         """Write `records` that answer no delivery; `written` is called once they are committed. From any thread."""

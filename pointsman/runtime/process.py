@@ -33,6 +33,8 @@ from pointsman.runtime.sole import sole_instance
 from pointsman.runtime.stuck import watch_commits
 from pointsman.settings import Settings
 from pointsman.store import DocumentStore, MongoStore
+from pointsman.telemetry import Telemetry
+from pointsman.telemetry.agent_work import AgentWork
 from pointsman.topics import CONTROLS, DEFINITIONS
 
 Build = Callable[[AgentContext], Agent]
@@ -63,15 +65,17 @@ def run_agent(name: str, settings: Settings, build: Build | None) -> None:
 
 
 async def _serve(name: str, settings: Settings, build: Build) -> None:
-    model = chat_model(settings)
+    telemetry = Telemetry.of(settings, f"agent/{name}")
+    model = chat_model(settings, telemetry)
     store = MongoStore(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
     effects = EffectsSwitch()
     try:
         process = AgentProcess(
             name,
             KafkaInbox(settings.kafka_bootstrap, name, settings.instance),
-            _builder(build, settings, model, store, effects),
+            _builder(build, settings, model, store, effects, telemetry),
             effects,
+            telemetry,
         )
         _on_signals(process.stop)
         _start_thread("following", lambda: _follow(settings.kafka_bootstrap, process), process.fail)
@@ -79,6 +83,7 @@ async def _serve(name: str, settings: Settings, build: Build) -> None:
     finally:
         await model.close()
         await store.close()
+        telemetry.close()
 
 
 class AgentProcess:
@@ -91,10 +96,16 @@ class AgentProcess:
         inbox: its inbox.
         build: makes the agent of a definition.
         effects: the kill switch.
+        telemetry: hears of each message.
     """
 
     def __init__(
-        self, name: str, inbox: Inbox, build: Callable[[AgentDefinition], Agent], effects: EffectsSwitch
+        self,
+        name: str,
+        inbox: Inbox,
+        build: Callable[[AgentDefinition], Agent],
+        effects: EffectsSwitch,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
@@ -103,6 +114,7 @@ class AgentProcess:
         self._following = Following(name, build)
         self._effects = effects
         self._handling = Handling(self._in_force, _now)
+        self._work = AgentWork(telemetry or Telemetry(), name)
         self._lanes: Lanes[Delivery] = Lanes(self._handle, self._in_flight)
         self._consuming = Consuming(inbox, self._deliver, self._in_flight, self.stopping)
 
@@ -191,13 +203,14 @@ class AgentProcess:
     async def _handle(self, delivery: Delivery) -> None:
         while delivery.is_ours and not self._over.done():
             try:
-                records = await self._handling.answer(delivery.record, lambda: delivery.is_ours)
+                with self._work.on(delivery.record, self._in_force().definition) as work:
+                    records = work.sending(await self._handling.answer(delivery.record, lambda: delivery.is_ours))
             except EffectsStoppedError:
                 await self._wait_for_effects(delivery.record)
             except ConfigurationError as error:
                 self._end(error)
             else:
-                self._consuming.finish(delivery, records)
+                self._consuming.finish(delivery, records, work.committed)
                 return
 
     async def _wait_for_effects(self, record: Record) -> None:
@@ -240,7 +253,12 @@ def _follow(bootstrap: str, process: AgentProcess) -> None:
 
 
 def _builder(
-    build: Build, settings: Settings, model: ChatModel, store: DocumentStore, effects: EffectsSwitch
+    build: Build,
+    settings: Settings,
+    model: ChatModel,
+    store: DocumentStore,
+    effects: EffectsSwitch,
+    telemetry: Telemetry,
 ) -> Callable[[AgentDefinition], Agent]:
     def make(definition: AgentDefinition) -> Agent:
         context = AgentContext(
@@ -250,6 +268,7 @@ def _builder(
             settings=settings,
             now=_now,
             effects_allowed=effects.is_allowed,
+            telemetry=telemetry,
         )
         return build(context)
 

@@ -9,10 +9,20 @@ import pytest
 
 from pointsman.local import LocalStack, StackOptions
 from tests.e2e.system import ROOT, System, address, hot_lead
+from tests.otlp import Receiver
 
 
 @pytest.fixture(scope="session")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def traces() -> Iterator[Receiver]:
+    """Where every process of the stack sends its spans."""
+    with Receiver().running() as receiver, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint)
+        patch.setenv("OTEL_BSP_SCHEDULE_DELAY", "200")
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def system(tmp_path_factory: pytest.TempPathFactory, traces: Receiver) -> Iterator[System]:
     """The whole stack, with a lead in MongoDB from before it started."""
     data_dir = tmp_path_factory.mktemp("stack with a space")
     jars = ROOT / ".pointsman" / "jars"

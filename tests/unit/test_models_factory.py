@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -12,13 +12,20 @@ from pointsman.errors import ConfigurationError
 from pointsman.models.access import AccessOptions
 from pointsman.models.factory import chat_model
 from pointsman.models.fallback import FallbackModel
+from pointsman.models.measured import MeasuredModel
 from pointsman.models.openai_chat import OpenAIChatModel
+from pointsman.models.port import ChatModel
 from pointsman.settings import Settings
 
 
 @pytest.fixture(autouse=True)
 def _no_running_stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("POINTSMAN_DATA_DIR", str(tmp_path))
+
+
+def asked(model: ChatModel) -> OpenAIChatModel:
+    assert isinstance(model, MeasuredModel)
+    return model.model
 
 
 def test_without_key_and_address_a_person_is_told_what_to_set() -> None:
@@ -28,8 +35,8 @@ def test_without_key_and_address_a_person_is_told_what_to_set() -> None:
 
 def test_a_server_of_ones_own_needs_no_key() -> None:
     model = chat_model(Settings(openai_base_url="http://127.0.0.1:1/v1", model="x", model_timeout_s=7.0))
-    assert isinstance(model, OpenAIChatModel)
-    assert (model.options.base_url, model.options.model, model.options.timeout_s) == ("http://127.0.0.1:1/v1", "x", 7.0)
+    options = asked(model).options
+    assert (options.base_url, options.model, options.timeout_s) == ("http://127.0.0.1:1/v1", "x", 7.0)
 
 
 def test_the_key_stands_in_no_representation() -> None:
@@ -41,7 +48,7 @@ def fallbacks(*named: str, **more: Any) -> list[tuple[str, OpenAIChatModel]]:
     settings = Settings(openai_api_key=SecretStr("first"), model="x", model_fallbacks=list(named), **more)
     model = chat_model(settings)
     assert isinstance(model, FallbackModel)
-    return [(each.name, cast(OpenAIChatModel, each.model)) for each in model._fallbacks]
+    return [(each.name, asked(each.model)) for each in model._fallbacks]
 
 
 def test_fallbacks_are_models_of_the_same_server_or_of_another() -> None:
@@ -61,5 +68,4 @@ def test_breaker_and_concurrency_are_as_set() -> None:
         openai_base_url="http://a/v1", model_breaker_failures=7, model_breaker_reset_s=9, model_concurrency=3
     )
     model = chat_model(told)
-    assert isinstance(model, OpenAIChatModel)
-    assert model.options.access == AccessOptions(breaker_failures=7, breaker_reset_s=9, concurrency=3)
+    assert asked(model).options.access == AccessOptions(breaker_failures=7, breaker_reset_s=9, concurrency=3)

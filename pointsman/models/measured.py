@@ -1,0 +1,117 @@
+"""A chat model whose calls are told: a `chat` span each, after the GenAI conventions, and metrics."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+from opentelemetry.trace import Span, SpanKind
+
+from pointsman.models.openai_chat import OpenAIChatModel
+from pointsman.models.port import ChatAnswer, ChatRequest
+from pointsman.telemetry import Telemetry, names
+from pointsman.telemetry.spans import Attributes
+
+_OPENAI: Final = "https://api.openai.com/v1"
+_PORTS: Final = {"https": 443, "http": 80}
+
+
+class MeasuredModel:
+    """A `ChatModel` that asks another one and tells of it.
+
+    Args:
+        model: the model that is asked.
+        telemetry: the process's.
+        monotonic: a clock in seconds that never goes back.
+
+    Attributes:
+        model: the model that is asked.
+    """
+
+    def __init__(
+        self, model: OpenAIChatModel, telemetry: Telemetry, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.model = model
+        self._telemetry = telemetry
+        self._monotonic = monotonic
+        self._server = _server(model.options.base_url or _OPENAI)
+
+    async def complete(self, request: ChatRequest) -> ChatAnswer:
+        """Ask the model; raises what it raises."""
+        name = request.model or self.model.options.model
+        began, error_type = self._monotonic(), ""
+        try:
+            with self._telemetry.spans.current(f"chat {name}", SpanKind.CLIENT, self._question(request, name)) as span:
+                answer = await self.model.complete(request)
+                self._tell_answer(span, request, answer)
+        except BaseException as error:
+            error_type = type(error).__name__
+            raise
+        else:
+            self._count_answer(name, answer)
+            return answer
+        finally:
+            metrics = self._telemetry.metrics
+            metrics.model_duration.labels(name, error_type).observe(self._monotonic() - began)
+            metrics.breaker_open.labels(name).set(self.model.is_left_alone(name))
+
+    async def close(self) -> None:
+        """Give connections back."""
+        await self.model.close()
+
+    def _question(self, request: ChatRequest, name: str) -> Attributes:
+        asked: Attributes = {
+            names.GEN_AI_OPERATION: "chat",
+            names.GEN_AI_PROVIDER: "openai",
+            names.GEN_AI_REQUEST_MODEL: name,
+            names.GEN_AI_REQUEST_TEMPERATURE: request.temperature,
+            names.GEN_AI_REQUEST_MAX_TOKENS: request.max_output_tokens,
+            names.GEN_AI_OUTPUT_TYPE: "json",
+            **self._server,
+        }
+        if not self._telemetry.captures_content:
+            return asked
+        return asked | {
+            names.GEN_AI_SYSTEM_INSTRUCTIONS: json.dumps([_part(request.system)]),
+            names.GEN_AI_INPUT_MESSAGES: json.dumps([{"role": "user", "parts": [_part(request.user)]}]),
+        }
+
+    def _tell_answer(self, span: Span, request: ChatRequest, answer: ChatAnswer) -> None:
+        told: Attributes = {
+            names.GEN_AI_RESPONSE_MODEL: answer.model,
+            names.GEN_AI_INPUT_TOKENS: answer.input_tokens,
+            names.GEN_AI_OUTPUT_TOKENS: answer.output_tokens,
+            names.APP_ATTEMPTS: answer.attempts,
+        }
+        if answer.response_id:
+            told[names.GEN_AI_RESPONSE_ID] = answer.response_id
+        if answer.finish_reason:
+            told[names.GEN_AI_FINISH_REASONS] = [answer.finish_reason]
+        if self._telemetry.captures_content:
+            message = {"role": "assistant", "parts": [_part(answer.raw)], "finish_reason": answer.finish_reason}
+            told[names.GEN_AI_OUTPUT_MESSAGES] = json.dumps([message])
+        span.set_attributes(told)
+
+    def _count_answer(self, name: str, answer: ChatAnswer) -> None:
+        metrics = self._telemetry.metrics
+        metrics.model_attempts.labels(name).inc(answer.attempts)
+        metrics.model_tokens.labels(name, "input").observe(answer.input_tokens)
+        metrics.model_tokens.labels(name, "output").observe(answer.output_tokens)
+        cost: float | None = getattr(answer, "cost_usd", None)
+        if cost is None:
+            metrics.model_unpriced.labels(name).inc()
+        else:
+            metrics.model_cost.labels(name).inc(cost)
+
+
+def _part(text: str) -> dict[str, str]:
+    return {"type": "text", "content": text}
+
+
+def _server(base_url: str) -> Attributes:
+    address = urlsplit(base_url)
+    port = address.port or _PORTS.get(address.scheme, 0)
+    return {names.SERVER_ADDRESS: address.hostname or "", names.SERVER_PORT: port}

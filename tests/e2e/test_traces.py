@@ -1,0 +1,94 @@
+"""One connected trace per lead, from its insertion to its mail, as a real receiver of OTLP saw it."""
+
+from __future__ import annotations
+
+from tests.e2e.system import System, hot_lead
+from tests.otlp import Receiver, SeenSpan
+from tests.witness import eventually
+
+AGENTS = ("lead_ingestion", "lead_scoring", "active_outreach", "send_email")
+
+
+def test_a_lead_s_way_from_insertion_to_mail_is_one_connected_trace(system: System, traces: Receiver) -> None:
+    lead, address = hot_lead(), system.address()
+    fields = [part for name in ("first_name", "last_name", "title", "company", "message")
+              for part in (f"--{name.replace('_', '-')}", lead[name])]  # fmt: skip
+    workflow = system.cli("leads", "add", "--email", address, *fields).stdout.split()[0]
+    eventually(lambda: system.mails_to(address), within_s=60, what="a mail to the lead")
+    (start,) = eventually(
+        lambda: [
+            span for span in traces.spans if span.name == "insert leads" and span.trace in trace_of(traces, workflow)
+        ],
+        what="the span of the insertion",
+    )
+    whole = eventually(
+        lambda: (
+            spans if (spans := traces.trace(start.trace)) and len(named(spans, "process agent_messages")) == 5 else []
+        ),
+        what="the span of the last decision",
+    )
+
+    assert start.parent == ""
+    ids = {span.id for span in whole}
+    assert [span.name for span in whole if span.parent not in ids and span is not start] == []
+    assert {span.service for span in whole} == {"cli", "router", *(f"agent/{agent}" for agent in AGENTS)}
+    for agent in AGENTS:
+        assert len(named(whole, f"process agents.{agent}.inbox")) == 1
+        assert len(named(whole, f"invoke_agent {agent}")) == 1
+        assert len(named(whole, f"send agents.{agent}.inbox")) == 1
+    assert len(named(whole, "invoke_workflow pointsman-router")) == 5
+    assert [span.attributes["app.effect.state"] for span in named(whole, "send email")] == ["sent"]
+    assert way_up(named(whole, "send email")[0], whole)[-1] is start
+
+
+def test_spans_say_what_the_conventions_ask_for(system: System, traces: Receiver) -> None:
+    workflow, address = system.insert(hot_lead())
+    eventually(lambda: system.mails_to(address), within_s=60, what="a mail to the lead")
+    whole = eventually(
+        lambda: [span for span in traces.spans if span.trace in trace_of(traces, workflow)], what="the lead's trace"
+    )
+    by_model = [span for span in whole if span.attributes.get("app.route.method") == "model"]
+
+    (flow,) = by_model
+    assert flow.kind == "INTERNAL"
+    assert (flow.attributes["app.route.candidates"], flow.attributes["app.route.reason_code"]) == (2, "model_choice")
+    (chat,) = [span for span in whole if span.parent == flow.id and span.name.startswith("chat ")]
+    assert chat.kind == "CLIENT"
+    assert chat.attributes["gen_ai.operation.name"] == "chat"
+    assert chat.attributes["gen_ai.usage.input_tokens"] > 0
+    (received,) = [span for span in whole if span.id == flow.parent]
+    assert (received.kind, received.attributes["messaging.system"]) == ("CONSUMER", "kafka")
+    assert received.links == (received.parent,)
+
+
+def test_no_span_holds_what_a_lead_wrote_or_is_called(system: System, traces: Receiver) -> None:
+    lead = {
+        **hot_lead(),
+        "_id": f"by.address.{system.address()}",
+        "last_name": "Quixotemarker",
+        "phone": "+48600700800",
+    }
+    _, address = system.insert(lead)
+    eventually(lambda: system.mails_to(address), within_s=60, what="a mail to the lead")
+    text = "\n".join(span.text for span in traces.spans)
+    markers = (*system.known_addresses(), "Quixotemarker", "+48600700800", "12 warehouses", str(lead["_id"]))
+    assert traces.spans
+    assert [marker for marker in markers if marker.lower() in text.lower()] == []
+
+
+def named(spans: list[SeenSpan], name: str) -> list[SeenSpan]:
+    return [span for span in spans if span.name == name]
+
+
+def trace_of(traces: Receiver, workflow: str) -> set[str]:
+    """The traces in which somebody worked on a message of `workflow`."""
+    return {span.trace for span in traces.spans if span.attributes.get("messaging.message.conversation_id") == workflow}
+
+
+def way_up(span: SeenSpan, spans: list[SeenSpan]) -> list[SeenSpan]:
+    """`span` and what it is below, up to the trace's beginning."""
+    by_id = {each.id: each for each in spans}
+    way = [span]
+    while way[-1].parent in by_id:
+        way.append(by_id[way[-1].parent])
+    return way
