@@ -15,7 +15,7 @@ from pointsman.errors import ConfigurationError, PointsmanError, TransientError
 from pointsman.logging import configure_logging
 from pointsman.runtime.children import EXIT_CONFIGURATION, exit_with_parent, run_children
 from pointsman.runtime.process import Build, run_agent
-from pointsman.settings import settings
+from pointsman.settings import Settings, settings
 from pointsman.topics import AGENT_NAME_PATTERN
 
 _EXIT_FAILED: Final = 1
@@ -45,10 +45,21 @@ def _run(name: str, instance: str | None, instances: int, parent: int | None) ->
             raise ConfigurationError("--instance and --instances exclude each other", "give one of the two")
         command = [sys.executable, "-m", "agents", name, "--parent", str(os.getpid()), "--instance"]
         return run_children([[*command, str(number)] for number in range(1, instances + 1)])
+    known = settings().model_copy(update={"instance": instance or settings().instance})
     if parent is not None:
         exit_with_parent(parent)
-    run_agent(name, settings().model_copy(update={"instance": instance or settings().instance}), find_build(name))
+        known = known.model_copy(update=_own_metrics(known))
+    run_agent(name, known, find_build(name))
     return 0
+
+
+def _own_metrics(known: Settings) -> dict[str, object]:
+    """Where the metrics of one of several instances are: the ports follow each other, from the one that is set."""
+    port, file = known.metrics_port, known.metrics_file
+    return {
+        "metrics_port": port + int(known.instance) - 1 if port else port,
+        "metrics_file": file and file.with_suffix(f".{known.instance}{file.suffix}"),
+    }
 
 
 def find_build(name: str) -> Build | None:

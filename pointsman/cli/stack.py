@@ -149,10 +149,11 @@ def _tell(stack: LocalStack, seconds: float) -> None:
 
 
 def _print_table(rows: list[ProgramStatus]) -> None:
-    numbers = ("pid", "port", "MiB", "up for", "restarts")
+    numbers = ("pid", "port", "metrics", "MiB", "up for", "restarts")
     told = [
         {
             "name": row.name, "state": row.state.lower(), "pid": row.pid or "", "port": row.port or "",
+            "metrics": " ".join(map(str, row.metrics)),
             "MiB": row.rss_bytes // _MIB, "up for": _duration(row.uptime_s), "restarts": row.restarts,
         }
         for row in rows

@@ -14,6 +14,7 @@ from pointsman.console.view import View
 from pointsman.errors import ConfigurationError
 from pointsman.logging import configure_logging
 from pointsman.settings import settings
+from pointsman.telemetry import Telemetry
 
 _LOOPBACK = ("127.0.0.1", "localhost")
 
@@ -27,6 +28,7 @@ def main() -> None:
     try:
         known = settings()
         configure_logging(known.log_level)
+        telemetry = Telemetry.of(known, "console")
         view = View()
         hosts = _LOOPBACK if given.host in _LOOPBACK else ("*",)
         app = create_app(
@@ -38,7 +40,10 @@ def main() -> None:
         )
     except ConfigurationError as error:
         sys.exit(f"pointsman.console: {error}")
-    uvicorn.run(app, host=given.host, port=given.port, log_config=None, access_log=False, server_header=False)
+    try:
+        uvicorn.run(app, host=given.host, port=given.port, log_config=None, access_log=False, server_header=False)
+    finally:
+        telemetry.close()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,11 @@ from pointsman.local.database import mongodb_uri
 from pointsman.local.ports import HOST
 
 
+def metrics_folder(data_dir: Path) -> Path:
+    """Where the programs of a stack leave the addresses of their metrics (Prometheus: `file_sd_configs`)."""
+    return data_dir / "run" / "metrics"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Addresses:
     """Addresses of one stack.
@@ -55,6 +60,14 @@ class Addresses:
     def connect_url(self) -> str:
         """REST interface of Kafka Connect."""
         return f"http://{HOST}:{self.ports['connect']}"
+
+    def metrics_environment(self, program: str) -> dict[str, str]:
+        """Has the program show its metrics at a port that the system chooses, and leave it for Prometheus."""
+        return {
+            "POINTSMAN_METRICS_PORT": "0",
+            "POINTSMAN_METRICS_HOST": HOST,
+            "POINTSMAN_METRICS_FILE": str(metrics_folder(self.data_dir) / f"{program}.json"),
+        }
 
     def environment(self) -> dict[str, str]:
         """What the stack's own programs get: it wins over what else their environment says."""

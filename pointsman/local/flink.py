@@ -16,13 +16,16 @@ from typing import Final
 
 from ruamel.yaml import YAML
 
+from pointsman.local.addresses import Addresses, metrics_folder
 from pointsman.local.component import fill
 from pointsman.local.jars import pyflink_folder
 from pointsman.local.java import SMALL_JVM
 from pointsman.local.layout import CONFIG, Layout
 from pointsman.local.options import StackOptions
+from pointsman.local.ports import HOST
 from pointsman.local.programs import MODEL_SECRETS, Program
 from pointsman.local.rest import get_json
+from pointsman.telemetry.endpoint import leave_target
 
 _CONF: Final = "flink/conf"
 _LIB: Final = "jars/flink-lib/*"
@@ -57,12 +60,15 @@ class Flink:
         self._java = java
         self._rest_port = ports["flink"]
         self._rpc_port = ports["flink-rpc"]
+        self._metrics_port = ports["flink-metrics"]
+        self._taskmanager_metrics_port = ports["flink-metrics-taskmanager"]
+        self._addresses = Addresses(data_dir=layout.data_dir, ports=ports)
         self._options = options
 
     @property
     def programs(self) -> tuple[Program, ...]:
         numbers = range(1, self._options.parallelism + 1)
-        return (self._jobmanager(), *(self._taskmanager(f"taskmanager-{number}") for number in numbers))
+        return (self._jobmanager(), *(self._taskmanager(number) for number in numbers))
 
     def prepare(self) -> None:
         """Write the configuration of the cluster and of its client."""
@@ -83,6 +89,8 @@ class Flink:
         temporary = self._layout.flink / "tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
+        for program, port in self._metrics_ports().items():
+            leave_target(metrics_folder(self._layout.data_dir) / f"{program}.flink.json", f"{HOST}:{port}", program)
 
     def is_ready(self) -> bool:
         """Whether all slots are registered."""
@@ -95,21 +103,36 @@ class Flink:
         command = _java_command(self._java, "jobmanager", options, main_class)
         return Program(
             name="jobmanager",
-            command=(*command, "--executionMode", "cluster"),
+            command=(*command, "--executionMode", "cluster", *self._reporter("jobmanager")),
             environment=_environment(self._layout),
             ports=(self._rest_port, self._rpc_port),
         )
 
-    def _taskmanager(self, name: str) -> Program:
+    def _metrics_ports(self) -> dict[str, int]:
+        """Where Flink's own reporter listens: it takes a number and no wish for a free one."""
+        numbers = range(self._options.parallelism)
+        first = self._taskmanager_metrics_port
+        return {"jobmanager": self._metrics_port, **{f"taskmanager-{n + 1}": first + n for n in numbers}}
+
+    def _reporter(self, program: str) -> tuple[str, str]:
+        return ("-D", f"metrics.reporter.prometheus.port={self._metrics_ports()[program]}")
+
+    def _taskmanager(self, number: int) -> Program:
+        name = f"taskmanager-{number}"
         # How soon routing goes on after a kill is how much processor time a new JVM takes to get going; the second
         # compiler alone takes a third of it, and what is busy in steady state is Python.
         options = (*_TASKMANAGER_MEMORY, *SMALL_JVM)
         main_class = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
         return Program(
             name=name,
-            command=_java_command(self._java, name, options, main_class),
+            command=(*_java_command(self._java, name, options, main_class), *self._reporter(name)),
             # Python runs inside the TaskManager (thread mode) and must find what the job imports.
-            environment={**_environment(self._layout), "PYTHONPATH": sysconfig.get_path("purelib")},
+            environment={
+                **_environment(self._layout),
+                "PYTHONPATH": sysconfig.get_path("purelib"),
+                **self._addresses.metrics_environment(name),
+            },
+            tells=True,
             may_see=MODEL_SECRETS if self._options.own_model else frozenset(),
         )
 

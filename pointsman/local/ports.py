@@ -21,6 +21,8 @@ DEFAULT_PORTS: Final[Mapping[str, int]] = MappingProxyType(
         "connect": 18083,
         "flink": 18081,
         "flink-rpc": 16123,
+        "flink-metrics": 18071,
+        "flink-metrics-taskmanager": 18072,
         "smtp": 11025,
         "model": 18090,
         "console": 18000,

@@ -26,6 +26,7 @@ class Program:
         environment: variables on top of those that `pointsman up` was called with.
         ports: ports it listens on, the main one first.
         may_see: secrets of the environment that it has a use for; the others are taken away from it.
+        tells: whether it writes traces, and so has a use for the key of their receiver.
         stop_wait_s: seconds between SIGTERM and SIGKILL.
     """
 
@@ -34,6 +35,7 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[int, ...] = ()
     may_see: frozenset[str] = frozenset()
+    tells: bool = False
     stop_wait_s: int = 12
 
     @property
@@ -42,7 +44,8 @@ class Program:
 
         The variables go through `env`, so that one way of quoting serves all and secrets can be taken away.
         """
-        hidden = [part for name in sorted(_SECRETS - self.may_see) for part in ("-u", name)]
+        known = self.may_see | (TRACES_SECRETS if self.tells else frozenset())
+        hidden = [part for name in sorted(_SECRETS - known) for part in ("-u", name)]
         variables = [f"{name}={value}" for name, value in self.environment.items()]
         return " ".join(quote(part) for part in ("env", *hidden, *variables, *self.command))
 

@@ -52,8 +52,16 @@ def console(ports: Mapping[str, int], addresses: Addresses) -> Service:
     """The page."""
     port = ports["console"]
     command = _python("pointsman.console", "--port", str(port))
-    program = Program(name="console", command=command, environment=addresses.environment(), ports=(port,))
+    environment = {**addresses.environment(), **addresses.metrics_environment("console")}
+    program = Program(name="console", command=command, environment=environment, ports=(port,), tells=True)
     return Service(programs=(program,), health=lambda: _is_healthy(port))
+
+
+def system_metrics(addresses: Addresses) -> Service:
+    """What shows the system's figures to Prometheus; nothing waits for it."""
+    environment = {**addresses.environment(), **addresses.metrics_environment("metrics")}
+    program = Program(name="metrics", command=_python("pointsman.telemetry"), environment=environment)
+    return Service(programs=(program,), health=lambda: True)
 
 
 def agents(names: Iterable[str], addresses: Addresses, options: StackOptions) -> Service:
@@ -66,8 +74,9 @@ def agents(names: Iterable[str], addresses: Addresses, options: StackOptions) ->
         Program(
             name=agent_program(name),
             command=_python("agents", name, "--instance", "1"),
-            environment=environment,
+            environment={**environment, **addresses.metrics_environment(agent_program(name))},
             may_see=may_see,
+            tells=True,
         )
         for name in names
     )

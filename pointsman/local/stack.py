@@ -19,7 +19,7 @@ from pointsman.definitions.loader import load_folder_or_raise
 from pointsman.errors import ConfigurationError, TransientError
 from pointsman.kafka import KafkaAdmin, load_catalog
 from pointsman.local import ports as stack_ports
-from pointsman.local.addresses import Addresses
+from pointsman.local.addresses import Addresses, metrics_folder
 from pointsman.local.component import Component
 from pointsman.local.jars import ensure_jars
 from pointsman.local.java import Java
@@ -36,6 +36,7 @@ from pointsman.local.status import ProgramStatus, status_of
 from pointsman.local.steps import Step, run_steps
 from pointsman.local.supervision import Supervisor
 from pointsman.publish import KafkaCatalogTopic, apply
+from pointsman.telemetry.endpoint import ports_in
 from pointsman.topics import ALL
 
 READY_WITHIN_S: Final = 120.0
@@ -72,7 +73,7 @@ class LocalStack:
         Args:
             progress: hears of every step.
             only: names of steps to run and no others: `kafka`, `topics`, `mongod`, `connect`, `flink`, `smtp`, `model`,
-                `console`, `definitions`, `agents`, `router job`; None runs all.
+                `console`, `metrics`, `definitions`, `agents`, `router job`; None runs all.
 
         Raises:
             ConfigurationError: something is missing or in the way; nothing was started, or a part does not start.
@@ -103,8 +104,14 @@ class LocalStack:
         """Every program of the stack; empty when it is down."""
         ports = stack_ports.kept(self._layout.ports_file)
         restarts = self._supervisor.restarts()
+        metrics = metrics_folder(self._layout.data_dir)
         return [
-            status_of(state, port_of(state.name, ports), restarts.get(state.name, 0))
+            status_of(
+                state,
+                port_of(state.name, ports),
+                restarts.get(state.name, 0),
+                tuple(ports_in(metrics, state.name)) if state.pid else (),
+            )
             for state in self._supervisor.states()
         ]
 

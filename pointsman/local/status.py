@@ -19,6 +19,7 @@ class ProgramStatus:
         state: supervisord's word: RUNNING, STARTING, BACKOFF, STOPPED, EXITED, FATAL.
         pid: process id, 0 when it does not run.
         port: the port it listens on, or None.
+        metrics: ports at which Prometheus reads it.
         rss_bytes: resident memory, children included.
         uptime_s: seconds since it was started, 0 when it does not run.
         restarts: how often it ended by itself since `pointsman up`.
@@ -29,19 +30,21 @@ class ProgramStatus:
     state: str
     pid: int
     port: int | None
+    metrics: tuple[int, ...]
     rss_bytes: int
     uptime_s: float
     restarts: int
     problem: str
 
 
-def status_of(state: ProgramState, port: int | None, restarts: int) -> ProgramStatus:
+def status_of(state: ProgramState, port: int | None, restarts: int, metrics: tuple[int, ...] = ()) -> ProgramStatus:
     """The status of a program that supervisord knows as `state`."""
     return ProgramStatus(
         name=state.name,
         state=state.state,
         pid=state.pid,
         port=port,
+        metrics=metrics,
         rss_bytes=_rss(state.pid) if state.pid else 0,
         uptime_s=max(0.0, time.time() - state.started_at) if state.pid else 0.0,
         restarts=restarts,
