@@ -43,7 +43,7 @@ class Deciding:
     Args:
         router: the router of the catalog in force.
         clock: the time, UTC.
-        on_fault: is told an unforeseen exception; its text may hold personal data.
+        on_fault: is told of an unforeseen exception; its text may hold personal data.
         on_decided: is told each decision, before it leaves.
     """
 
@@ -51,7 +51,7 @@ class Deciding:
         self,
         router: Router,
         clock: Clock,
-        on_fault: Callable[[Exception], None],
+        on_fault: Callable[[Arrived, Exception], None],
         on_decided: Callable[[Arrived, Decision], None] = lambda arrived, decision: None,
     ) -> None:
         self._router = router
@@ -127,7 +127,7 @@ class Deciding:
         return outputs(decided)
 
     def _fault(self, arrived: Arrived, error: Exception) -> list[Record]:
-        self._on_fault(error)
+        self._on_fault(arrived, error)
         detail = _FAULT.format(type(error).__name__)
         catalog = self._router.catalog.version
         letter = error_record(arrived.record, ErrorReason.AGENT_FAULT, detail, self._clock(), catalog)

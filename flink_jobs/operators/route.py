@@ -137,7 +137,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
                     waiting.answer.cancel()
         if hasattr(self, "_telling"):
             self._telling.forget()
-            SHARED.give_back()
+            SHARED.give_back(process_ends=self._options.python_mode == "process")
 
     def process_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[Row]:
         """Decide at once, or keep the message until the model has answered."""
@@ -263,9 +263,9 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             self._deciding = Deciding(router, _now, self._report_fault, self._telling.decided)
             _log.info("catalog %d (%s) is in force", router.catalog.sequence, router.catalog.version)
 
-    def _report_fault(self, error: Exception) -> None:
+    def _report_fault(self, arrived: Arrived, error: Exception) -> None:
         self._telling.faulted(error)
-        _log_fault(error)
+        _log_fault(error, self._telling.log_ids(arrived.record))
 
     def _refuse(self, record: Record, reason: ErrorReason, detail: str) -> Iterator[Row]:
         # Every parallel instance reads the whole catalog: only one of them reports.
@@ -291,10 +291,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _log_fault(error: Exception) -> None:
+def _log_fault(error: Exception, about: str) -> None:
     # The trace without the exception's text, which may quote the record.
     where = error.__traceback__
     while where and where.tb_next:
         where = where.tb_next
     line = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "an unknown place"
-    _log.error("routing failed with %s at %s", type(error).__name__, line)
+    _log.error("routing failed with %s at %s (%s)", type(error).__name__, line, about)

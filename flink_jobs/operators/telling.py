@@ -20,11 +20,10 @@ from pointsman.settings import settings
 from pointsman.telemetry import Telemetry, names
 from pointsman.telemetry.context import trace_id_in, trace_id_of
 from pointsman.telemetry.endpoint import MetricsEndpoint
-from pointsman.telemetry.spans import Attributes, failed, in_context_of
+from pointsman.telemetry.spans import Attributes, bound_ids, failed, in_context_of
 from pointsman.topics import DECISIONS, WORKFLOW_STATE
 
 _AT_ONCE: Final = nullcontext()
-_LOGGED_WITHOUT: Final = "-"
 _SERVICE: Final = "router"
 
 _log: Final = logging.getLogger(__name__)
@@ -104,11 +103,12 @@ class Telling:
             return written
         return self._ended(told.process, told.flow, told.decision, written)
 
-    def trace_of(self, record: Record) -> str:
-        """The trace that `record` belongs to, for a log line."""
+    def log_ids(self, record: Record) -> str:
+        """Workflow, message and trace of `record` as a log line names them."""
         told = self._told.get(place_of(record))
         own = trace_id_of(told.process) if told and told.process else None
-        return own or trace_id_in(record.headers) or _LOGGED_WITHOUT
+        ids = bound_ids(record.headers, own or trace_id_in(record.headers))
+        return " ".join(f"{name}={value!r}" for name, value in ids.items())
 
     def faulted(self, error: Exception) -> None:
         """Routing failed with a defect."""
@@ -163,7 +163,7 @@ def _of(decision: Decision) -> Attributes:
     }
 
 
-class _Shared:
+class Shared:
     """The telemetry of one process, made by the first operator in it.
 
     In thread mode a process outlives its jobs: its endpoint closes with the last operator, since the next job, perhaps
@@ -191,14 +191,20 @@ class _Shared:
                 self._endpoint = _endpoint(telemetry)
             return telemetry
 
-    def give_back(self) -> None:
-        """An operator stops; with the last one, what is queued is delivered within two seconds or left."""
+    def give_back(self, *, process_ends: bool) -> None:
+        """An operator stops.
+
+        Args:
+            process_ends: the process ends with its last operator: what is queued is delivered within two seconds or
+                lost. Otherwise the queue's own thread goes on, and a restart of the job waits for nobody.
+        """
         with self._lock:
             self._users -= 1
             if self._users == 0:
-                self._made().flush()
                 if self._endpoint:
                     self._endpoint.close()
+                if process_ends:
+                    self._made().flush()
 
     def _made(self) -> Telemetry:
         if self._telemetry is None:
@@ -223,4 +229,4 @@ def _endpoint(telemetry: Telemetry) -> MetricsEndpoint | None:
         return None
 
 
-SHARED: Final = _Shared()
+SHARED: Final = Shared()

@@ -103,7 +103,8 @@ class Flink:
         command = _java_command(self._java, "jobmanager", options, main_class)
         return Program(
             name="jobmanager",
-            command=(*command, "--executionMode", "cluster", *self._reporter("jobmanager")),
+            # Its parser reads on no further than to the first argument that it does not know.
+            command=(*command, *self._reporter("jobmanager"), "--executionMode", "cluster"),
             environment=_environment(self._layout),
             ports=(self._rest_port, self._rpc_port),
         )

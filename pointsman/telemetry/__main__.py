@@ -8,11 +8,12 @@ import sys
 import threading
 from typing import Final
 
+from prometheus_client import CollectorRegistry, ProcessCollector
+
 from pointsman.errors import ConfigurationError
 from pointsman.logging import configure_logging
 from pointsman.settings import settings
 from pointsman.telemetry.endpoint import MetricsEndpoint
-from pointsman.telemetry.metrics import Metrics
 from pointsman.telemetry.system_metrics import SystemMetrics
 from pointsman.telemetry.watching import watch
 
@@ -30,9 +31,10 @@ def main() -> int:
         configure_logging(known.log_level)
         if known.metrics_port is None:
             raise ConfigurationError("there is no port to show metrics at", "set POINTSMAN_METRICS_PORT")
-        system, metrics = SystemMetrics(), Metrics()
-        metrics.registry.register(system)
-        endpoint = MetricsEndpoint.of(known, metrics.registry, _SERVICE)
+        system, registry = SystemMetrics(), CollectorRegistry()
+        registry.register(system)
+        ProcessCollector(registry=registry)
+        endpoint = MetricsEndpoint.of(known, registry, _SERVICE)
         asyncio.run(watch(known, system, stopping))
     except ConfigurationError as error:
         sys.stderr.write(f"pointsman.telemetry: {error}\n")

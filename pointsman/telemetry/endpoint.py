@@ -74,7 +74,8 @@ class MetricsEndpoint:
                 self._server.shutdown()
                 self._server.server_close()
                 self._server = None
-        if self._file is not None:
+        # Another process may have taken the place, and the file, of this one by now.
+        if self._file is not None and self.port in _ports_in(self._file):
             self._file.unlink(missing_ok=True)
 
     def _keep_trying(self) -> None:
@@ -106,11 +107,13 @@ def leave_target(file: Path, address: str, program: str) -> None:
 
 def ports_in(folder: Path, program: str) -> list[int]:
     """The ports that `program` left in `folder`: those of `<program>.json` and `<program>.<part>.json`."""
-    ports = []
-    for file in sorted([*folder.glob(f"{program}.json"), *folder.glob(f"{program}.*.json")]):
-        try:
-            groups = json.loads(file.read_text(encoding="utf-8"))
-            ports += [int(address.rpartition(":")[2]) for group in groups for address in group["targets"]]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # being written, or just gone
-    return ports
+    files = sorted([*folder.glob(f"{program}.json"), *folder.glob(f"{program}.*.json")])
+    return [port for file in files for port in _ports_in(file)]
+
+
+def _ports_in(file: Path) -> list[int]:
+    try:
+        groups = json.loads(file.read_text(encoding="utf-8"))
+        return [int(address.rpartition(":")[2]) for group in groups for address in group["targets"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []  # just gone, or somebody else's

@@ -38,8 +38,9 @@ def tracer_provider(settings: Settings, service: str, exporter: SpanExporter | N
             SERVICE_INSTANCE_ID: settings.instance,
         }
     )
-    # It says so for every span that it drops, and for every batch that it cannot deliver.
-    logging.getLogger("opentelemetry.sdk._shared_internal").setLevel(logging.ERROR)
+    # They warn of every span that is dropped and of every try to deliver; that a batch is lost is an error, and said.
+    for library in ("opentelemetry.sdk._shared_internal", "opentelemetry.exporter.otlp"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter or OTLPSpanExporter(endpoint=settings.traces_url)))
     return provider

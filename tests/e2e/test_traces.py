@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from tests.e2e.system import System, hot_lead
+import json
+import secrets
+
+from tests.e2e.system import System, hot_lead, student_lead
 from tests.otlp import Receiver, SeenSpan
 from tests.witness import eventually
 
@@ -74,6 +77,27 @@ def test_no_span_holds_what_a_lead_wrote_or_is_called(system: System, traces: Re
     markers = (*system.known_addresses(), "Quixotemarker", "+48600700800", "12 warehouses", str(lead["_id"]))
     assert traces.spans
     assert [marker for marker in markers if marker.lower() in text.lower()] == []
+
+
+def test_a_trace_that_a_lead_brings_goes_on_and_a_malformed_one_counts_as_none(
+    system: System, traces: Receiver
+) -> None:
+    trace = secrets.token_hex(16)
+    known, _ = system.insert({**student_lead(), "traceparent": f"00-{trace}-b7ad6b7169203331-01"})
+    forged, _ = system.insert({**student_lead(), "traceparent": {"a": "<script>"}})
+    eventually(lambda: trace_of(traces, known) == {trace}, within_s=60, what="the lead's own trace")
+    (begun,) = eventually(lambda: trace_of(traces, forged), within_s=60, what="a trace that the router began")
+    first = [span for span in traces.trace(begun) if span.parent == ""]
+    assert [span.name for span in first] == ["process agent_messages"]
+    eventually(lambda: system.outcomes(forged)[-1:] == ["completed"], within_s=60, what="the workflow's completion")
+
+
+def test_log_lines_of_an_agent_name_workflow_and_trace(system: System, traces: Receiver) -> None:
+    workflow, address = system.insert(hot_lead())
+    eventually(lambda: system.mails_to(address), within_s=60, what="a mail to the lead")
+    log = (system.data_dir / "logs" / "agent-lead_scoring.log").read_text(errors="replace")
+    (line,) = [json.loads(line) for line in log.splitlines() if workflow in line and "message answered" in line]
+    eventually(lambda: trace_of(traces, workflow) == {line["trace_id"]}, what="the trace that the log names")
 
 
 def named(spans: list[SeenSpan], name: str) -> list[SeenSpan]:

@@ -44,7 +44,9 @@ class BrokenRouter(Router):
         raise KeyError(message.payload["score"])
 
 
-def deciding(router: Router = ROUTER, on_fault: Callable[[Exception], None] = lambda error: None) -> Deciding:
+def deciding(
+    router: Router = ROUTER, on_fault: Callable[[Arrived, Exception], None] = lambda arrived, error: None
+) -> Deciding:
     return Deciding(router, ManualClock(), on_fault)
 
 
@@ -103,7 +105,9 @@ def test_a_model_that_fails_means_a_person_decides(error: Exception) -> None:
 def test_a_defect_of_the_router_is_a_dead_letter_that_quotes_nothing() -> None:
     seen: list[Exception] = []
 
-    (letter,) = deciding(BrokenRouter(), seen.append).begin(message(b'{"score": "%s"}' % SECRET.encode()))  # type: ignore[misc]
+    (letter,) = deciding(BrokenRouter(), lambda arrived, error: seen.append(error)).begin(
+        message(b'{"score": "%s"}' % SECRET.encode())
+    )  # type: ignore[misc]
 
     assert letter.topic == "agent_errors"
     assert letter.headers["x_error_reason"] == b"agent_fault"
