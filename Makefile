@@ -8,7 +8,7 @@ POINTSMAN := $(PYTHON) -m pointsman
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast chaos lint setup install java compose check-deploy
+.PHONY: prometheus help demo up down test test-fast chaos lint setup install java compose check-deploy
 
 help:
 	@echo "make demo       a stack of its own, some leads, what happened to each, the mails; then stops everything"
@@ -30,7 +30,7 @@ up: java setup
 down: setup
 	@$(POINTSMAN) down
 
-test: java setup
+test: java prometheus setup
 	@$(PYTHON) -m pytest
 
 test-fast: setup
@@ -59,6 +59,10 @@ java:
 		{ echo "java was not found: install a JDK 17 or newer, or set JAVA_HOME" >&2; exit 3; }
 	@[ -f .pointsman/jars/complete ] || command -v mvn >/dev/null 2>&1 || \
 		{ echo "mvn was not found: install Maven 3.8 or newer (it fetches the jars, once)" >&2; exit 3; }
+
+prometheus:
+	@{ command -v prometheus && command -v promtool; } >/dev/null 2>&1 || \
+		{ echo "prometheus was not found: the tests of metrics run it (Debian: apt-get install prometheus)" >&2; exit 3; }
 
 # The marker holds what the virtual environment was made from, and where: a moved clone is set up anew.
 setup:

@@ -54,6 +54,8 @@ capabilities: {drop: [ALL]}
 - {name: OPENAI_BASE_URL, value: {{ .Values.model.baseUrl | quote }}}
 - name: OPENAI_API_KEY
   valueFrom: {secretKeyRef: {name: {{ .Values.model.existingSecret | quote }}, key: openai_api_key}}
+- {name: POINTSMAN_METRICS_PORT, value: {{ .Values.metrics.port | quote }}}
+- {name: POINTSMAN_METRICS_HOST, value: 0.0.0.0}
 {{- with .Values.metrics.otlpEndpoint }}
 - {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }}}
 {{- end }}
