@@ -10,7 +10,7 @@ from typing import Final
 
 import typer
 
-from pointsman.cli import agents, demo, dlq, effects, job, leads, messages, stack, topics, workflows
+from pointsman.cli import agents, decisions, demo, dlq, effects, job, leads, messages, stack, topics, trace, workflows
 from pointsman.errors import ConfigurationError, PointsmanError, TransientError
 from pointsman.settings import wants_no_colour
 
@@ -33,6 +33,7 @@ def begin(context: typer.Context) -> None:
 
 
 app.add_typer(agents.app, name="agents", help="The agent definitions: validate, apply, list.")
+app.add_typer(decisions.app, name="decisions", help="The decision log: list, show, export.")
 app.add_typer(dlq.app, name="dlq", help="Dead letters: look, send again, mend, set aside.")
 app.add_typer(effects.app, name="effects", help="Mails and other effects: stop and start all, list, decide.")
 app.add_typer(job.app, name="job", help="The router job on the Flink cluster.")
@@ -42,6 +43,7 @@ app.add_typer(topics.app, name="topics", help="Topics on Kafka: make what is mis
 app.add_typer(workflows.app, name="workflows", help="Where each workflow stands; cancel, resume or retry one.")
 stack.register(app)
 demo.register(app)
+trace.register(app)
 
 
 def main() -> None:
