@@ -25,7 +25,7 @@ from pointsman.topics import DECISIONS
 
 app = typer.Typer(no_args_is_help=True)
 
-_LATE: Final = timedelta(hours=1)
+LATE: Final = timedelta(hours=1)
 """Kafka's timestamp of an entry may be that of the message, which waits while no model answers."""
 _COLUMNS: Final = ("decided_at", "workflow", "step", "event_type", "outcome", "agent", "how", "reason")
 
@@ -97,7 +97,7 @@ def load(since: str | None, until: str | None, workflow: str | None) -> list[Log
 
 def decision_records(since: datetime | None) -> Iterable[Record]:
     """The records of the log on the cluster that the settings name, from some time before `since` on."""
-    since_ms = None if since is None else int((since - _LATE).timestamp() * 1000)
+    since_ms = None if since is None else int((since - LATE).timestamp() * 1000)
     return read_all(settings().kafka_bootstrap, DECISIONS, since_ms=since_ms)
 
 

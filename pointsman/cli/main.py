@@ -10,7 +10,23 @@ from typing import Final
 
 import typer
 
-from pointsman.cli import agents, decisions, demo, dlq, effects, job, leads, messages, stack, topics, trace, workflows
+from pointsman.cli import (
+    agents,
+    decisions,
+    demo,
+    dlq,
+    effects,
+    job,
+    leads,
+    messages,
+    rebuilding,
+    replay,
+    route,
+    stack,
+    topics,
+    trace,
+    workflows,
+)
 from pointsman.errors import ConfigurationError, PointsmanError, TransientError
 from pointsman.settings import wants_no_colour
 
@@ -44,6 +60,9 @@ app.add_typer(workflows.app, name="workflows", help="Where each workflow stands;
 stack.register(app)
 demo.register(app)
 trace.register(app)
+route.register(app)
+replay.register(app)
+rebuilding.register(workflows.app)
 
 
 def main() -> None:
