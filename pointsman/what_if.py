@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -68,8 +68,14 @@ class WhatIf:
         """How many model calls `run` would make."""
         return sum(isinstance(self._open(logged, record), tuple) for logged, record in pairs)
 
-    async def run(self, pairs: Sequence[tuple[LoggedDecision, Record]]) -> list[Verdict]:
+    async def run(
+        self, pairs: Sequence[tuple[LoggedDecision, Record]], on_done: Callable[[], None] = lambda: None
+    ) -> list[Verdict]:
         """A verdict for each pair, in order.
+
+        Args:
+            pairs: decisions, each with its message.
+            on_done: called after each.
 
         Raises:
             ConfigurationError: the model's key or name is wrong.
@@ -78,7 +84,9 @@ class WhatIf:
 
         async def one(logged: LoggedDecision, record: Record) -> Verdict:
             async with limit:
-                return await self._verdict(logged, record)
+                verdict = await self._verdict(logged, record)
+            on_done()
+            return verdict
 
         return list(await asyncio.gather(*(one(logged, record) for logged, record in pairs)))
 

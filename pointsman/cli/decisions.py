@@ -125,6 +125,8 @@ def _without_texts(value: Any, name: str = "") -> Any:
         return {key: _without_texts(inner, key) for key, inner in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_without_texts(inner, name) for inner in value]
+    if name == "place":
+        return value
     if name == "raw_answer" and isinstance(value, str):
         return f"[text of {len(value)}]"
     return masked_line(value) if isinstance(value, str) else value

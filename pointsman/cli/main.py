@@ -11,10 +11,14 @@ from typing import Final
 import typer
 
 from pointsman.cli import (
+    agent_history,
     agents,
+    case,
+    costs,
     decisions,
     demo,
     dlq,
+    doctor,
     effects,
     job,
     leads,
@@ -49,6 +53,7 @@ def begin(context: typer.Context) -> None:
 
 
 app.add_typer(agents.app, name="agents", help="The agent definitions: validate, apply, list.")
+app.add_typer(case.app, name="case", help="Workflows as regression tests: save, run without Kafka.")
 app.add_typer(decisions.app, name="decisions", help="The decision log: list, show, export.")
 app.add_typer(dlq.app, name="dlq", help="Dead letters: look, send again, mend, set aside.")
 app.add_typer(effects.app, name="effects", help="Mails and other effects: stop and start all, list, decide.")
@@ -62,6 +67,9 @@ demo.register(app)
 trace.register(app)
 route.register(app)
 replay.register(app)
+agent_history.register(agents.app)
+costs.register(app)
+doctor.register(app)
 rebuilding.register(workflows.app)
 
 

@@ -11,21 +11,21 @@ from typing import Annotated, Any
 import typer
 
 from pointsman.catalog import Catalog
-from pointsman.catalog_history import kept_catalogs
+from pointsman.cli.agent_history import catalogs
 from pointsman.cli.decisions import LATE, load
 from pointsman.cli.options import Since, Until, span
-from pointsman.cli.output import Output, OutputOption, counted, print_data, print_rows
+from pointsman.cli.output import Output, OutputOption, advancing, counted, print_data, print_rows
 from pointsman.decision_log import LoggedDecision, Place
 from pointsman.definitions.loader import load_folder_or_raise
 from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError
-from pointsman.kafka import KafkaAdmin, load_catalog, read_all
+from pointsman.kafka import read_all
 from pointsman.masking import masked_line
 from pointsman.models.factory import chat_model
 from pointsman.models.port import ChatModel
 from pointsman.replay import CannotReplayError, Difference, Replay
 from pointsman.settings import settings
-from pointsman.topics import CATALOGS, MESSAGES
+from pointsman.topics import MESSAGES
 from pointsman.what_if import Verdict, WhatIf, summary
 
 EXIT_DIFFERENT = 1
@@ -94,14 +94,6 @@ def messages(since: datetime | None) -> Iterator[Record]:
     return counted(read_all(settings().kafka_bootstrap, MESSAGES, since_ms=since_ms), f"reading {MESSAGES}")
 
 
-def catalogs() -> dict[str, Catalog]:
-    """Every catalog that the cluster keeps, by version."""
-    bootstrap = settings().kafka_bootstrap
-    current = load_catalog(bootstrap)
-    kept = kept_catalogs(read_all(bootstrap, CATALOGS)) if CATALOGS in KafkaAdmin(bootstrap).topics() else {}
-    return {current.version: current, **kept}
-
-
 def routing_model() -> ChatModel:
     """The model that the settings name."""
     return chat_model(settings())
@@ -157,7 +149,8 @@ def _compare(
 
 async def _asked(question: WhatIf, model: ChatModel, pairs: Pairs) -> list[Verdict]:
     try:
-        return await question.run(pairs)
+        with advancing(len(pairs), "deciding anew") as on_done:
+            return await question.run(pairs, on_done)
     finally:
         await model.close()
 

@@ -17,7 +17,7 @@ from pointsman.timeline import Part, Row, Timeline, Usage, timeline
 from pointsman.workflow_records import WorkflowRecords, load_workflow
 
 _LONGEST_TEXT: Final = 5_000
-_INDENT: Final = "            "
+_INDENT: Final = " " * 27
 
 
 def register(app: typer.Typer) -> None:
@@ -60,11 +60,11 @@ def _row(row: Row, *, unmask: bool) -> Iterator[str]:
     at = row.at.astimezone().strftime("%H:%M:%S.%f")[:-3] if row.at else "-"
     text = _plain if unmask else masked_line
     place = f"  [{row.place}]" if row.place else ""
-    yield f"{at:<12}{row.part.value.replace('_', ' '):<12}{text(_headline(row))}{place}"
+    yield f"{at:<14}{row.part.value.replace('_', ' '):<13}{text(_headline(row))}{place}"
     for line in _details(row):
-        yield f"{_INDENT}{_INDENT}{text(line)}"
-    for line in _content(row, unmask=unmask):
-        yield f"{_INDENT}{_INDENT}{line}"
+        yield f"{_INDENT}{text(line)}"
+    for line in _content(row) if unmask else _masked_content(row):
+        yield f"{_INDENT}{line}"
 
 
 def _headline(row: Row) -> str:
@@ -98,9 +98,21 @@ def usage_text(usage: Usage) -> str:
     return f"{calls}, {usage.input_tokens} tokens in, {usage.output_tokens} out, {price}{latency}"
 
 
-def _content(row: Row, *, unmask: bool) -> Iterator[str]:
-    content: dict[str, Any] = dict(row.content) if unmask else masked(dict(row.content))
-    for name, value in content.items():
+def _masked_content(row: Row) -> Iterator[str]:
+    """Ids and numbers in one line; how many texts there are instead of what they say."""
+    shown = {name: value for name, value in masked(dict(row.content)).items() if not isinstance(value, dict | list)}
+    told = [f"{one_line(name, 60)}={value}" for name, value in shown.items() if not _is_hidden(value)]
+    hidden = len(row.content) - len(told)
+    if told or hidden:
+        yield " ".join([*told, *([f"({hidden} more: --unmask)"] if hidden else [])])
+
+
+def _is_hidden(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("[text of ")
+
+
+def _content(row: Row) -> Iterator[str]:
+    for name, value in row.content.items():
         text = value if isinstance(value, str) else _compact(value)
         first, *rest = many_lines(text, _LONGEST_TEXT).split("\n") or [""]
         yield f"{one_line(name, 60)}: {first}"
