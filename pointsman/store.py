@@ -193,7 +193,12 @@ async def server_facts(uri: str, *, timeout_s: float = 10.0) -> ServerFacts:
             hours = await _oplog_hours(client) if replica_set else None
         finally:
             await client.close()
-    return ServerFacts(version=version, replica_set=replica_set, oplog_hours=hours, time=hello["localTime"])
+    return ServerFacts(version=version, replica_set=replica_set, oplog_hours=hours, time=_in_utc(hello["localTime"]))
+
+
+def _in_utc(time: datetime) -> datetime:
+    # Answers to commands come without a zone, whatever the client was told.
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 async def _oplog_hours(client: AsyncMongoClient[Document]) -> float | None:

@@ -40,7 +40,7 @@ def show_costs(since: Since = "7d", until: Until = None, output: OutputOption = 
         return
     print_rows([*rows, _total(found)], ("day", "agent", *_NUMBERS), output, right=_NUMBERS)
     if any(row["unpriced_calls"] for row in rows):
-        typer.echo("calls without a known price are not in cost_usd: POINTSMAN_MODEL_PRICES can name prices", err=True)
+        typer.echo("some calls were made to models whose price is unknown; cost_usd does not hold them", err=True)
 
 
 def table(found: Costs) -> Iterator[dict[str, Any]]:
@@ -74,13 +74,16 @@ def _total(found: Costs) -> dict[str, Any]:
 
 
 def _told(spending: Spending) -> dict[str, Any]:
-    return {**vars(spending), "cost_usd": round(spending.cost_usd, 6)}
+    # What nobody knows the price of is not for nothing.
+    nothing_known = spending.calls > 0 and spending.unpriced_calls == spending.calls
+    return {**vars(spending), "cost_usd": None if nothing_known else round(spending.cost_usd, 6)}
 
 
 def _mails(found: Costs, days: list[date]) -> dict[str, Any]:
     count = sum(found.mails.get(day, 0) for day in days)
-    cost = sum(found.of_day(day).cost_usd for day in days)
-    return {"mails": count, "usd_per_mail": round(cost / count, 6) if count else None}
+    spent = added(found.of_day(day) for day in days)
+    is_known = count > 0 and not spent.unpriced_calls
+    return {"mails": count, "usd_per_mail": round(spent.cost_usd / count, 6) if is_known else None}
 
 
 def _with_store(within: _Range) -> list[Document]:

@@ -32,6 +32,7 @@ from pointsman.cli import (
     workflows,
 )
 from pointsman.errors import ConfigurationError, PointsmanError, TransientError
+from pointsman.logging import configure_logging
 from pointsman.settings import wants_no_colour
 
 EXIT_FAILED: Final = 1
@@ -50,6 +51,8 @@ def begin(context: typer.Context) -> None:
     """Agents that talk through Kafka, and a Flink job that decides who gets each message next."""
     if wants_no_colour():
         context.color = False
+    # Data goes to stdout and everything else to stderr; what a command retries is no news to whoever called it.
+    configure_logging("error")
 
 
 app.add_typer(agents.app, name="agents", help="The agent definitions: validate, apply, list.")

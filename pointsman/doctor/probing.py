@@ -74,6 +74,10 @@ def probed(area: str, probe: Probe, settings: Settings, fix: str) -> Sequence[Fi
         return [Finding(area=area, subject="settings", verdict=Verdict.WRONG, detail=error.what, fix=error.remedy)]
     except PointsmanError as error:
         return [Finding(area=area, subject="answer", verdict=Verdict.WRONG, detail=str(error), fix=fix)]
+    except Exception as error:
+        # Whatever a part answers, the others are looked at. The exception's text may quote anything.
+        detail = f"its answer is not understood ({type(error).__name__})"
+        return [Finding(area=area, subject="answer", verdict=Verdict.WRONG, detail=detail, fix=fix or "report it")]
 
 
 def kafka(settings: Settings) -> Iterable[Finding]:

@@ -55,7 +55,15 @@ def test_router_and_agents_are_summed_by_day_and_a_repeat_counts_once() -> None:
 def test_a_day_tells_what_each_mail_cost() -> None:
     rows = list(table(found()))
     assert [row["agent"] for row in rows] == ["lead_scoring", "router", "all"]
-    assert (rows[-1]["mails"], rows[-1]["usd_per_mail"], rows[-1]["unpriced_calls"]) == (2, 0.003, 5)
+    assert (rows[-1]["mails"], rows[-1]["cost_usd"], rows[-1]["unpriced_calls"]) == (2, 0.006, 5)
+    assert rows[-1]["usd_per_mail"] is None
+    (_, day) = table(costs(spent_by_router([decision(0.006)]), [mail(), mail()]))
+    assert (day["usd_per_mail"], day["unpriced_calls"]) == (0.003, 0)
+
+
+def test_what_only_models_without_a_price_did_has_no_price() -> None:
+    (row, day) = table(costs(spent_by_router([decision(None)]), [mail()]))
+    assert (row["cost_usd"], day["cost_usd"], day["usd_per_mail"]) == (None, None, None)
 
 
 def test_a_day_without_mails_has_no_price_per_mail() -> None:
