@@ -166,7 +166,9 @@ def _run(number: int, step: Step, replay: Replay, catalog: Catalog | None) -> Re
 def _decided(step: Step, replay: Replay, catalog: Catalog | None) -> Decision:
     router = replay.router(step.logged)
     if catalog is not None:
-        router = Router(replace(catalog, also_terminal=router.catalog.also_terminal), router.options)
+        then = router.catalog
+        changed = replace(catalog, also_terminal=then.also_terminal, earlier=then.definitions)
+        router = Router(changed, router.options)
     try:
         message = decode(step.record)
     except InvalidEnvelopeError as error:

@@ -18,11 +18,14 @@ class Rebuilt:
 
     Attributes:
         states: the latest state of each workflow.
+        planned: workflows that have a plan. Where a plan stands also hangs on time, and the log does not hold it: their
+            states are not compared.
         undecided: messages without a decision: the router has them still.
         orphans: decisions whose message Kafka no longer holds.
     """
 
     states: Mapping[str, WorkflowState]
+    planned: frozenset[str]
     undecided: Sequence[Place]
     orphans: Sequence[Place]
 
@@ -51,8 +54,10 @@ def rebuild(messages: Iterable[Record], decisions: Iterable[LoggedDecision]) -> 
     """
     fresh = _fresh(messages)
     latest: dict[str, LoggedDecision] = {}
-    orphans, decided = [], set()
+    orphans, decided, planned = [], set(), set()
     for decision in decisions:
+        if _by_plan(decision) and decision.workflow_id:
+            planned.add(decision.workflow_id)
         decided.add(decision.message_place)
         if decision.message_place not in fresh:
             orphans.append(decision.place)
@@ -64,6 +69,7 @@ def rebuild(messages: Iterable[Record], decisions: Iterable[LoggedDecision]) -> 
     states = {workflow: _state(decision) for workflow, decision in latest.items()}
     return Rebuilt(
         states={workflow: state for workflow, state in states.items() if state is not None},
+        planned=frozenset(planned),
         undecided=sorted(fresh - decided),
         orphans=orphans,
     )
@@ -78,7 +84,8 @@ def mismatches(rebuilt: Rebuilt, before: Iterable[Record], after: Iterable[Recor
         after: the same, read after them: what has moved meanwhile is left out.
     """
     first, last = _latest(before), _latest(after)
-    still = {workflow for workflow in {*rebuilt.states, *first, *last} if first.get(workflow) == last.get(workflow)}
+    compared = {*rebuilt.states, *first, *last} - rebuilt.planned
+    still = {workflow for workflow in compared if first.get(workflow) == last.get(workflow)}
     return [
         Mismatch(workflow_id=workflow, rebuilt=rebuilt.states.get(workflow), kept=last.get(workflow))
         for workflow in sorted(still)
@@ -110,6 +117,11 @@ def _identity(record: Record) -> tuple[str, str, int] | None:
     except InvalidEnvelopeError:
         return None
     return message.source, message.id, message.attempt
+
+
+def _by_plan(decision: LoggedDecision) -> bool:
+    inputs = decision.value.get("inputs")
+    return isinstance(inputs, dict) and inputs.get("by_plan") is True
 
 
 def _state(decision: LoggedDecision) -> WorkflowState | None:

@@ -7,7 +7,7 @@ log holds all that it was made from, and that the router of today decides as the
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -40,6 +40,10 @@ class CannotReplayError(Exception):
         self.why = why
 
 
+class NotTheRoutersError(CannotReplayError):
+    """More than the router made the decision; it is on record, and cannot be made again from the log alone."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Difference:
     """A field that came out otherwise.
@@ -62,12 +66,16 @@ class Inputs:
     Attributes:
         now: the time at which it was begun.
         is_terminal: the message's type was terminal.
+        is_declared: the agent that wrote it had declared that it may say so.
+        by_plan: a plan took the message, so that the router was not asked.
         counters: what its workflow had come to.
         options: how the job was told to route.
     """
 
     now: datetime
     is_terminal: bool
+    is_declared: bool
+    by_plan: bool
     counters: Counters
     options: RoutingOptions
 
@@ -81,7 +89,7 @@ class Replay:
 
     def __init__(self, catalogs: Mapping[str, Catalog]) -> None:
         self._catalogs = catalogs
-        self._routers: dict[tuple[str, RoutingOptions, frozenset[str]], Router] = {}
+        self._routers: dict[tuple[str, RoutingOptions, frozenset[str], bool], Router] = {}
 
     def differences(self, logged: LoggedDecision, record: Record) -> list[Difference]:
         """What comes out otherwise than it was logged; nothing when the decision is the same.
@@ -89,22 +97,28 @@ class Replay:
         Raises:
             CannotReplayError: something that it was made from is no longer there.
         """
-        router, inputs = self.router(logged), inputs_of(logged)
+        router = self.router(logged)
         try:
             message = decode(record)
         except InvalidEnvelopeError as error:
             return compared(logged, router.refuse(error))
-        if logged.reason_code == ErrorReason.TOO_LARGE:
-            raise CannotReplayError("its records were too large for Kafka, so it became a dead letter")
-        prepared = router.prepare(message, inputs.counters, inputs.now)
+        refused = None if inputs_of(logged).is_declared else router.refusal(message)
+        if refused and not inputs_of(logged).counters.is_cancelled:
+            # Why exactly also hangs on definitions from before, of which the log does not say how many were known.
+            return compared(logged, refused, ("outcome",))
+        prepared = prepared_by(router, logged, message)
         if isinstance(prepared, Decision):
             return compared(logged, prepared)
         if asked_hash(logged) != prepared.prompt_hash:
             return [Difference(field="prompt_hash", logged=asked_hash(logged), now=prepared.prompt_hash)]
         return compared(logged, concluded(router, prepared, logged))
 
-    def router(self, logged: LoggedDecision) -> Router:
+    def router(self, logged: LoggedDecision, model: str | None = None) -> Router:
         """The router as it was when `logged` was made.
+
+        Args:
+            logged: the decision.
+            model: the model to route with instead of the one of then.
 
         Raises:
             CannotReplayError: the catalog of that time is not there.
@@ -112,17 +126,37 @@ class Replay:
         if logged.catalog not in self._catalogs:
             raise CannotReplayError(f"catalog {logged.catalog[:20] or '(none)'} is not kept")
         inputs = inputs_of(logged)
+        options = replace(inputs.options, model=model or inputs.options.model)
         terminal = frozenset({logged.event_type}) if inputs.is_terminal else frozenset()
-        key = (logged.catalog, inputs.options, terminal)
+        key = (logged.catalog, options, terminal, inputs.is_declared)
         if key not in self._routers:
             catalog = replace(self._catalogs[logged.catalog], retired={}, also_terminal=terminal)
-            self._routers[key] = Router(catalog, inputs.options)
+            self._routers[key] = (_Trusting if inputs.is_declared else Router)(catalog, options)
         return self._routers[key]
 
 
+class _Trusting(Router):
+    """A router that takes the log's word for it that an agent had declared what it said.
+
+    What a removed agent, or the definition before the present one, declared counts too, and a catalog does not hold it.
+    """
+
+    def refusal(self, message: Envelope) -> Decision | None:
+        return None
+
+
 def prepared_by(router: Router, logged: LoggedDecision, message: Envelope) -> Decision | ModelQuestion:
-    """What `router`, of any catalog, makes of a message that was decided on before."""
+    """What `router`, of any catalog, makes of a message that was decided on before.
+
+    Raises:
+        NotTheRoutersError: what was decided hung on a plan, or on what Kafka takes.
+        CannotReplayError: something that it was made from is no longer there.
+    """
     inputs = inputs_of(logged)
+    if inputs.by_plan:
+        raise NotTheRoutersError("its plan decided, by where it stood")
+    if logged.reason_code == ErrorReason.TOO_LARGE:
+        raise NotTheRoutersError("its records were too large for Kafka, so it became a dead letter")
     return router.prepare(message, inputs.counters, inputs.now)
 
 
@@ -148,10 +182,10 @@ def concluded(router: Router, question: ModelQuestion, logged: LoggedDecision) -
     return router.conclude(question, _answer(logged, content))
 
 
-def compared(logged: LoggedDecision, decision: Decision) -> list[Difference]:
-    """The fields in which `decision` differs from what was logged."""
+def compared(logged: LoggedDecision, decision: Decision, names: Sequence[str] = COMPARED) -> list[Difference]:
+    """Those of the fields `names` in which `decision` differs from what was logged."""
     now = json.loads(json.dumps(decision.to_json(), default=str))
-    pairs = ((name, logged.value.get(name), now.get(name)) for name in COMPARED)
+    pairs = ((name, logged.value.get(name), now.get(name)) for name in names)
     return [Difference(field=name, logged=before, now=after) for name, before, after in pairs if before != after]
 
 
@@ -172,10 +206,12 @@ def inputs_of(logged: LoggedDecision) -> Inputs:
         return Inputs(
             now=datetime.fromisoformat(told["now"]),  # type: ignore[index]
             is_terminal=bool(told["is_terminal"]),  # type: ignore[index]
+            is_declared=bool(told.get("is_declared", True)),  # type: ignore[union-attr]
+            by_plan=bool(told.get("by_plan")),  # type: ignore[union-attr]
             counters=_known(Counters, told["counters"]),  # type: ignore[index]
             options=_known(RoutingOptions, told["options"]),  # type: ignore[index]
         )
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError, AttributeError):
         raise CannotReplayError("the log does not hold what it was made from") from None
 
 

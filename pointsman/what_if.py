@@ -13,7 +13,7 @@ from pointsman.decision_log import LoggedDecision
 from pointsman.envelope import Record, decode
 from pointsman.errors import ConfigurationError, InvalidEnvelopeError, PointsmanError
 from pointsman.models.port import ChatModel
-from pointsman.replay import CannotReplayError, Replay, asked_hash, concluded, inputs_of, prepared_by
+from pointsman.replay import CannotReplayError, Replay, asked_hash, concluded, prepared_by
 from pointsman.routing.decision import Decision
 from pointsman.routing.router import ModelQuestion, Router
 
@@ -121,9 +121,11 @@ class WhatIf:
         return router, prepared
 
     def _router(self, logged: LoggedDecision) -> Router:
-        options = replace(inputs_of(logged).options, model=self._model_name or inputs_of(logged).options.model)
-        then = self._replay.router(logged).catalog if self._catalog is None else self._catalog
-        return Router(then, options)
+        then = self._replay.router(logged, self._model_name)
+        if self._catalog is None:
+            return then
+        # As after an apply: what an agent has said by the definition of then still counts.
+        return Router(replace(self._catalog, earlier=then.catalog.definitions), then.options)
 
 
 def summary(verdicts: Iterable[Verdict]) -> Iterator[tuple[str, str, int]]:

@@ -32,7 +32,20 @@ def agent(name: str, description: str = "Takes scored leads.", **contract: Any) 
     })  # fmt: skip
 
 
-CATALOG = Catalog.of([agent("cold"), agent("warm")])
+def scorer() -> AgentDefinition:
+    """The agent that writes the messages of `scored`."""
+    types = ("lead.scored", "mail.sent", "nobody.knows", "call.booked")
+    emits: list[dict[str, Any]] = [{"type": name, "contract": {}} for name in types]
+    return AgentDefinition.model_validate({
+        "name": "lead_scoring",
+        "version": "1.0.0",
+        "description": "Scores leads.",
+        "accepts": [{"type": "lead.profiled", "contract": {}}],
+        "emits": emits,
+    })  # fmt: skip
+
+
+CATALOG = Catalog.of([agent("cold"), agent("warm"), scorer()])
 
 
 def scored(number: int = 1, /, **changes: Any) -> Record:
@@ -77,6 +90,7 @@ def decided(
     if isinstance(begun, Question):
         assert answer is not None, "the router asks a model"
         begun = begun.conclude(answer)
+    assert isinstance(begun, list), "no plan has to do with it"
     return [placed(written, record.offset, 0) for written in begun]
 
 

@@ -33,12 +33,14 @@ def rebuild_states(
     rebuilt = rebuild(messages, decisions)
     found = mismatches(rebuilt, before, read_all(bootstrap, WORKFLOW_STATE))
     rows = [in_short(one) for one in found if workflow_id in {None, one.workflow_id}]
-    count = sum(workflow_id in {None, one} for one in rebuilt.states)
+    compared = rebuilt.states.keys() - rebuilt.planned
+    count = sum(workflow_id in {None, one} for one in compared)
     if output is not Output.TABLE:
         undecided = [str(place) for place in rebuilt.undecided]
-        print_data({"rebuilt": count, "different": rows, "undecided": undecided}, output)
+        told = {"rebuilt": count, "different": rows, "undecided": undecided, "planned": sorted(rebuilt.planned)}
+        print_data(told, output)
     else:
-        waiting = f"{len(rebuilt.undecided)} messages wait for a decision"
+        waiting = f"{len(rebuilt.undecided)} messages wait for a decision, {len(rebuilt.planned)} workflows have a plan"
         typer.echo(f"{count} workflows rebuilt, {len(rows)} stand otherwise in {WORKFLOW_STATE}; {waiting}")
         if rows:
             print_rows(rows, ("workflow", "rebuilt", "kept"), output)

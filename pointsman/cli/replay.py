@@ -23,7 +23,7 @@ from pointsman.kafka import read_all
 from pointsman.masking import masked_line
 from pointsman.models.factory import chat_model
 from pointsman.models.port import ChatModel
-from pointsman.replay import CannotReplayError, Difference, Replay
+from pointsman.replay import CannotReplayError, Difference, NotTheRoutersError, Replay
 from pointsman.settings import settings
 from pointsman.topics import MESSAGES
 from pointsman.what_if import Verdict, WhatIf, summary
@@ -104,19 +104,23 @@ def _prove(since: str | None, until: str | None, workflow: str | None, output: O
     again = Replay(catalogs())
     different: list[dict[str, Any]] = []
     missing = [_missing(one, "its message is no longer on Kafka") for one in gone]
+    beside: list[dict[str, Any]] = []
     for logged, record in counted(pairs, "deciding again"):
         try:
             different += [_different(logged, one) for one in again.differences(logged, record)]
+        except NotTheRoutersError as error:
+            beside.append(_missing(logged, error.why))
         except CannotReplayError as error:
             missing.append(_missing(logged, error.why))
-    equal = len(pairs) + len(gone) - len(missing) - len({one["place"] for one in different})
+    equal = len(pairs) + len(gone) - len(missing) - len(beside) - len({one["place"] for one in different})
     if output is not Output.TABLE:
-        told = {"equal": equal, "different": different, "not_rebuilt": missing}
+        told = {"equal": equal, "different": different, "not_made_again": missing, "not_the_routers": beside}
         print_data(told, output)
     else:
-        typer.echo(f"{equal} decisions came out the same, {len(different)} differences, {len(missing)} not made again")
+        told_of = f"{len(missing)} not made again, {len(beside)} not the router's alone"
+        typer.echo(f"{equal} decisions came out the same, {len(different)} differences, {told_of}")
         _rows(different, ("place", "workflow", "field", "logged", "now"))
-        _rows(missing, ("place", "workflow", "why"))
+        _rows(missing + beside, ("place", "workflow", "why"))
     if different or missing:
         raise typer.Exit(EXIT_DIFFERENT)
 

@@ -16,7 +16,7 @@ from pointsman.decision_log import LoggedDecision, read_decision
 from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError, ModelAnswerError, RefusedError
 from pointsman.pseudonyms import disguised, vocabulary, without_people
-from tests.logged import CATALOG, agent, chooses, decided, entry, placed, scored
+from tests.logged import CATALOG, agent, chooses, decided, entry, placed, scored, scorer
 
 CATALOGS = {CATALOG.version: CATALOG}
 STEP = agent("warm", properties={"next_step": {"enum": ["engage", "wait"]}})
@@ -57,7 +57,7 @@ def test_nobody_is_named_unless_it_is_asked_for() -> None:
 
 
 def test_a_decision_that_other_definitions_change_is_seen() -> None:
-    first = run_case(a_case(), Catalog.of([agent("cold"), agent("warm", required=["score", "budget"])]))[0]
+    first = run_case(a_case(), Catalog.of([agent("cold"), agent("warm", required=["score", "budget"]), scorer()]))[0]
     assert {one.field: (one.logged, one.now) for one in first.differences} == {
         "agent": ("warm", "cold"),
         "how": ("model", "single_candidate"),
@@ -66,7 +66,7 @@ def test_a_decision_that_other_definitions_change_is_seen() -> None:
 
 
 def test_definitions_that_ask_where_nobody_was_asked_are_a_problem() -> None:
-    one = Catalog.of([agent("warm")])
+    one = Catalog.of([agent("warm"), scorer()])
     case = make_case("w", [pair(scored(1), catalog=one)], {one.version: one}, mask=True)
     (result,) = run_case(case, CATALOG)
     assert "holds no answer" in result.problem
@@ -74,7 +74,7 @@ def test_definitions_that_ask_where_nobody_was_asked_are_a_problem() -> None:
 
 
 def test_a_case_whose_decisions_hang_on_what_is_disguised_is_not_made() -> None:
-    strict = Catalog.of([agent("warm", properties={"name": {"pattern": "^Mara"}})])
+    strict = Catalog.of([agent("warm", properties={"name": {"pattern": "^Mara"}}), scorer()])
     decision, record = pair(scored(1), catalog=strict)
     with pytest.raises(RefusedError, match=r"message 1 \(lead.scored\) would not be decided as it was.*--unmask"):
         make_case("w", [(decision, record)], {strict.version: strict}, mask=True)

@@ -49,6 +49,18 @@ def test_a_state_that_says_something_else_is_named() -> None:
     assert (found.workflow_id, found.kept) == ("x", None)
 
 
+def test_a_workflow_with_a_plan_is_not_compared() -> None:
+    messages, written = journey()
+    decisions = [
+        replace(one, value={**one.value, "inputs": {**one.value["inputs"], "by_plan": one.workflow_id == "x"}})
+        for one in read_decisions(written)
+    ]
+    rebuilt = rebuild(messages, decisions)
+    assert rebuilt.planned == {"x"}
+    kept = [record for record in states(written) if record.key != b"x"]
+    assert mismatches(rebuilt, kept, kept) == []
+
+
 def test_what_moves_while_it_is_read_is_left_out() -> None:
     messages, written = journey()
     before = states(decided(scored(1), chooses("warm")))

@@ -16,10 +16,11 @@ from pointsman.errors import ModelAnswerError, ModelUnavailableError
 from pointsman.models.port import ChatAnswer
 from pointsman.replay import CannotReplayError, Replay, inputs_of
 from pointsman.routing.router import RoutingOptions
-from tests.logged import CATALOG, START, agent, chooses, decided, entry, placed, scored
+from tests.logged import CATALOG, START, agent, chooses, decided, entry, placed, scored, scorer
 
 REPLAY = Replay({CATALOG.version: CATALOG})
-ONE = Catalog.of([agent("warm")])
+TOLD = {"now": "2030-01-02T03:04:05+00:00", "is_terminal": False, "counters": {"step": 1}, "options": {}}
+ONE = Catalog.of([agent("warm"), scorer()])
 
 
 def logged(record: Record, *args: Any, **told: Any) -> LoggedDecision:
@@ -57,6 +58,8 @@ def test_what_a_model_decided_comes_out_the_same_without_one(answer: ChatAnswer 
         (scored(payload={"score": 1}), {"is_cancelled": True}),
         (scored(), {"step": 41}),
         (scored(), {"visits": 3}),
+        (scored(source="/agents/unheard_of"), {}),
+        (scored(event_type="never.declared"), {}),
         (scored(deadline=START), {}),
         (scored(payload={}), {}),
         (scored(event_type="mail.sent"), {}),
@@ -90,6 +93,20 @@ def test_what_a_removed_agent_declared_terminal_still_completes() -> None:
     assert Replay({ONE.version: ONE}).differences(decision, record) == []
 
 
+def test_what_a_removed_agent_said_is_as_good_as_then() -> None:
+    catalog = replace(ONE, retired={"gone": scorer().model_copy(update={"name": "gone"})})
+    record = scored(source="/agents/gone")
+    decision = logged(record, catalog=catalog)
+    assert decision.outcome == "routed"
+    assert Replay({ONE.version: ONE}).differences(decision, record) == []
+
+
+def test_what_was_refused_and_would_pass_is_a_difference() -> None:
+    decision = logged(scored(source="/agents/unheard_of"))
+    assert decision.reason_code == "undeclared_transition"
+    assert [one.field for one in REPLAY.differences(decision, scored())]
+
+
 @pytest.mark.parametrize(
     ("values", "field"),
     [({"agent": "cold"}, "agent"), ({"outcome": "abstained"}, "outcome"), ({"candidates": []}, "candidates")],
@@ -111,6 +128,7 @@ def test_another_message_makes_another_question() -> None:
         ({"inputs": None}, "does not hold what it was made from"),
         ({"inputs": {"now": "x"}}, "does not hold what it was made from"),
         ({"reason_code": "too_large"}, "too large for Kafka"),
+        ({"inputs": {**TOLD, "by_plan": True}}, "its plan decided"),
     ],
 )
 def test_what_is_no_longer_there_is_said(values: dict[str, Any], why: str) -> None:

@@ -7,11 +7,11 @@ from pointsman.decision_log import LoggedDecision, read_decision
 from pointsman.envelope import Record
 from pointsman.replay import Replay
 from pointsman.what_if import WhatIf, summary
-from tests.logged import CATALOG, Asked, agent, chooses, decided, entry, placed, scored
+from tests.logged import CATALOG, Asked, agent, chooses, decided, entry, placed, scored, scorer
 
 REPLAY = Replay({CATALOG.version: CATALOG})
-ONE = Catalog.of([agent("warm")])
-OTHER = Catalog.of([agent("warm", "Takes leads that ask for a demo."), agent("cold")])
+ONE = Catalog.of([agent("warm"), scorer()])
+OTHER = Catalog.of([agent("warm", "Takes leads that ask for a demo."), agent("cold"), scorer()])
 
 
 def pairs() -> list[tuple[LoggedDecision, Record]]:
