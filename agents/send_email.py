@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
-from typing import Final
+from typing import Any, Final
 
 import stamina
 from pydantic import Field, SecretStr
@@ -100,7 +100,7 @@ class SendEmail:
         # All that can fail for another reason than the mail server's comes before the ledger's point of no return.
         mail = await self._mail(draft, profile, effect_key)
         self._check_effects_are_allowed()
-        effect = await self.ledger.begin(effect_key, _facts(message, str(mail["Message-ID"])))
+        effect = await self.ledger.begin(effect_key, _facts(message, mail))
         if effect.may_send:
             effect = await self._send(effect, mail, profile)
         return [_answer(message, effect)]
@@ -126,7 +126,7 @@ class SendEmail:
         except (EffectUnavailableError, EffectsStoppedError, ConfigurationError):
             await self.ledger.release(effect)
             raise
-        effect = await self._note(effect, delivery, str(mail["Message-ID"]))
+        effect = await self._note(effect, delivery, mail)
         if delivery.is_recipient_refused:
             await suppress(self.context.store, profile, reason="the mailbox refuses mail", now=self.context.now())
         return effect
@@ -135,9 +135,10 @@ class SendEmail:
         if not self.context.effects_allowed():
             raise EffectsStoppedError("effects are stopped: `pointsman effects start` lets them begin again")
 
-    async def _note(self, effect: Effect, delivery: Delivery, message_id: str) -> Effect:
+    async def _note(self, effect: Effect, delivery: Delivery, mail: EmailMessage) -> Effect:
         """Write down how it ended; what is known now must not become `unknown` because the store hiccups."""
-        facts = {"message_id": message_id, "code": delivery.code, "sent_at": to_rfc3339(self.context.now())}
+        # As it was sent: settings may have changed since an earlier try.
+        facts = {**_as_sent(mail), "code": delivery.code, "sent_at": to_rfc3339(self.context.now())}
         async for attempt in stamina.retry_context(on=StoreUnavailableError, attempts=5, timeout=30):
             with attempt:
                 if delivery.outcome == Outcome.SENT:
@@ -186,16 +187,22 @@ def _sender(mail_from: str) -> str:
         ) from None
 
 
-def _facts(message: Envelope, message_id: str) -> dict[str, str | int]:
+def _facts(message: Envelope, mail: EmailMessage) -> dict[str, Any]:
     # With the Message-ID from the start: whoever must find out about an `unknown` mail looks for it.
     draft = message.payload
     return {
         "message": message.id,
-        "message_id": message_id,
+        **_as_sent(mail),
         "lead_id": str(draft["lead_id"]),
         "campaign_id": str(draft["campaign_id"]),
         "step": int(draft["step"]),
     }
+
+
+def _as_sent(mail: EmailMessage) -> dict[str, Any]:
+    """What is kept of a mail, so that a person can read later what a lead was sent."""
+    content = {name: str(mail[name]) for name in ("From", "To", "Subject")}
+    return {"message_id": str(mail["Message-ID"]), "content": {**content, "Text": mail.get_content()}}
 
 
 def _answer(message: Envelope, effect: Effect) -> Reply:

@@ -7,10 +7,10 @@ set, so that the decision can be explained and made again however much has chang
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from pointsman.audit import Action, AuditEntry
 from pointsman.catalog import Catalog, diff, digest, parse_definition
@@ -37,8 +37,8 @@ class Author:
 
 def kept_record(catalog: Catalog) -> Record:
     """`catalog` as a record for `agent_catalogs`; equal for equal definitions, whoever applies them."""
-    agents = {name: definition.model_dump(mode="json") for name, definition in catalog.definitions.items()}
-    value = json.dumps({"version": catalog.version, "agents": agents}, ensure_ascii=False, separators=(",", ":"))
+    kept = {"version": catalog.version, "agents": catalog_json(catalog)}
+    value = json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
     return Record(
         topic=CATALOGS,
         key=catalog.version.encode(),
@@ -48,9 +48,22 @@ def kept_record(catalog: Catalog) -> Record:
 
 
 def kept_catalogs(records: Iterable[Record]) -> dict[str, Catalog]:
-    """The catalogs in the records of `agent_catalogs`, by version; what is none is left out."""
-    read = map(_read, records)
-    return {catalog.version: catalog for catalog in read if catalog is not None}
+    """The catalogs in the records of `agent_catalogs`, by the version they had then; what is none is left out."""
+    return dict(filter(None, map(_read, records)))
+
+
+def catalog_json(catalog: Catalog) -> dict[str, Any]:
+    """The definitions of `catalog` as a JSON object, by agent name; `parse_catalog` reads it."""
+    return {name: definition.model_dump(mode="json") for name, definition in catalog.definitions.items()}
+
+
+def parse_catalog(agents: Mapping[str, Any]) -> Catalog:
+    """Read what `catalog_json` made.
+
+    Raises:
+        PermanentError: one of them is no definition.
+    """
+    return Catalog.of(parse_definition(json.dumps(agent).encode()) for agent in agents.values())
 
 
 def named(catalogs: dict[str, Catalog], beginning: str) -> Catalog:
@@ -94,9 +107,10 @@ def _entry(action: Action, name: str, before: Catalog, after: Catalog, author: A
     return AuditEntry(action=action, subject=f"{SUBJECT_PREFIX}{name}", by=author.by, at=author.at, details=details)
 
 
-def _read(record: Record) -> Catalog | None:
+def _read(record: Record) -> tuple[str, Catalog] | None:
     try:
-        agents = json.loads(record.value or b"")["agents"]
-        return Catalog.of(parse_definition(json.dumps(agent).encode()) for agent in agents.values())
+        kept = json.loads(record.value or b"")
+        # Not the version that it has now: definitions may have got new fields since.
+        return str(kept["version"]), parse_catalog(kept["agents"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, PermanentError):
         return None

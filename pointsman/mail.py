@@ -128,6 +128,19 @@ class SmtpMailer:
                 # No QUIT: the outcome is known, and a slow goodbye must not turn it into a failure.
                 client.close()
 
+    async def check(self) -> None:
+        """Connect, encrypt and log in as for a mail, and send none.
+
+        Raises:
+            EffectUnavailableError: the server does not answer.
+            ConfigurationError: the login or the security setting is wrong.
+        """
+        client = self._client()
+        try:
+            await self._connect(client)
+        finally:
+            client.close()
+
     def _client(self) -> aiosmtplib.SMTP:
         return aiosmtplib.SMTP(
             hostname=self.host,

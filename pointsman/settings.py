@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     )
     mongodb_database: str = "sdr"
     flink_url: str = Field(default="http://127.0.0.1:8081", description="REST address of the Flink JobManager.")
+    connect_url: str = Field(default="http://127.0.0.1:8083", description="REST address of Kafka Connect.")
 
     model: str = Field(default="gpt-4o-mini", description="Chat model where a definition names none.")
     openai_api_key: SecretStr | None = Field(

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import bson
 from bson.codec_options import CodecOptions
 from bson.errors import InvalidDocument, InvalidStringData
-from pymongo import ASCENDING, AsyncMongoClient, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, ReturnDocument
 from pymongo.errors import ConfigurationError as PyMongoConfigurationError
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError, InvalidURI, OperationFailure, PyMongoError
 
@@ -150,6 +151,64 @@ class MongoStore:
     async def close(self) -> None:
         """Give connections back."""
         await self._client.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerFacts:
+    """What a MongoDB server says of itself.
+
+    Attributes:
+        version: its version.
+        replica_set: the name of its replica set; None when it stands alone.
+        oplog_hours: hours that its log of changes reaches back; None when it may not be read.
+        time: its clock, UTC.
+    """
+
+    version: str
+    replica_set: str | None
+    oplog_hours: float | None
+    time: datetime
+
+
+async def server_facts(uri: str, *, timeout_s: float = 10.0) -> ServerFacts:
+    """Ask the server at `uri` about itself.
+
+    Args:
+        uri: connection string.
+        timeout_s: seconds for one operation.
+
+    Raises:
+        StoreUnavailableError: it does not answer.
+        ConfigurationError: the connection string or the login is wrong.
+    """
+    milliseconds = int(timeout_s * 1000)
+    with _translated():
+        client: AsyncMongoClient[Document] = AsyncMongoClient(
+            uri, tz_aware=True, timeoutMS=milliseconds, serverSelectionTimeoutMS=milliseconds, appname="pointsman"
+        )
+        try:
+            hello = await client.admin.command("hello")
+            version = (await client.admin.command("buildInfo"))["version"]
+            replica_set = hello.get("setName")
+            hours = await _oplog_hours(client) if replica_set else None
+        finally:
+            await client.close()
+    return ServerFacts(version=version, replica_set=replica_set, oplog_hours=hours, time=_in_utc(hello["localTime"]))
+
+
+def _in_utc(time: datetime) -> datetime:
+    # Answers to commands come without a zone, whatever the client was told.
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+async def _oplog_hours(client: AsyncMongoClient[Document]) -> float | None:
+    log = client.local["oplog.rs"]
+    try:
+        first = await log.find_one({}, {"ts": 1}, sort=[("$natural", ASCENDING)])
+        last = await log.find_one({}, {"ts": 1}, sort=[("$natural", DESCENDING)])
+    except OperationFailure:
+        return None
+    return (last["ts"].time - first["ts"].time) / 3600 if first and last else 0.0
 
 
 def sort_order(sort: str) -> list[tuple[str, int]]:

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from pointsman.deadletters import PREFIX
 from pointsman.envelope import Record, from_rfc3339, to_rfc3339
+from pointsman.plaintext import without_addresses
 from pointsman.plans.view import PlanView
+from pointsman.routing.decision import Outcome
 from pointsman.topics import ERRORS, WORKFLOW_STATE
 
 AGENT_STAGE = "agent/"
@@ -26,6 +28,16 @@ class Status(StrEnum):
     WAITING_FOR_PERSON = "waiting_for_person"
     DEAD_LETTER = "dead_letter"
     CANCELLED = "cancelled"
+
+
+_STATUS: Final = {
+    Outcome.ROUTED: Status.RUNNING,
+    Outcome.COMPLETED: Status.COMPLETED,
+    Outcome.ABSTAINED: Status.WAITING_FOR_PERSON,
+    Outcome.REJECTED: Status.DEAD_LETTER,
+    Outcome.PLANNED: Status.RUNNING,
+}
+_LONGEST_TEXT: Final = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +67,34 @@ class WorkflowState:
     reason: str
     catalog: str
     plan: PlanView | None = None
+
+    @staticmethod
+    def decided(
+        *,
+        workflow_id: str,
+        message_id: str,
+        event_type: str,
+        outcome: Outcome,
+        agent: str | None,
+        reason_code: str,
+        reason: str,
+        is_cancelled: bool,
+        step: int,
+        at: datetime,
+        catalog: str,
+    ) -> WorkflowState:
+        """The state that a decision leaves its workflow in."""
+        return WorkflowState(
+            workflow_id=workflow_id,
+            status=Status.CANCELLED if is_cancelled else _STATUS[outcome],
+            where=agent or event_type[:_LONGEST_TEXT],
+            since=at,
+            steps=step,
+            message_id=message_id,
+            reason_code=reason_code,
+            reason=without_addresses(reason[:_LONGEST_TEXT]),
+            catalog=catalog,
+        )
 
     def to_record(self) -> Record:
         """The state as a record for `workflow_state`, keyed by workflow id."""

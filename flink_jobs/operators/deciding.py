@@ -74,11 +74,16 @@ class Deciding:
             return self._written(arrived, None, self._router.refuse(error), self._clock())
         began_at = self._clock()
         planned = self._planning.concerns(
-            message, arrived.counters, lambda decision: self._outputs(arrived, message, decision, began_at)
+            message,
+            arrived.counters,
+            lambda decision: self._outputs(arrived, message, decision, began_at, by_plan=True),
         )
         if isinstance(planned, PlanMatter):
             return self._guarded(arrived, planned)
-        prepared = planned or self._router.prepare(message, arrived.counters, began_at)
+        if planned is not None:
+            by_plan = self._router.refusal(message) is None
+            return self._written(arrived, message, planned, began_at, by_plan=by_plan)
+        prepared = self._router.prepare(message, arrived.counters, began_at)
         if isinstance(prepared, Decision):
             return self._written(arrived, message, prepared, began_at)
         return Question(
@@ -98,8 +103,16 @@ class Deciding:
         except Exception as error:
             return self._fault(arrived, error)
 
-    def _written(self, arrived: Arrived, message: Envelope | None, decision: Decision, began_at: datetime) -> Concluded:
-        records = self._outputs(arrived, message, decision, began_at)
+    def _written(
+        self,
+        arrived: Arrived,
+        message: Envelope | None,
+        decision: Decision,
+        began_at: datetime,
+        *,
+        by_plan: bool = False,
+    ) -> Concluded:
+        records = self._outputs(arrived, message, decision, began_at, by_plan=by_plan)
         failure = self._planning.failure(message, records) if message else None
         return self._guarded(arrived, failure) if failure else records
 
@@ -113,7 +126,13 @@ class Deciding:
         return replace(matter, settle=settle)
 
     def _outputs(
-        self, arrived: Arrived, message: Envelope | None, decision: Decision, began_at: datetime
+        self,
+        arrived: Arrived,
+        message: Envelope | None,
+        decision: Decision,
+        began_at: datetime,
+        *,
+        by_plan: bool = False,
     ) -> list[Record]:
         self._on_decided(arrived, decision)
         decided = Decided(
@@ -121,7 +140,7 @@ class Deciding:
             message=message,
             counters=arrived.counters,
             decision=decision,
-            inputs=self._router.inputs(message, arrived.counters, began_at),
+            inputs={**self._router.inputs(message, arrived.counters, began_at), "by_plan": by_plan},
             at=self._clock(),
         )
         return outputs(decided)

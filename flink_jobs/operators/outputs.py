@@ -12,25 +12,17 @@ from typing import Any, Final
 from pointsman.deadletters import dead_letter
 from pointsman.envelope import Envelope, Record, derived_id, to_rfc3339
 from pointsman.errors import ErrorReason
-from pointsman.plaintext import without_addresses
 from pointsman.routing.decision import Decision, Outcome
 from pointsman.routing.limits import Counters
 from pointsman.topics import DECISIONS, ESCALATIONS, MAX_RECORD_BYTES, inbox
 from pointsman.workflow_control import ESCALATION_PREFIX
-from pointsman.workflow_states import Status, WorkflowState
+from pointsman.workflow_states import WorkflowState
 
 STAGE: Final = "router"
 MAX_KEPT_BYTES: Final = MAX_RECORD_BYTES - 64 * 1024
 """Largest record that is written: what the broker takes, less room for the protocol's own bytes."""
 _HEADER_OVERHEAD_BYTES: Final = 16
-_STATUS: Final = {
-    Outcome.ROUTED: Status.RUNNING,
-    Outcome.COMPLETED: Status.COMPLETED,
-    Outcome.ABSTAINED: Status.WAITING_FOR_PERSON,
-    Outcome.REJECTED: Status.DEAD_LETTER,
-    Outcome.PLANNED: Status.RUNNING,
-}
-_LONGEST_STATE_TEXT: Final = 1000
+_LONGEST_SHORT_TEXT: Final = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +166,7 @@ def _without_long_texts(value: Any) -> Any:
         return {name: _without_long_texts(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_without_long_texts(inner) for inner in value]
-    if not isinstance(value, str) or len(value) <= _LONGEST_STATE_TEXT:
+    if not isinstance(value, str) or len(value) <= _LONGEST_SHORT_TEXT:
         return value
     octets = value.encode(errors="replace")
     return {"left_out_bytes": len(octets), "sha256": hashlib.sha256(octets).hexdigest()}
@@ -210,16 +202,17 @@ def _state_record(decided: Decided) -> Iterable[Record]:
     if message is None:
         return []
     decision = decided.decision
-    status = Status.CANCELLED if decided.counters.is_cancelled else _STATUS[decision.outcome]
-    record = WorkflowState(
+    record = WorkflowState.decided(
         workflow_id=message.workflow_id,
-        status=status,
-        where=decision.agent or message.event_type[:_LONGEST_STATE_TEXT],
-        since=decided.at,
-        steps=decided.counters.step,
         message_id=message.id,
+        event_type=message.event_type,
+        outcome=decision.outcome,
+        agent=decision.agent,
         reason_code=decision.reason_code,
-        reason=without_addresses(decision.reason[:_LONGEST_STATE_TEXT]),
+        reason=decision.reason,
+        is_cancelled=decided.counters.is_cancelled,
+        step=decided.counters.step,
+        at=decided.at,
         catalog=decision.catalog,
     ).to_record()
     # Ids of any length are let through; a state that Kafka would not take is left out.

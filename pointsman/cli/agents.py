@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pointsman.catalog_history import Author
+from pointsman.catalog_history import Author, named
+from pointsman.cli.agent_history import catalogs
 from pointsman.cli.catalog_changes import change_lines, summary
 from pointsman.cli.options import By, DryRun, Yes, confirm, operator
 from pointsman.cli.output import Output, OutputOption, print_data, print_rows
@@ -30,7 +31,7 @@ from pointsman.definitions.words import did_you_mean
 from pointsman.definitions.writing import to_yaml
 from pointsman.deployment import helm_values
 from pointsman.errors import ConfigurationError
-from pointsman.publish import CatalogTopic, KafkaCatalogTopic, planned, planned_removal
+from pointsman.publish import CatalogTopic, KafkaCatalogTopic, Move, planned, planned_removal
 from pointsman.publish import apply as publish_definitions
 from pointsman.publish import remove as remove_definition
 from pointsman.settings import settings
@@ -56,9 +57,19 @@ def validate(folder: Folder = None) -> None:
 
 
 @app.command("diff")
-def show_diff(folder: Folder = None, *, prune: Prune = False) -> None:
-    """Show what an apply would change on Kafka."""
+def show_diff(
+    folder: Folder = None,
+    *,
+    prune: Prune = False,
+    version: Annotated[
+        str | None, typer.Option(help="Show what has changed since this catalog was in force, instead of a folder.")
+    ] = None,
+) -> None:
+    """Show what an apply would change on Kafka, or what has changed since an earlier catalog."""
     before = catalog_topic().load()
+    if version is not None:
+        _echo(change_lines(Move(before=named(catalogs(), version), after=before)))
+        return
     result = _loaded(_folder(folder), beside=() if prune else before.definitions.values())
     _echo(change_lines(planned(before, result.definitions, prune=prune)))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ import click
 import typer
 
 from pointsman.cli.letter_text import cell, describe, exported, state_of
+from pointsman.cli.new_file import new_file
 from pointsman.cli.options import By, DryRun, Unmask, Yes, confirm, operator
 from pointsman.cli.output import Output, OutputOption, print_lines, print_rows
 from pointsman.deadletter_queue import DeadLetter, Group, Selection, check_may_be_sent, grouped, letter_id
@@ -146,14 +146,10 @@ def write_export(letters: Iterable[DeadLetter], output: Path) -> int:
     Raises:
         ConfigurationError: the file exists, or cannot be made.
     """
-    try:
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise ConfigurationError(f"{output} cannot be made: {error.strerror}", "choose another --output") from None
     count = 0
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+    with new_file(output) as file:
         for count, letter in enumerate(letters, start=1):  # noqa: B007 - the last number is what is wanted
-            file.write(exported(letter) + "\n")
+            file.write(f"{exported(letter)}\n".encode())
     return count
 
 

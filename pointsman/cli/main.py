@@ -10,8 +10,29 @@ from typing import Final
 
 import typer
 
-from pointsman.cli import agents, demo, dlq, effects, job, leads, messages, stack, topics, workflows
+from pointsman.cli import (
+    agent_history,
+    agents,
+    case,
+    costs,
+    decisions,
+    demo,
+    dlq,
+    doctor,
+    effects,
+    job,
+    leads,
+    messages,
+    rebuilding,
+    replay,
+    route,
+    stack,
+    topics,
+    trace,
+    workflows,
+)
 from pointsman.errors import ConfigurationError, PointsmanError, TransientError
+from pointsman.logging import configure_logging
 from pointsman.settings import wants_no_colour
 
 EXIT_FAILED: Final = 1
@@ -30,9 +51,13 @@ def begin(context: typer.Context) -> None:
     """Agents that talk through Kafka, and a Flink job that decides who gets each message next."""
     if wants_no_colour():
         context.color = False
+    # Data goes to stdout and everything else to stderr; what a command retries is no news to whoever called it.
+    configure_logging("error")
 
 
 app.add_typer(agents.app, name="agents", help="The agent definitions: validate, apply, list.")
+app.add_typer(case.app, name="case", help="Workflows as regression tests: save, run without Kafka.")
+app.add_typer(decisions.app, name="decisions", help="The decision log: list, show, export.")
 app.add_typer(dlq.app, name="dlq", help="Dead letters: look, send again, mend, set aside.")
 app.add_typer(effects.app, name="effects", help="Mails and other effects: stop and start all, list, decide.")
 app.add_typer(job.app, name="job", help="The router job on the Flink cluster.")
@@ -42,6 +67,13 @@ app.add_typer(topics.app, name="topics", help="Topics on Kafka: make what is mis
 app.add_typer(workflows.app, name="workflows", help="Where each workflow stands; cancel, resume or retry one.")
 stack.register(app)
 demo.register(app)
+trace.register(app)
+route.register(app)
+replay.register(app)
+agent_history.register(agents.app)
+costs.register(app)
+doctor.register(app)
+rebuilding.register(workflows.app)
 
 
 def main() -> None:

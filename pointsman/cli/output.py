@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, TypeVar
@@ -57,7 +58,13 @@ def print_rows(rows: Sequence[Row], columns: Sequence[str], output: Output, *, r
         table.add_column(Text(column), justify="right" if column in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(row.get(column))) for column in columns))
-    console.print(table, soft_wrap=not console.is_terminal)
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        typer.echo(line.rstrip())
 
 
 def print_data(data: Any, output: Output) -> None:
@@ -94,6 +101,15 @@ def counted(items: Iterable[Item], what: str) -> Iterator[Item]:
             if number % _SHOW_EVERY == 0:
                 progress.update(task, completed=number)
             yield item
+
+
+@contextmanager
+def advancing(total: int, what: str) -> Iterator[Callable[[], None]]:
+    """A bar on stderr, if that is a terminal; call what it gives whenever one of `total` is done."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda: progress.advance(task)
 
 
 def _console() -> Console:

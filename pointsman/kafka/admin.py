@@ -8,7 +8,9 @@ from typing import Final
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
 from pointsman.errors import BrokerUnavailableError
@@ -63,6 +65,44 @@ class KafkaAdmin:
         self._wait_until_usable({topic.name for topic in wanted})
         return made
 
+    def describe(self, names: Iterable[str]) -> dict[str, tuple[int, dict[str, str]]]:
+        """Number of partitions and configuration of each of the topics that exist.
+
+        Raises:
+            BrokerUnavailableError: Kafka does not answer.
+        """
+        with translated("describing topics", self._bootstrap):
+            known = self._client.list_topics(timeout=REQUEST_TIMEOUT_S).topics
+            existing = [name for name in names if name in known]
+            configs = self._configs([ConfigResource(ResourceType.TOPIC, name) for name in existing])
+        return {name: (len(known[name].partitions), configs[name]) for name in existing}
+
+    def broker_config(self) -> dict[str, str]:
+        """The configuration of one broker.
+
+        Raises:
+            BrokerUnavailableError: Kafka does not answer.
+            ConfigurationError: this is not allowed.
+        """
+        with translated("reading the broker's configuration", self._bootstrap):
+            brokers = self._client.list_topics(timeout=REQUEST_TIMEOUT_S).brokers
+            number = str(min(brokers))
+            return self._configs([ConfigResource(ResourceType.BROKER, number)])[number]
+
+    def newest_timestamp_ms(self, topic: str) -> int | None:
+        """The latest Kafka timestamp of the records of `topic`, in milliseconds; None when it holds none.
+
+        Raises:
+            BrokerUnavailableError: Kafka does not answer.
+        """
+        with translated(f"reading the newest time of {topic}", self._bootstrap):
+            spec = OffsetSpec.max_timestamp()  # type: ignore[no-untyped-call]
+            futures = self._client.list_offsets(
+                dict.fromkeys(self._partitions(topic), spec), request_timeout=REQUEST_TIMEOUT_S
+            )
+            times = [future.result().timestamp for future in futures.values()]
+        return max((time for time in times if time > 0), default=None)
+
     def lag(self, group: str, topic: str) -> int:
         """Offsets of `topic` that `group` has not committed yet.
 
@@ -89,6 +129,15 @@ class KafkaAdmin:
             with translated(f"making topic {name}", self._bootstrap):
                 made += [name] if _created(future) else []
         return sorted(made)
+
+    def _configs(self, resources: list[ConfigResource]) -> dict[str, dict[str, str]]:
+        if not resources:
+            return {}
+        futures = self._client.describe_configs(resources, request_timeout=REQUEST_TIMEOUT_S)
+        return {
+            resource.name: {name: entry.value or "" for name, entry in future.result().items()}
+            for resource, future in futures.items()
+        }
 
     def _wait_until_usable(self, names: set[str]) -> None:
         deadline = time.monotonic() + _USABLE_WITHIN_S

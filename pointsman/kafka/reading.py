@@ -24,10 +24,15 @@ _POLL_S: Final = 0.2
 _PartitionId = tuple[str, int]
 
 
-def read_all(bootstrap: str, topic: str) -> Iterator[Record]:
+def read_all(bootstrap: str, topic: str, *, since_ms: int | None = None) -> Iterator[Record]:
     """Every committed record of `topic`, up to where its partitions end now.
 
     Records of a transaction that is still open, and what comes after them in that partition, are left out.
+
+    Args:
+        bootstrap: the broker's address.
+        topic: the topic's name.
+        since_ms: begin in each partition at the first record with this Kafka timestamp (milliseconds) or a later one.
 
     Raises:
         BrokerUnavailableError: Kafka does not answer.
@@ -36,7 +41,9 @@ def read_all(bootstrap: str, topic: str) -> Iterator[Record]:
     with _consumer(bootstrap, {}) as consumer, translated(f"reading {topic}", bootstrap):
         ends = _ends(consumer, topic)
         open_partitions = {partition for partition, (first, end) in ends.items() if end > first}
-        consumer.assign([TopicPartition(name, number, OFFSET_BEGINNING) for name, number in open_partitions])
+        starts = _starts(consumer, open_partitions, since_ms)
+        open_partitions = {(start.topic, start.partition) for start in starts}
+        consumer.assign(starts)
         for message in _polled(consumer, bootstrap, open_partitions):
             where = (message.topic() or "", message.partition() or 0)
             if message.error() is None and _offset(message) < ends[where][1]:
@@ -132,6 +139,15 @@ def _ends(consumer: Consumer, topic: str) -> dict[_PartitionId, tuple[int, int]]
         (topic, number): consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=REQUEST_TIMEOUT_S)
         for number in metadata.partitions
     }
+
+
+def _starts(consumer: Consumer, partitions: set[_PartitionId], since_ms: int | None) -> list[TopicPartition]:
+    """Where to begin; partitions that end before `since_ms` are left out."""
+    if since_ms is None:
+        return [TopicPartition(name, number, OFFSET_BEGINNING) for name, number in partitions]
+    wanted = [TopicPartition(name, number, since_ms) for name, number in partitions]
+    found = consumer.offsets_for_times(wanted, timeout=REQUEST_TIMEOUT_S) if wanted else []
+    return [start for start in found if start.offset >= 0]
 
 
 def _polled(consumer: Consumer, bootstrap: str, open_partitions: set[_PartitionId]) -> Iterator[Message]:

@@ -178,6 +178,7 @@ class Router:
         return {
             "now": now.isoformat(),
             "is_terminal": message is not None and message.event_type in self.catalog.terminal_types,
+            "is_declared": message is not None and self.refusal(message) is None,
             "counters": asdict(counters),
             "options": asdict(self.options),
         }

@@ -80,7 +80,7 @@ def _decision(decision: LoggedDecision) -> Sequence[Row]:
         return [decided]
     asked = replace(
         decided, part=Part.MODEL, title=str(call.get("model") or "a model"), receiver="", code="", why="",
-        candidates=(), usage=_asked(call), content={"raw_answer": call.get("raw_answer")},
+        candidates=(), usage=asked_usage(call), content={"raw_answer": call.get("raw_answer")},
     )  # fmt: skip
     return [decided, asked]
 
@@ -154,7 +154,8 @@ def _looked(candidate: Mapping[str, Any]) -> Looked:
     )
 
 
-def _asked(call: Mapping[str, Any]) -> Usage:
+def asked_usage(call: Mapping[str, Any]) -> Usage:
+    """What the router's model did, from a decision's `model_call`."""
     return Usage(
         model=str(call.get("model") or "") or None,
         calls=_whole(call.get("attempts")),
