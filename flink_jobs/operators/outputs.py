@@ -12,11 +12,12 @@ from typing import Any, Final
 from pointsman.deadletters import dead_letter
 from pointsman.envelope import Envelope, Record, derived_id, to_rfc3339
 from pointsman.errors import ErrorReason
+from pointsman.escalations import escalation
 from pointsman.plaintext import without_addresses
 from pointsman.routing.decision import Decision, Outcome
 from pointsman.routing.limits import Counters
-from pointsman.topics import DECISIONS, ESCALATIONS, MAX_RECORD_BYTES, inbox
-from pointsman.workflow_control import ESCALATION_PREFIX
+from pointsman.topics import DECISIONS, MAX_RECORD_BYTES, inbox
+from pointsman.usage import BUDGET_HEADERS, MICRO, ROUTING_HEADER, USAGE_HEADERS, Budget
 from pointsman.workflow_states import Status, WorkflowState
 
 STAGE: Final = "router"
@@ -30,6 +31,7 @@ _STATUS: Final = {
     Outcome.REJECTED: Status.DEAD_LETTER,
     Outcome.PLANNED: Status.RUNNING,
 }
+_COUNTED_HEADERS: Final = frozenset({*USAGE_HEADERS.values(), *BUDGET_HEADERS.values(), ROUTING_HEADER})
 _LONGEST_STATE_TEXT: Final = 1000
 
 
@@ -110,8 +112,13 @@ def _outcome(decided: Decided) -> Iterable[Record]:
 
 
 def _inbox_record(record: Record, message: Envelope, decision: Decision, agent: str) -> Record:
+    # What the cause used is counted; what is left, and what this decision used, is for the agent that gets it.
+    kept = {name: value for name, value in record.headers.items() if name not in _COUNTED_HEADERS}
+    call = decision.model_call
     headers = {
-        **record.headers,
+        **kept,
+        **(decision.budget or Budget()).headers(),
+        **({ROUTING_HEADER: call.usage.to_text().encode()} if call else {}),
         "ce_hop": str(message.hop + 1).encode(),
         "ce_catalog": decision.catalog.encode(),
         "ce_agentversion": (decision.agent_version or "").encode(),
@@ -122,20 +129,26 @@ def _inbox_record(record: Record, message: Envelope, decision: Decision, agent: 
 
 def _escalation_record(decided: Decided) -> Record:
     record, decision = decided.record, decided.decision
-    texts = {
-        "reason": decision.reason_code,
-        "message": decision.reason,
-        "topic": record.topic,
-        "partition": str(record.partition),
-        "offset": str(record.offset),
-        "at": to_rfc3339(decided.at),
-        "catalog": decision.catalog,
+    counters = decided.counters
+    more = {
         "candidates": ",".join(candidate.agent for candidate in decision.candidates if candidate.fits),
-        "step": str(decided.counters.step),
-        "visits": str(decided.counters.visits),
+        **({"proposed": decision.proposed} if decision.proposed else {}),
+        "step": str(counters.step),
+        "visits": str(counters.visits),
+        "fan_out": str(counters.fan_out),
+        "model_calls": str(counters.used.calls),
+        "tokens": str(counters.used.tokens),
+        "cost_usd": f"{counters.used.cost_microusd / MICRO:.6f}",
     }
-    why = {f"{ESCALATION_PREFIX}{name}": text.encode(errors="replace") for name, text in texts.items()}
-    return Record(topic=ESCALATIONS, key=record.key, value=record.value, headers={**record.headers, **why})
+    return escalation(
+        record,
+        reason=decision.reason_code,
+        detail=decision.reason,
+        stage=STAGE,
+        now=decided.at,
+        catalog=decision.catalog,
+        more=more,
+    )
 
 
 def _decision_record(decided: Decided) -> Record:

@@ -13,6 +13,7 @@ from pointsman.models.access import AccessOptions
 from pointsman.models.fallback import Fallback, FallbackModel
 from pointsman.models.openai_chat import OpenAIChatModel, OpenAIOptions
 from pointsman.models.port import ChatModel
+from pointsman.models.prices import PRICES
 from pointsman.settings import Settings
 
 _NO_KEY = "not-needed"
@@ -35,6 +36,7 @@ def chat_model(settings: Settings) -> ChatModel:
         base_url=settings.openai_base_url,
         timeout_s=settings.model_timeout_s,
         attempts=settings.model_attempts,
+        prices={**PRICES, **settings.model_prices},
         access=AccessOptions(
             concurrency=settings.model_concurrency,
             breaker_failures=settings.model_breaker_failures,

@@ -115,7 +115,8 @@ def test_nothing_passes_in_an_agents_name_that_the_agent_does_not_declare(
     declared: dict[str, set[str]], who: str, what: str
 ) -> None:
     catalog = Catalog.of(
-        definition(name, "1.0.0", **{each.replace(".", "_"): SCORE for each in emitted}) for name, emitted in declared.items()
+        definition(name, "1.0.0", **{each.replace(".", "_"): SCORE for each in emitted})
+        for name, emitted in declared.items()
     )
     passes = refused(catalog, said(what, source=f"/agents/{who}")) is None
     assert passes == (what in declared.get(who, set()))
