@@ -80,6 +80,10 @@ class Settings(BaseSettings):
         default={}, description="US dollars per million tokens, by model; beside or instead of the list prices."
     )
 
+    sweep_after_s: float = Field(
+        default=600.0, gt=0, description="Seconds after which a lead that has not come to Kafka is sent on."
+    )
+
     smtp_host: str = "127.0.0.1"
     smtp_port: int = 1025
     smtp_security: str = Field(default="none", pattern="^(none|starttls|tls)$")

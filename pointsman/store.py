@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import bson
@@ -167,6 +167,11 @@ def as_stored(document: Document) -> Document:
         raise _not_kept()
     with _translated():
         return bson.decode(bson.encode(document), _CODEC)
+
+
+def id_made_at(time: datetime) -> Any:
+    """The smallest id that MongoDB itself gives to a document inserted at `time`; such ids sort by time."""
+    return bson.ObjectId.from_datetime(time)
 
 
 @contextmanager

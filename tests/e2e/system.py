@@ -246,7 +246,14 @@ class System:
         try:
             yield
         finally:
-            calm = {"fail_rate": 0, "fail_next": 0, "garbage_next": 0, "hang_next": 0, "retry_after_s": 0}
+            calm = {
+                "fail_rate": 0,
+                "fail_next": 0,
+                "garbage_next": 0,
+                "refuse_next": 0,
+                "hang_next": 0,
+                "retry_after_s": 0,
+            }
             self._model("POST", {"latency_ms": self.stack.options.model_latency_ms, **calm})
 
     def model_in_flight(self) -> int:
