@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -19,10 +19,11 @@ from agents.sdr.indexes import Indexes
 from agents.sdr.profiles import load_profile
 from agents.sdr.suppressions import is_suppressed, suppress
 from pointsman.envelope import Envelope, Payload, derived_id, to_rfc3339
-from pointsman.errors import ModelAnswerError, StoreUnavailableError, TransientError
+from pointsman.errors import ModelAnswerError, ModelRefusedError, StoreUnavailableError, TransientError
 from pointsman.plaintext import one_line, without_addresses
 from pointsman.runtime import AgentContext, Reply
 from pointsman.runtime.asking import check_instructions, question
+from pointsman.runtime.metering import measured
 from pointsman.store import Document
 
 _LEASE_S: Final = 60.0
@@ -96,7 +97,7 @@ class NurtureCampaign:
         await self.indexes.ensure()
         criteria = {"state": "running", "next_due_at": {"$lte": now}}
         campaigns = await self.context.store.find("campaigns", criteria, sort="next_due_at", limit=_AT_ONCE)
-        found = await asyncio.gather(*(self._due(campaign, now) for campaign in campaigns))
+        found = await asyncio.gather(*(self._measured(campaign, now) for campaign in campaigns))
         return [message for message in found if message is not None]
 
     async def emitted(self, message: Envelope) -> None:
@@ -192,6 +193,11 @@ class NurtureCampaign:
             raise StoreUnavailableError("a mail of the series fell due at the same moment")
         return _changed("campaign.stopped", str(campaign["lead_id"]), campaign, reason, resumes_at=to_rfc3339(until))
 
+    async def _measured(self, campaign: Document, now: datetime) -> Envelope | None:
+        with measured() as meter:
+            message = await self._due(campaign, now)
+        return replace(message, usage=meter.used) if message else None
+
     async def _due(self, found: Document, now: datetime) -> Envelope | None:
         """The message that `found` owes at `now`; None when another instance took it, or its draft has to wait."""
         lease = {"next_due_at": now + timedelta(seconds=_LEASE_S)}
@@ -239,6 +245,10 @@ class NurtureCampaign:
         except ModelAnswerError:
             tries = campaign["tries"] + 1
             await self._change(campaign, {"tries": tries, "next_due_at": now + timedelta(seconds=_LEASE_S * tries)})
+            return None
+        except ModelRefusedError:
+            # It would decline again: the series ends, and says so, when it is looked at next.
+            await self._change(campaign, {"tries": _MOST_TRIES, "next_due_at": now})
             return None
         return await self._change(campaign, {"steps": steps, "tries": 0})
 

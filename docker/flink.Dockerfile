@@ -39,7 +39,7 @@ RUN cp /opt/flink/opt/flink-python-*.jar /opt/flink/lib/ \
     && mkdir -p /opt/flink/plugins/s3-fs-presto /state/checkpoints /state/savepoints \
     && cp /opt/flink/opt/flink-s3-fs-presto-*.jar /opt/flink/plugins/s3-fs-presto/ \
     && chown -R flink:flink /state
-COPY pyproject.toml /opt/pointsman/
+COPY pyproject.toml workflow_limits.toml /opt/pointsman/
 COPY pointsman /opt/pointsman/pointsman
 COPY flink_jobs /opt/pointsman/flink_jobs
 COPY sql /opt/pointsman/sql

@@ -22,6 +22,7 @@ from flink_jobs.operators.route import RouteOptions, route
 from flink_jobs.sql_files import definitions, statement
 from pointsman.job_options import JobOptions
 from pointsman.routing.router import RoutingOptions
+from pointsman.workflow_limits import LimitsByType
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -79,7 +80,9 @@ def route_options(options: JobOptions) -> RouteOptions:
     """What the operator is told."""
     return RouteOptions(
         routing=RoutingOptions(
-            always_ask_model=options.always_ask_model, max_steps=options.max_steps, max_visits=options.max_visits
+            always_ask_model=options.always_ask_model,
+            # Read here, so that a mistake in them is found before the job runs.
+            limits=LimitsByType.from_json(options.limits).to_json(),
         ),
         model=ModelAddress(
             base_url=options.openai_base_url or None,

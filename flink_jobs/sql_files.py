@@ -41,6 +41,7 @@ WRITTEN_TOPICS: Final = "|".join(
 
 VIEWS: Final = (
     "fresh_messages",
+    "measured_messages",
     "counted_messages",
     "checked_leads",
     "lead_messages",

@@ -1,7 +1,7 @@
 """What a deployment needs to know of the catalog: agents, topics, and who may do what on Kafka.
 
-One principal per agent: it reads its own inbox and what every agent follows, and writes answers and dead letters. It
-can neither read another inbox nor write a decision.
+One principal per agent: it reads its own inbox and what every agent follows, and writes answers, dead letters and
+questions to a person. It can neither read another inbox nor write a decision.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def agent_acls(agent: str) -> list[Acl]:
     """What an agent may do."""
     return [
         *(Acl(type="topic", name=name, operations=_READ) for name in (inbox(agent), DEFINITIONS, CONTROLS)),
-        *(Acl(type="topic", name=name, operations=_WRITE) for name in (MESSAGES, ERRORS)),
+        *(Acl(type="topic", name=name, operations=_WRITE) for name in (MESSAGES, ERRORS, ESCALATIONS)),
         Acl(type="group", name=f"agents.{agent}", operations=_READ),
         Acl(type="transactionalId", name=f"pointsman.{agent}.", pattern="prefix", operations=_WRITE),
     ]

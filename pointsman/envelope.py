@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pointsman.errors import ErrorReason, InvalidEnvelopeError
+from pointsman.usage import BUDGET_HEADERS, ROUTING_HEADER, USAGE_HEADERS, Budget, Usage
 
 MAX_PAYLOAD_BYTES: Final = 1024 * 1024
 DEFAULT_PRIORITY: Final = 5
@@ -39,7 +40,8 @@ _CONTENT_TYPE: Final = "application/json"
 _OWN_HEADERS: Final = frozenset({
     "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "content-type", "ce_workflowid",
     "ce_causationid", "ce_hop", "ce_deadline", "ce_priority", "ce_agentversion", "ce_catalog", "ce_targetagent",
-    "ce_attempt", "ce_planid", "ce_taskid", "ce_tasktry",
+    "ce_attempt", "ce_planid", "ce_taskid", "ce_tasktry", *USAGE_HEADERS.values(), *BUDGET_HEADERS.values(),
+    ROUTING_HEADER,
 })  # fmt: skip
 
 Payload = dict[str, Any]
@@ -104,6 +106,9 @@ class Envelope:
         target_agent: the next agent, named by a person; ignored from any other source.
         attempt: how often a person has sent it again after it became a dead letter; not inherited by answers.
         task: the task of a plan that it belongs to.
+        usage: what handling the message that this one answers has used; on an agent's first reply only.
+        budget: what the models may still use for its workflow; from the router to the agent only.
+        routing_usage: what the router's model has used for it; from the router to the agent and on its first reply.
         extra: headers this version does not know; they survive a hop.
     """
 
@@ -123,6 +128,9 @@ class Envelope:
     target_agent: str | None = None
     attempt: int = 0
     task: TaskRef | None = None
+    usage: Usage = field(default=Usage())
+    budget: Budget = field(default=Budget())
+    routing_usage: Usage = field(default=Usage())
     extra: Mapping[str, bytes] = field(default_factory=dict)
 
     def reply(
@@ -149,6 +157,9 @@ class Envelope:
             agent_version=agent_version,
             target_agent=None,
             attempt=0,
+            usage=Usage(),
+            budget=Budget(),
+            routing_usage=Usage(),
         )
 
     def headers(self) -> dict[str, bytes]:
@@ -173,9 +184,10 @@ class Envelope:
             "ce_planid": self.task.plan_id if self.task else None,
             "ce_taskid": self.task.task_id if self.task else None,
             "ce_tasktry": str(self.task.number) if self.task else None,
+            ROUTING_HEADER: self.routing_usage.to_text() if self.routing_usage else None,
         }
         own = {name: text.encode() for name, text in texts.items() if text is not None}
-        return {**self.extra, **own}
+        return {**self.extra, **own, **self.usage.headers(), **self.budget.headers()}
 
     def to_record(self, topic: str) -> Record:
         """This message as a record for `topic`, keyed by workflow id."""
@@ -212,6 +224,9 @@ def decode(record: Record) -> Envelope:
         target_agent=text["ce_targetagent"],
         attempt=_whole_number(text, "ce_attempt", default=0, most=1_000_000),
         task=_task(text),
+        usage=Usage.from_headers(record.headers),
+        budget=Budget.from_headers(record.headers),
+        routing_usage=Usage.from_text(text[ROUTING_HEADER] or ""),
         extra={name: value for name, value in record.headers.items() if name not in _OWN_HEADERS},
     )
 

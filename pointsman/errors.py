@@ -13,6 +13,9 @@
     │   ├── InvalidPlanError          a proposed plan cannot be carried out
     │   ├── UndeclaredEventError      an agent answered with a type its definition does not emit
     │   └── ModelAnswerError          the model answered, and the answer is of no use
+    ├── LeftToPersonError         nothing is wrong with the record, but only a person may go on: escalation
+    │   ├── ModelRefusedError         the model or its content filter declined to answer
+    │   └── BudgetSpentError          the workflow or the message has used up what models may use for it
     ├── EffectsStoppedError       a person has stopped all effects: wait until they are started, without counting
     ├── RefusedError              what a person asked for cannot be done, and nothing was changed
     └── ConfigurationError        a person must change something: exit at start, clear message
@@ -159,6 +162,40 @@ class ModelAnswerError(PermanentError):
         super().__init__(ErrorReason.MODEL_ANSWER, detail)
         self.args = (detail,)
         self.answer = answer
+
+
+class LeftToPersonError(PointsmanError):
+    """No retry and no mending helps: a person decides how to go on, and the record waits on `agent_escalations`.
+
+    Attributes:
+        code: for programs: the escalation's reason.
+        detail: one sentence for a person, without personal data.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(code, detail)
+        self.code = code
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.detail}"
+
+
+class ModelRefusedError(LeftToPersonError):
+    """The model or its content filter declined to answer.
+
+    Attributes:
+        answer: what that took, as of `ModelAnswerError`.
+    """
+
+    def __init__(self, detail: str, answer: ChatAnswer | None = None) -> None:
+        super().__init__("model_refused", detail)
+        self.args = (detail,)
+        self.answer = answer
+
+
+class BudgetSpentError(LeftToPersonError):
+    """A model call was not made because it would go over a limit: `model_call_limit`, `token_limit`, `cost_limit`."""
 
 
 class EffectsStoppedError(PointsmanError):

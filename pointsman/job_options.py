@@ -32,8 +32,8 @@ class JobOptions:
         state_ttl_hours: hours for which message ids and step counts are remembered.
         min_catalog: messages wait for a catalog of at least this sequence.
         always_ask_model: ask the model also when one candidate is left.
-        max_steps: messages that one workflow may have routed.
-        max_visits: how often one agent may say the same in one workflow, where its definition says nothing else.
+        limits: how far a workflow may go, as `pointsman.workflow_limits.LimitsByType.to_json` writes it; empty: the
+            built-in limits.
         openai_base_url: address of the model API; empty leaves it to the TaskManager's environment.
         model: model that routes; empty leaves it to the TaskManager's environment.
         model_timeout_s: seconds for one attempt; 0 leaves it to the TaskManager's environment.
@@ -51,8 +51,7 @@ class JobOptions:
     state_ttl_hours: int = 168
     min_catalog: int = 0
     always_ask_model: bool = False
-    max_steps: int = 40
-    max_visits: int = 2
+    limits: str = ""
     openai_base_url: str = ""
     model: str = ""
     model_timeout_s: float = 0.0

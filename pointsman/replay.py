@@ -20,7 +20,8 @@ from pointsman.models.answers import RawAnswer, UnusableAnswerError, shape_of, u
 from pointsman.models.port import ChatAnswer
 from pointsman.routing.decision import Decision, Method
 from pointsman.routing.limits import Counters
-from pointsman.routing.router import ModelQuestion, Router, RoutingOptions
+from pointsman.routing.question import ModelQuestion
+from pointsman.routing.router import Router, RoutingOptions
 
 COMPARED: Final = ("outcome", "agent", "agent_version", "how", "reason_code", "reason", "candidates", "model_failure")
 """Fields of a decision that must come out the same; catalog and model call are what it is made from."""

@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from pointsman.errors import ConfigurationError
+from pointsman.models.prices import Price
 
 
 class Settings(BaseSettings):
@@ -31,6 +32,9 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(default=Path(".pointsman"), description="Where the local stack keeps state, logs and jars.")
     definitions_dir: Path = Field(default=Path("agent_definitions"), description="Folder of the agent YAML files.")
+    workflow_limits: Path = Field(
+        default=Path("workflow_limits.toml"), description="How far workflows may go; built-in limits without the file."
+    )
     log_level: str = "info"
     operator: str | None = Field(default=None, description="Who acts by command; the machine's user when left out.")
 
@@ -99,6 +103,13 @@ class Settings(BaseSettings):
     )
     model_fallback_api_key: SecretStr | None = Field(
         default=None, description="Key for fallbacks at another address; OPENAI_API_KEY is never sent there."
+    )
+    model_prices: dict[str, Price] = Field(
+        default={}, description="US dollars per million tokens, by model; beside or instead of the list prices."
+    )
+
+    sweep_after_s: float = Field(
+        default=600.0, gt=0, description="Seconds after which a lead that has not come to Kafka is sent on."
     )
 
     smtp_host: str = "127.0.0.1"

@@ -228,6 +228,11 @@ def as_stored(document: Document) -> Document:
         return bson.decode(bson.encode(document), _CODEC)
 
 
+def id_made_at(time: datetime) -> Any:
+    """The smallest id that MongoDB itself gives to a document inserted at `time`; such ids sort by time."""
+    return bson.ObjectId.from_datetime(time)
+
+
 @contextmanager
 def _translated() -> Iterator[None]:
     try:

@@ -15,7 +15,8 @@ from pointsman.errors import ConfigurationError, InvalidEnvelopeError, Pointsman
 from pointsman.models.port import ChatModel
 from pointsman.replay import CannotReplayError, Replay, asked_hash, concluded, prepared_by
 from pointsman.routing.decision import Decision
-from pointsman.routing.router import ModelQuestion, Router
+from pointsman.routing.question import ModelQuestion
+from pointsman.routing.router import Router
 
 _AT_ONCE: Final = 16
 

@@ -16,13 +16,14 @@ from pointsman.envelope import (
     derived_id,
     to_rfc3339,
 )
+from pointsman.escalations import PREFIX
 from pointsman.plans.view import PlanView
 from pointsman.topics import MESSAGES
+from pointsman.usage import BUDGET_HEADERS, ROUTING_HEADER, USAGE_HEADERS
 
-ESCALATION_PREFIX: Final = "x_escalation_"
-"""How the headers begin that the router adds to a message for a person."""
-
-_NOT_SENT_AGAIN: Final = frozenset({"ce_targetagent", "ce_deadline"})
+_NOT_SENT_AGAIN: Final = frozenset({
+    "ce_targetagent", "ce_deadline", ROUTING_HEADER, *USAGE_HEADERS.values(), *BUDGET_HEADERS.values(),
+})  # fmt: skip
 """A person's word is over every limit, and so must the answers be to what a person sent too late."""
 
 
@@ -92,15 +93,16 @@ def resumed(escalation: Record, person: str, agent: str | None, now: datetime) -
     Args:
         escalation: its record in `agent_escalations`.
         person: who sends it.
-        agent: the agent that shall get it; None leaves that to the router.
+        agent: the agent that shall get it; None is the one that waits for approval, else it is left to the router.
         now: the time, UTC.
     """
     kept = {
         name: value
         for name, value in escalation.headers.items()
-        if name not in _NOT_SENT_AGAIN and not name.startswith(ESCALATION_PREFIX)
+        if name not in _NOT_SENT_AGAIN and not name.startswith(PREFIX)
     }
     escalated = header(escalation, "ce_id")
+    agent = agent or header(escalation, f"{PREFIX}proposed")
     own = {
         "ce_id": derived_id(escalated, header(escalation, "ce_source"), "resumed"),
         "ce_source": f"{OPERATOR_SOURCE}{person}",

@@ -9,12 +9,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from pointsman.deadletters import PREFIX
+from pointsman import deadletters, escalations
 from pointsman.envelope import Record, from_rfc3339, to_rfc3339
 from pointsman.plaintext import without_addresses
 from pointsman.plans.view import PlanView
 from pointsman.routing.decision import Outcome
-from pointsman.topics import ERRORS, WORKFLOW_STATE
+from pointsman.topics import ERRORS, ESCALATIONS, WORKFLOW_STATE
 
 AGENT_STAGE = "agent/"
 """How the stage of an agent's dead letter begins."""
@@ -38,6 +38,10 @@ _STATUS: Final = {
     Outcome.PLANNED: Status.RUNNING,
 }
 _LONGEST_TEXT: Final = 1000
+_ENDS: Final = {
+    ERRORS: (Status.DEAD_LETTER, deadletters.PREFIX),
+    ESCALATIONS: (Status.WAITING_FOR_PERSON, escalations.PREFIX),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,37 +133,37 @@ class WorkflowState:
             return None
 
 
-def latest_states(states: Iterable[Record], dead_letters: Iterable[Record]) -> dict[str, WorkflowState]:
+def latest_states(states: Iterable[Record], ends: Iterable[Record]) -> dict[str, WorkflowState]:
     """The latest state of every workflow, by its id.
 
-    The router does not hear of a message that dies with its agent, so a workflow whose latest message is such a dead
-    letter is one here.
+    The router does not hear of a message that ends with its agent, as a dead letter or with a person, so a workflow
+    whose latest message is such a one stands there here.
 
     Args:
         states: the records of `workflow_state`, each workflow's in order.
-        dead_letters: the records of `agent_errors`.
+        ends: the records of `agent_errors` and `agent_escalations`.
     """
     read = (WorkflowState.from_record(record) for record in states)
     found = {state.workflow_id: state for state in read if state is not None}
-    for letter in dead_letters:
-        state = found.get(_header(letter, "ce_workflowid"))
-        if state and _is_its_end(letter, state):
+    for end in ends:
+        state = found.get(_header(end, "ce_workflowid"))
+        status, prefix = _ENDS.get(end.topic, (None, ""))
+        if state and status and _is_its_end(end, prefix, state):
             found[state.workflow_id] = replace(
                 state,
-                status=Status.DEAD_LETTER,
-                reason_code=_header(letter, f"{PREFIX}reason"),
-                reason=_header(letter, f"{PREFIX}message"),
-                since=_time(letter, f"{PREFIX}at") or state.since,
+                status=status,
+                reason_code=_header(end, f"{prefix}reason"),
+                reason=_header(end, f"{prefix}message"),
+                since=_time(end, f"{prefix}at") or state.since,
             )
     return found
 
 
-def _is_its_end(letter: Record, state: WorkflowState) -> bool:
+def _is_its_end(end: Record, prefix: str, state: WorkflowState) -> bool:
     return (
-        letter.topic == ERRORS
-        and state.status is Status.RUNNING
-        and _header(letter, f"{PREFIX}stage") == f"{AGENT_STAGE}{state.where}"
-        and _header(letter, "ce_id") == state.message_id
+        state.status is Status.RUNNING
+        and _header(end, f"{prefix}stage") == f"{AGENT_STAGE}{state.where}"
+        and _header(end, "ce_id") == state.message_id
     )
 
 

@@ -1,7 +1,9 @@
 -- Each message with what its workflow has come to: its step (the number of messages so far, itself included) and its
 -- visits (how often the same agent has said exactly this in it; what a person sends again as another attempt is counted
--- anew); and whether it is a person's word that cancels the workflow. Counted here and not in Python: state reached from
--- there costs about a millisecond per new key. First comes the message's shard, which is what the stream is keyed by: 16 of them, one
+-- anew); whether it is a person's word that cancels the workflow; its fan-out (how many answers of its agents were not the
+-- first to their message: what agents have said less the messages that they have answered); what models have used for
+-- it; the type and the time of its first message. Counted here and not in Python: state reached from there costs about a
+-- millisecond per new key. First comes the message's shard, which is what the stream is keyed by: 16 of them, one
 -- hexadecimal digit of the workflow's hash. Their number is fixed for ever, since a message in state stays in its shard.
 -- Bytes go to Python as hexadecimal text: Flink's thread mode would hand them over one number at a time, and not every
 -- text survives its strings. HEX reads text, so each byte is one character first.
@@ -14,31 +16,37 @@ SELECT
         HEX(JSON_STRING(headers)),
         `partition`,
         `offset`,
-        EXTRACT(EPOCH FROM `timestamp`) * 1000 + EXTRACT(MILLISECOND FROM `timestamp`),
+        timestamp_ms,
         step,
         visits,
-        cancels
+        cancels,
+        said - answered,
+        model_calls,
+        model_tokens,
+        model_microusd,
+        first_type,
+        began_ms
     ) AS message
 FROM (
-    SELECT *, COUNT(*) OVER (PARTITION BY workflow, said ORDER BY proctime) AS visits
+    SELECT *, COUNT(*) OVER (PARTITION BY workflow, words ORDER BY proctime) AS visits
     FROM (
         SELECT
             *,
-            COUNT(*) OVER (PARTITION BY workflow ORDER BY proctime) AS step,
+            COUNT(*) OVER of_workflow AS step,
+            SUM(by_agent) OVER of_workflow AS said,
+            COUNT(DISTINCT cause) OVER of_workflow AS answered,
+            SUM(calls) OVER of_workflow AS model_calls,
+            SUM(tokens) OVER of_workflow AS model_tokens,
+            SUM(microusd) OVER of_workflow AS model_microusd,
+            FIRST_VALUE(type) OVER of_workflow AS first_type,
+            MIN(timestamp_ms) OVER of_workflow AS began_ms,
             CASE WHEN source LIKE '${operator_source}%' AND type = '${cancelled_type}' THEN 1 ELSE 0 END AS cancels,
             CASE
-                WHEN source LIKE '${agent_source}%'
+                WHEN is_said
                 THEN MD5(source || ' ' || type || ' ' || attempt || ' ' || MD5(DECODE(v, 'ISO-8859-1')))
                 ELSE ''
-            END AS said
-        FROM (
-            SELECT
-                *,
-                COALESCE(headers['ce_workflowid'], k, place) AS workflow,
-                COALESCE(DECODE(headers['ce_source'], 'ISO-8859-1'), '') AS source,
-                COALESCE(DECODE(headers['ce_type'], 'ISO-8859-1'), '') AS type,
-                COALESCE(DECODE(headers['ce_attempt'], 'ISO-8859-1'), '') AS attempt
-            FROM fresh_messages
-        )
+            END AS words
+        FROM measured_messages
+        WINDOW of_workflow AS (PARTITION BY workflow ORDER BY proctime)
     )
 )

@@ -115,5 +115,5 @@ class Asked:
         """Nothing to give back."""
 
 
-def _unforeseen(error: Exception) -> None:
+def _unforeseen(_arrived: Arrived, error: Exception) -> None:
     raise AssertionError from error

@@ -15,7 +15,8 @@ from pointsman.errors import ErrorReason, InvalidEnvelopeError
 from pointsman.models.port import ChatAnswer, ChatRequest
 from pointsman.plans import PlanState
 from pointsman.routing.decision import Decision
-from pointsman.routing.router import ModelQuestion, Router
+from pointsman.routing.question import ModelQuestion
+from pointsman.routing.router import Router
 
 Clock = Callable[[], datetime]
 Answer = ChatAnswer | Exception

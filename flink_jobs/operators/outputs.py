@@ -12,10 +12,11 @@ from typing import Any, Final
 from pointsman.deadletters import dead_letter
 from pointsman.envelope import Envelope, Record, derived_id, to_rfc3339
 from pointsman.errors import ErrorReason
+from pointsman.escalations import escalation
 from pointsman.routing.decision import Decision, Outcome
 from pointsman.routing.limits import Counters
-from pointsman.topics import DECISIONS, ESCALATIONS, MAX_RECORD_BYTES, inbox
-from pointsman.workflow_control import ESCALATION_PREFIX
+from pointsman.topics import DECISIONS, MAX_RECORD_BYTES, inbox
+from pointsman.usage import BUDGET_HEADERS, MICRO, ROUTING_HEADER, USAGE_HEADERS, Budget
 from pointsman.workflow_states import WorkflowState
 
 STAGE: Final = "router"
@@ -23,6 +24,7 @@ MAX_KEPT_BYTES: Final = MAX_RECORD_BYTES - 64 * 1024
 """Largest record that is written: what the broker takes, less room for the protocol's own bytes."""
 _HEADER_OVERHEAD_BYTES: Final = 16
 _LONGEST_SHORT_TEXT: Final = 1000
+_COUNTED_HEADERS: Final = frozenset({*USAGE_HEADERS.values(), *BUDGET_HEADERS.values(), ROUTING_HEADER})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +104,13 @@ def _outcome(decided: Decided) -> Iterable[Record]:
 
 
 def _inbox_record(record: Record, message: Envelope, decision: Decision, agent: str) -> Record:
+    # What the cause used is counted; what is left, and what this decision used, is for the agent that gets it.
+    kept = {name: value for name, value in record.headers.items() if name not in _COUNTED_HEADERS}
+    call = decision.model_call
     headers = {
-        **record.headers,
+        **kept,
+        **(decision.budget or Budget()).headers(),
+        **({ROUTING_HEADER: call.usage.to_text().encode()} if call else {}),
         "ce_hop": str(message.hop + 1).encode(),
         "ce_catalog": decision.catalog.encode(),
         "ce_agentversion": (decision.agent_version or "").encode(),
@@ -114,20 +121,26 @@ def _inbox_record(record: Record, message: Envelope, decision: Decision, agent: 
 
 def _escalation_record(decided: Decided) -> Record:
     record, decision = decided.record, decided.decision
-    texts = {
-        "reason": decision.reason_code,
-        "message": decision.reason,
-        "topic": record.topic,
-        "partition": str(record.partition),
-        "offset": str(record.offset),
-        "at": to_rfc3339(decided.at),
-        "catalog": decision.catalog,
+    counters = decided.counters
+    more = {
         "candidates": ",".join(candidate.agent for candidate in decision.candidates if candidate.fits),
-        "step": str(decided.counters.step),
-        "visits": str(decided.counters.visits),
+        **({"proposed": decision.proposed} if decision.proposed else {}),
+        "step": str(counters.step),
+        "visits": str(counters.visits),
+        "fan_out": str(counters.fan_out),
+        "model_calls": str(counters.used.calls),
+        "tokens": str(counters.used.tokens),
+        "cost_usd": f"{counters.used.cost_microusd / MICRO:.6f}",
     }
-    why = {f"{ESCALATION_PREFIX}{name}": text.encode(errors="replace") for name, text in texts.items()}
-    return Record(topic=ESCALATIONS, key=record.key, value=record.value, headers={**record.headers, **why})
+    return escalation(
+        record,
+        reason=decision.reason_code,
+        detail=decision.reason,
+        stage=STAGE,
+        now=decided.at,
+        catalog=decision.catalog,
+        more=more,
+    )
 
 
 def _decision_record(decided: Decided) -> Record:

@@ -43,15 +43,14 @@ from pointsman.routing.decision import Decision, Method, Outcome
 from pointsman.routing.limits import Counters, is_by_person
 from pointsman.routing.router import Router
 from pointsman.topics import ERRORS, MESSAGES, WORKFLOW_STATE
+from pointsman.usage import BUDGET_HEADERS, ROUTING_HEADER, USAGE_HEADERS
 from pointsman.workflow_states import Status, WorkflowState
 
 Write = Callable[[Decision], list[Record]]
 """What a decision on the message writes."""
 
 _FAILURES: Final = frozenset({TASK_FAILED, PLAN_FAILED})
-_NOT_INHERITED: Final = frozenset({
-    "ce_modelcalls", "ce_inputtokens", "ce_outputtokens", "ce_costmicrousd", "ce_routingusage",
-})  # fmt: skip
+_NOT_INHERITED: Final = frozenset({*USAGE_HEADERS.values(), *BUDGET_HEADERS.values(), ROUTING_HEADER})
 """What the proposing agent used is counted once, with its own message."""
 _LONGEST_REASON: Final = 60
 

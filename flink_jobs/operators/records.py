@@ -28,11 +28,20 @@ class Arrived(NamedTuple):
     step: int
     visits: int = 1
     is_cancelled: bool = False
+    fan_out: int = 0
+    model_calls: int = 0
+    model_tokens: int = 0
+    model_microusd: int = 0
+    workflow_type: str = ""
+    began_ms: int = 0
 
     @property
     def counters(self) -> Counters:
         """What its workflow has come to."""
-        return Counters(step=self.step, visits=self.visits, is_cancelled=self.is_cancelled)
+        return Counters(**{name: getattr(self, name) for name in _COUNTED})
+
+
+_COUNTED: Final = tuple(name for name in Arrived._fields if name != "record")
 
 
 def outbox_type() -> TypeInformation:
@@ -48,7 +57,9 @@ def outbox_type() -> TypeInformation:
 def message_type() -> TypeInformation:
     """Type of the messages in `sql/counted_messages.sql`; a function for the same reason."""
     text, number = Types.STRING(), Types.LONG()
-    message: TypeInformation = Types.ROW([text, text, text, Types.INT(), number, number, number, number, Types.INT()])
+    place = [Types.INT(), number, number]
+    counted = [number, number, Types.INT(), number, number, number, number, text, number]
+    message: TypeInformation = Types.ROW([text, text, text, *place, *counted])
     return message
 
 
@@ -68,7 +79,8 @@ def read_record(row: Row, topic: str) -> Record:
 
 def read_message(row: Row, topic: str) -> Arrived:
     """The message in a row of `sql/counted_messages.sql`."""
-    return Arrived(read_record(row, topic), step=row[6], visits=row[7], is_cancelled=row[8] == 1)
+    step, visits, cancels, *more = row[6:]
+    return Arrived(read_record(row, topic), step, visits, cancels == 1, *more)
 
 
 def write_row(record: Record) -> Row:
@@ -93,9 +105,7 @@ def to_state(arrived: Arrived) -> bytes:
         "partition": record.partition,
         "offset": record.offset,
         "timestamp_ms": record.timestamp_ms,
-        "step": arrived.step,
-        "visits": arrived.visits,
-        "is_cancelled": arrived.is_cancelled,
+        **{name: getattr(arrived, name) for name in _COUNTED},
         "has_value": record.value is not None,
     }
     return json.dumps(about).encode() + b"\n" + (record.value or b"")
@@ -114,7 +124,7 @@ def from_state(octets: bytes) -> Arrived:
         offset=about["offset"],
         timestamp_ms=about["timestamp_ms"],
     )
-    return Arrived(record, about["step"], about["visits"], about["is_cancelled"])
+    return Arrived(record, **{name: about[name] for name in _COUNTED if name in about})
 
 
 def _from_hex(text: str | None) -> bytes | None:

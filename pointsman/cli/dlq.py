@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import click
 import typer
 
 from pointsman.cli.letter_text import cell, describe, exported, state_of
 from pointsman.cli.new_file import new_file
-from pointsman.cli.options import By, DryRun, Unmask, Yes, confirm, operator
+from pointsman.cli.options import By, DryRun, Unmask, Yes, confirm, operator, per_second
 from pointsman.cli.output import Output, OutputOption, print_lines, print_rows
 from pointsman.deadletter_queue import DeadLetter, Group, Selection, check_may_be_sent, grouped, letter_id
 from pointsman.deadletter_work import DeadLetterTopics, DeadLetterWork, Done, KafkaDeadLetterTopics
@@ -25,7 +24,6 @@ from pointsman.settings import settings
 
 app = typer.Typer(no_args_is_help=True)
 
-_RATE: Final = re.compile(r"([1-9][0-9]{0,3})/s")
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="agent_errors/<partition>/<offset>")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="agent_errors/<partition>/<offset>")]
@@ -78,7 +76,7 @@ def redrive(
     yes: Yes = False,
 ) -> None:
     """Send them back to where they were read, as they were; at most three times each."""
-    per_s = _per_second(rate)
+    per_s = per_second(rate)
     work = _work(by)
     letters = _chosen(work, ids, reason, stage)
     if not dry_run and not ids and letters:
@@ -204,13 +202,6 @@ def _from_editor(letter: DeadLetter) -> bytes:
     if edited is None or edited == original:
         raise RefusedError("nothing was changed", "save the file to send it, or use `pointsman dlq redrive`")
     return edited.encode(errors="surrogateescape")
-
-
-def _per_second(rate: str) -> int:
-    match = _RATE.fullmatch(rate)
-    if match is None:
-        raise typer.BadParameter("write a rate as 20/s", param_hint="--rate")
-    return int(match.group(1))
 
 
 def _tell(results: Iterable[Done], prefix: str = "") -> None:

@@ -19,6 +19,7 @@ from pointsman.job_options import PYTHON_MODES, JobOptions
 from pointsman.kafka import load_catalog
 from pointsman.local.java import find_java
 from pointsman.settings import Settings, settings
+from pointsman.workflow_limits import LimitsByType
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -31,8 +32,9 @@ Parallelism = Annotated[int, typer.Option(min=1, help="Parallel instances of the
 PythonMode = Annotated[str, typer.Option(help=f"How Flink runs Python: {' or '.join(PYTHON_MODES)}.")]
 Interval = Annotated[int, typer.Option(min=10, help="Milliseconds between checkpoints.")]
 AlwaysAsk = Annotated[bool, typer.Option("--always-ask-model", help="Ask the model also when one candidate is left.")]
-MaxSteps = Annotated[int, typer.Option(min=1, help="Messages that one workflow may have routed.")]
-MaxVisits = Annotated[int, typer.Option(min=1, help="How often one agent may say the same in one workflow.")]
+Limits = Annotated[
+    Path | None, typer.Option("--limits", help="File with the limits of workflows; the setting when left out.")
+]
 Lib = Annotated[Path | None, typer.Option(help="Folder with the jars of Flink's client.")]
 
 
@@ -42,8 +44,7 @@ def submit(
     parallelism: Parallelism = _DEFAULTS.parallelism,
     python_mode: PythonMode = _DEFAULTS.python_mode,
     checkpoint_interval_ms: Interval = _DEFAULTS.checkpoint_interval_ms,
-    max_steps: MaxSteps = _DEFAULTS.max_steps,
-    max_visits: MaxVisits = _DEFAULTS.max_visits,
+    limits: Limits = None,
     always_ask_model: AlwaysAsk = False,
     restore: Annotated[str | None, typer.Option(help="Savepoint or checkpoint to start from.")] = None,
     restore_newest: Annotated[
@@ -70,8 +71,7 @@ def submit(
         checkpoint_interval_ms=checkpoint_interval_ms,
         transactional_id_prefix=name,
         min_catalog=load_catalog(told.kafka_bootstrap).sequence,
-        max_steps=max_steps,
-        max_visits=max_visits,
+        limits=_limits(limits or told.workflow_limits),
         always_ask_model=always_ask_model,
         openai_base_url=told.openai_base_url or "",
         model=told.model,
@@ -129,8 +129,7 @@ def upgrade(
     name: Name = _DEFAULTS.name,
     parallelism: Annotated[int | None, typer.Option(min=1, help="Another parallelism.")] = None,
     checkpoint_interval_ms: Annotated[int | None, typer.Option(min=10, help="Another interval.")] = None,
-    max_steps: Annotated[int | None, typer.Option(min=1, help="Another limit.")] = None,
-    max_visits: Annotated[int | None, typer.Option(min=1, help="Another limit.")] = None,
+    limits: Limits = None,
     directory: Directory = None,
     flink_lib: Lib = None,
     *,
@@ -141,8 +140,7 @@ def upgrade(
     changes = {
         "parallelism": parallelism,
         "checkpoint_interval_ms": checkpoint_interval_ms,
-        "max_steps": max_steps,
-        "max_visits": max_visits,
+        "limits": _limits(limits) if limits else None,
         "min_catalog": load_catalog(told.kafka_bootstrap).sequence,
     }
     given: dict[str, Any] = {option: value for option, value in changes.items() if value is not None}
@@ -166,6 +164,10 @@ def _last_state(flink_url: str, name: str, folder: Path | None) -> str | None:
     remembered = job.last_snapshot(flink_url, name)
     newest = job.newest_snapshot_below(folder) if folder and not remembered else None
     return str(newest) if newest else remembered
+
+
+def _limits(file: Path) -> str:
+    return LimitsByType.read(file).to_json()
 
 
 def _submission(told: Settings, options: JobOptions, place: str | None, flink_lib: Path | None) -> SubmitOptions:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
-from pointsman.cli.options import DryRun
+from pointsman.cli.options import DryRun, duration, per_second
 from pointsman.cli.output import Output, OutputOption, print_rows
 from pointsman.connect_rest import register
 from pointsman.envelope import to_rfc3339
-from pointsman.errors import ConfigurationError
+from pointsman.errors import ConfigurationError, TransientError
+from pointsman.kafka import publish, read_all
+from pointsman.lead_sweep import COLLECTION, Window, as_record, known_ids, leads_in, paced, unheard_of
 from pointsman.local.connect import CONNECTOR, connector_config
 from pointsman.logging import mask
 from pointsman.plaintext import one_line
@@ -24,10 +27,10 @@ from pointsman.settings import settings
 from pointsman.store import Document, DocumentStore, MongoStore
 from pointsman.telemetry import Telemetry
 from pointsman.telemetry.spans import Spans
+from pointsman.topics import LEADS, WORKFLOW_STATE
 
 app = typer.Typer(no_args_is_help=True)
 
-COLLECTION: Final = "leads"
 _LARGEST_FILE_BYTES: Final = 20 * 1024 * 1024
 _COLUMNS: Final = ("_id", "created_at", "email", "company", "source")
 _CELL: Final = 40
@@ -92,6 +95,52 @@ def connect(
     """Have Kafka Connect read new leads from MongoDB; repeating it changes nothing."""
     register(connect_url, CONNECTOR, connector_config(mongodb_uri))
     typer.echo(f"connector {CONNECTOR} is registered")
+
+
+@app.command()
+def sweep(
+    older_than: Annotated[
+        str | None, typer.Option(help="How long the connector has had; POINTSMAN_SWEEP_AFTER_S when left out.")
+    ] = None,
+    younger_than: Annotated[str, typer.Option(help="How far back to look: as far as the leads topic reaches.")] = "6d",
+    rate: Annotated[str, typer.Option(help="At most that many in a second.")] = "20/s",
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most that many leads are looked at.")] = 10_000,
+    every: Annotated[str | None, typer.Option(help="Do it again and again, so long apart; else once.")] = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Send leads on that the connector has not brought to Kafka; what it brings later is dropped as a repeat."""
+    told = settings()
+    window = Window(
+        older_than=duration(older_than) if older_than else timedelta(seconds=told.sweep_after_s),
+        younger_than=duration(younger_than, "--younger-than"),
+        limit=limit,
+    )
+    per_s = per_second(rate)
+    if every is None:
+        _sweep(window, per_s, dry_run=dry_run)
+        return
+    pause_s = duration(every, "--every").total_seconds()
+    while True:
+        try:
+            _sweep(window, per_s, dry_run=dry_run)
+        except TransientError as error:
+            typer.echo(f"{to_rfc3339(datetime.now(UTC))} {error}; trying again", err=True)
+        time.sleep(pause_s)
+
+
+def _sweep(window: Window, per_s: int, *, dry_run: bool) -> None:
+    bootstrap, now = settings().kafka_bootstrap, datetime.now(UTC)
+    leads = _with_store(lambda store: leads_in(store, window, now))
+    found = unheard_of(
+        leads, known_ids(read_all(bootstrap, LEADS), read_all(bootstrap, WORKFLOW_STATE)) if leads else set()
+    )
+    for lead in found:
+        typer.echo(f"{_cell(lead['_id'])} {'would be sent on' if dry_run else 'is sent on'}")
+    if dry_run or not found:
+        return
+    records = [as_record(lead, now) for lead in found]
+    for _ in paced(records, per_s, lambda some: publish(bootstrap, some, "pointsman.leads.sweep"), time.sleep):
+        pass
 
 
 def read_leads(file: Path) -> list[Document]:

@@ -55,6 +55,18 @@ def duration(text: str, option: str = "--older-than") -> timedelta:
     return timedelta(seconds=int(match.group(1)) * _UNITS_S[match.group(2)])
 
 
+def per_second(rate: str) -> int:
+    """A rate as people write it: `20/s`.
+
+    Raises:
+        BadParameter: it is none.
+    """
+    match = re.fullmatch(r"([1-9][0-9]{0,3})/s", rate)
+    if match is None:
+        raise typer.BadParameter("write a rate as 20/s", param_hint="--rate")
+    return int(match.group(1))
+
+
 def moment(text: str | None, option: str, now: datetime) -> datetime | None:
     """A point in time as people write it: how long ago, or RFC 3339; None stays None.
 

@@ -16,6 +16,7 @@ from pointsman.deadletter_queue import Selection
 from pointsman.deadletter_work import DeadLetterTopics, DeadLetterWork, KafkaDeadLetterTopics
 from pointsman.envelope import PLAN_FAILED, Record
 from pointsman.errors import ConfigurationError, RefusedError
+from pointsman.escalations import PREFIX
 from pointsman.journeys import Journey, Journeys
 from pointsman.kafka import publish, read_all
 from pointsman.logging import mask
@@ -24,7 +25,6 @@ from pointsman.plans import PlanStatus, PlanView, TaskStatus
 from pointsman.settings import settings
 from pointsman.topics import DECISIONS, ERRORS, ESCALATIONS, MESSAGES, WORKFLOW_STATE
 from pointsman.workflow_control import (
-    ESCALATION_PREFIX,
     belongs_to,
     cancellation,
     header,
@@ -97,7 +97,9 @@ def cancel(
 @app.command()
 def resume(
     workflow_id: WorkflowId,
-    agent: Annotated[str | None, typer.Option(help="Name the agent that gets it, instead of the router.")] = None,
+    agent: Annotated[
+        str | None, typer.Option(help="Who gets it; else the agent that waits for approval, or the router's choice.")
+    ] = None,
     *,
     by: By = None,
     dry_run: DryRun = False,
@@ -187,7 +189,7 @@ def plan_lines(plan: PlanView) -> list[str]:
 
 
 def _waiting(escalation: Record) -> dict[str, str]:
-    reason, text = (header(escalation, f"{ESCALATION_PREFIX}{name}") for name in ("reason", "message"))
+    reason, text = (header(escalation, f"{PREFIX}{name}") for name in ("reason", "message"))
     return {"type": _cell(header(escalation, "ce_type")), "reason_code": _cell(reason), "reason": _cell(text, 300)}
 
 
@@ -198,7 +200,8 @@ def _waiting_line(escalation: Record) -> str:
 
 def _states() -> dict[str, WorkflowState]:
     bootstrap = settings().kafka_bootstrap
-    return latest_states(read_all(bootstrap, WORKFLOW_STATE), read_all(bootstrap, ERRORS))
+    ended_at_agents = [*read_all(bootstrap, ERRORS), *read_all(bootstrap, ESCALATIONS)]
+    return latest_states(read_all(bootstrap, WORKFLOW_STATE), ended_at_agents)
 
 
 def _state(workflow_id: str) -> WorkflowState:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -72,6 +72,12 @@ class Limits(_Strict):
     max_replies: int = Field(
         default=10, ge=1, le=100, description="Answers to one message; what is more becomes one dead letter."
     )
+    model_calls: int | None = Field(
+        default=None, ge=1, le=1000, description="Model answers per message; what would go over waits for a person."
+    )
+    cost_usd: float | None = Field(
+        default=None, gt=0, le=1000, description="US dollars for models per message, with one call over at most."
+    )
     max_visits: int | None = Field(
         default=None,
         ge=1,
@@ -100,6 +106,9 @@ class AgentDefinition(_Strict):
     )
     settings: dict[str, Any] = Field(default={}, description="The agent module's own settings.")
     limits: Limits = Field(default=Limits())
+    approval: Literal["required"] | None = Field(
+        default=None, description="required: it gets no message before a person has sent it on to this agent."
+    )
 
     @model_validator(mode="after")
     def _types_are_listed_once(self) -> AgentDefinition:

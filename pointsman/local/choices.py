@@ -21,6 +21,7 @@ def options_from_settings() -> StackOptions:
         data_dir=outside.data_dir.resolve(),
         java_home=outside.java_home,
         definitions_dir=folder if folder.is_dir() else None,
+        limits_file=outside.workflow_limits.resolve(),
     )
     key = outside.openai_api_key.get_secret_value() if outside.openai_api_key else ""
     return replace(

@@ -40,6 +40,7 @@ class StackOptions:
         python_mode: where Flink runs Python: inside the TaskManager (`thread`) or beside it (`process`).
         checkpoint_interval_ms: milliseconds between checkpoints, and so the wait before output becomes visible.
         definitions_dir: YAML folder that is applied when the catalog is still empty; None applies nothing.
+        limits_file: how far workflows may go; None: the built-in limits.
         agents: agents to run; None runs one process for every agent of the catalog.
         own_model: the environment names a model (key or base URL); otherwise the offline model is started.
         own_mail: the environment names an SMTP server; otherwise agents mail to the local sink, to everybody.
@@ -58,6 +59,7 @@ class StackOptions:
     python_mode: PythonMode = "thread"
     checkpoint_interval_ms: int = 200
     definitions_dir: Path | None = None
+    limits_file: Path | None = None
     agents: tuple[str, ...] | None = None
     own_model: bool = False
     own_mail: bool = False

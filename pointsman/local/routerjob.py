@@ -14,6 +14,7 @@ from pointsman.kafka import load_catalog
 from pointsman.local.addresses import Addresses
 from pointsman.local.layout import Layout
 from pointsman.local.options import StackOptions
+from pointsman.workflow_limits import LimitsByType
 
 _HOPELESS_FAILURES: Final = 3
 
@@ -32,6 +33,7 @@ def submit_router_job(layout: Layout, java: Path, addresses: Addresses, options:
         checkpoint_interval_ms=options.checkpoint_interval_ms,
         min_catalog=load_catalog(addresses.kafka_bootstrap).sequence,
         always_ask_model=options.always_ask_model,
+        limits=LimitsByType.read(options.limits_file).to_json() if options.limits_file else "",
         openai_base_url="" if options.own_model else addresses.model_url,
     )
     try:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from pointsman.local.addresses import Addresses
 from pointsman.local.options import StackOptions
 from pointsman.local.ports import answers
 from pointsman.local.programs import MAIL_SECRETS, MODEL_SECRETS, Program
 from pointsman.local.rest import request
+
+_SWEEP_EVERY: Final = "5m"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,13 @@ def system_metrics(addresses: Addresses) -> Service:
     """What shows the system's figures to Prometheus; nothing waits for it."""
     environment = {**addresses.environment(), **addresses.metrics_environment("metrics")}
     program = Program(name="metrics", command=_python("pointsman.telemetry"), environment=environment)
+    return Service(programs=(program,), health=lambda: True)
+
+
+def sweeper(addresses: Addresses) -> Service:
+    """Sends on what the connector has missed; nothing waits for it."""
+    command = _python("pointsman", "leads", "sweep", "--every", _SWEEP_EVERY)
+    program = Program(name="sweeper", command=command, environment=addresses.environment())
     return Service(programs=(program,), health=lambda: True)
 
 

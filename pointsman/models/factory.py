@@ -14,6 +14,7 @@ from pointsman.models.fallback import Fallback, FallbackModel
 from pointsman.models.measured import MeasuredModel
 from pointsman.models.openai_chat import OpenAIChatModel, OpenAIOptions
 from pointsman.models.port import ChatModel
+from pointsman.models.prices import PRICES
 from pointsman.settings import Settings
 from pointsman.telemetry import Telemetry
 
@@ -41,6 +42,7 @@ def chat_model(settings: Settings, telemetry: Telemetry | None = None) -> ChatMo
         base_url=settings.openai_base_url,
         timeout_s=settings.model_timeout_s,
         attempts=settings.model_attempts,
+        prices={**PRICES, **settings.model_prices},
         access=AccessOptions(
             concurrency=settings.model_concurrency,
             breaker_failures=settings.model_breaker_failures,

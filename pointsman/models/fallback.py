@@ -50,7 +50,8 @@ class FallbackModel:
 
         Raises:
             ModelUnavailableError: none of them answered; it says when the first of them may be tried again.
-            ModelAnswerError: an answer that breaks the schema, also after one repair, or a refusal.
+            ModelAnswerError: an answer that breaks the schema, also after one repair.
+            ModelRefusedError: the model or its content filter declined to answer.
             ConfigurationError: the key or the name of the first model is wrong.
         """
         started = self._monotonic()

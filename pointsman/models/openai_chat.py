@@ -12,7 +12,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -27,14 +27,18 @@ from pointsman.errors import (
     ConfigurationError,
     ModelAnswerError,
     ModelBusyError,
+    ModelRefusedError,
     ModelUnavailableError,
     PointsmanError,
 )
 from pointsman.models.access import AccessOptions, ModelAccess
 from pointsman.models.answers import RawAnswer, Shape, UnusableAnswerError, read_completion, shape_of, usable_content
 from pointsman.models.port import ChatAnswer, ChatRequest
+from pointsman.models.prices import PRICES, Price, cost_usd
 
 _TRANSIENT_STATUS: Final = frozenset({408, 409, 425})
+_UNSUPPORTED: Final = frozenset({"unsupported_value", "unsupported_parameter"})
+_CONTENT_FILTER: Final = "content_filter"
 _MAX_ECHO_CHARS: Final = 4000
 _MOST_TIMEOUTS: Final = 2
 """After so many time-outs a call is given up: they are long, and whoever waits for it has a limit of his own."""
@@ -52,6 +56,7 @@ class OpenAIOptions:
         base_url: address of the API, ending in `/v1`; None is OpenAI.
         timeout_s: seconds for one attempt where a request says nothing.
         attempts: tries per call while failures are transient.
+        prices: prices by model; a model that is not among them costs an unknown sum.
         access: what holds for each model: concurrency, breaker, patience. A server that asks for a longer wait than the
             patience makes the call fail at once, and the error says how long to wait.
         wait_initial_s: seconds before the second try; doubles from try to try.
@@ -63,6 +68,7 @@ class OpenAIOptions:
     base_url: str | None = None
     timeout_s: float = 5.0
     attempts: int = 3
+    prices: Mapping[str, Price] = field(default_factory=lambda: PRICES)
     access: AccessOptions = field(default=AccessOptions())
     wait_initial_s: float = 0.2
     wait_max_s: float = 5.0
@@ -76,6 +82,7 @@ class _Tally:
     started: float
     attempts: int = 0
     timeouts: int = 0
+    completions: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
 
@@ -96,6 +103,7 @@ class OpenAIChatModel:
         self._api_key = api_key
         self._monotonic = monotonic
         self._access: dict[str, ModelAccess] = {}
+        self._without_temperature: set[str] = set()
         self._client: openai.AsyncOpenAI | None = None
 
     async def complete(self, request: ChatRequest) -> ChatAnswer:
@@ -103,7 +111,8 @@ class OpenAIChatModel:
 
         Raises:
             ModelUnavailableError: no answer within the attempts.
-            ModelAnswerError: an answer that breaks the schema, also after one repair, or a refusal.
+            ModelAnswerError: an answer that breaks the schema, also after one repair.
+            ModelRefusedError: the model or its content filter declined to answer; nobody is asked again.
             ConfigurationError: the key or the model's name is wrong.
         """
         shape = shape_of(request.schema)
@@ -137,21 +146,24 @@ class OpenAIChatModel:
             raise ModelAnswerError(f"also after one repair: {error.problem}", answer) from None
 
     def _answer(self, request: ChatRequest, raw: RawAnswer, tally: _Tally, content: dict[str, Any]) -> ChatAnswer:
+        model = raw.model or request.model or self.options.model
+        sent, got = tally.input_tokens, tally.output_tokens
         return ChatAnswer(
             content=content,
             raw=raw.text,
-            model=raw.model or request.model or self.options.model,
-            input_tokens=tally.input_tokens,
-            output_tokens=tally.output_tokens,
+            model=model,
+            input_tokens=sent,
+            output_tokens=got,
             latency_ms=(self._monotonic() - tally.started) * 1000,
             attempts=tally.attempts,
             response_id=raw.id,
             finish_reason=raw.finish_reason,
+            completions=tally.completions,
+            cost_usd=cost_usd(model, input_tokens=sent, output_tokens=got, prices=self.options.prices),
         )
 
     async def _ask(self, request: ChatRequest, shape: Shape, turns: _Turns, tally: _Tally) -> RawAnswer:
         """One completion, tried again while failures are transient."""
-        arguments = self._arguments(request, shape, turns)
         raw = RawAnswer()
         async for attempt in stamina.retry_context(
             on=lambda error: self._wait_before_next(error, request, tally),
@@ -163,13 +175,27 @@ class OpenAIChatModel:
         ):
             with attempt:
                 tally.attempts += 1
-                raw = await self._attempt(arguments, request, tally)
+                raw = await self._attempt_as_the_model_takes_it(request, shape, turns, tally)
+        tally.completions += 1
         tally.input_tokens += raw.input_tokens
         tally.output_tokens += raw.output_tokens
         if raw.refused:
             answer = self._answer(request, raw, tally, {})
-            raise ModelAnswerError("refused: the model or its content filter declined to answer", answer)
+            raise ModelRefusedError("the model or its content filter declined to answer", answer)
         return raw
+
+    async def _attempt_as_the_model_takes_it(
+        self, request: ChatRequest, shape: Shape, turns: _Turns, tally: _Tally
+    ) -> RawAnswer:
+        """One attempt; to a model that refuses a temperature once more without, and so from then on."""
+        model = request.model or self.options.model
+        try:
+            return await self._attempt(self._arguments(request, shape, turns), request, tally)
+        except _NoTemperatureError:
+            if model in self._without_temperature:
+                raise
+            self._without_temperature.add(model)
+        return await self._attempt(self._arguments(request, shape, turns), request, tally)
 
     async def _attempt(self, arguments: dict[str, Any], request: ChatRequest, tally: _Tally) -> RawAnswer:
         timeout_s = request.timeout_s or self.options.timeout_s
@@ -189,10 +215,13 @@ class OpenAIChatModel:
 
     def _arguments(self, request: ChatRequest, shape: Shape, turns: _Turns) -> dict[str, Any]:
         json_schema = {"name": request.schema_name, "schema": shape.sent.schema, "strict": shape.sent.strict}
+        model = request.model or self.options.model
+        # Reasoning models refuse it.
+        temperature = {} if model in self._without_temperature else {"temperature": request.temperature}
         return {
-            "model": request.model or self.options.model,
+            "model": model,
             "messages": turns,
-            "temperature": request.temperature,
+            **temperature,
             "max_completion_tokens": request.max_output_tokens,
             "response_format": {"type": "json_schema", "json_schema": json_schema},
         }
@@ -228,6 +257,10 @@ class OpenAIChatModel:
         return self._client
 
 
+class _NoTemperatureError(ModelAnswerError):
+    """The model takes no temperature of ours."""
+
+
 def _repair_turns(raw: RawAnswer, problem: str) -> _Turns:
     again = f"That answer cannot be used: {problem}. Answer again, only with a JSON object that keeps the schema."
     return [{"role": "assistant", "content": raw.text[:_MAX_ECHO_CHARS]}, {"role": "user", "content": again}]
@@ -248,7 +281,11 @@ def _translated(error: openai.OpenAIError, timeout_s: float) -> PointsmanError:
     if status == 404:
         remedy = "correct POINTSMAN_MODEL, the definition's model name or OPENAI_BASE_URL"
         return ConfigurationError("the model server does not know the model or the address (404)", remedy)
-    return ModelAnswerError(f"the model server refused the request ({status}{_code(error)})")
+    if error.code == _CONTENT_FILTER:
+        return ModelRefusedError("the server's content filter declined the question")
+    detail = f"the model server refused the request ({status}{_code(error)})"
+    takes_none = error.param == "temperature" and error.code in _UNSUPPORTED
+    return _NoTemperatureError(detail) if takes_none else ModelAnswerError(detail)
 
 
 def _is_silence(error: openai.OpenAIError) -> bool:

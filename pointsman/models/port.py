@@ -47,6 +47,8 @@ class ChatAnswer:
         attempts: calls made, 1 when the first succeeded; those to models that did not answer at all are not counted.
         response_id: the server's name for the answer, empty when it gave none.
         finish_reason: why the model stopped, by its own word.
+        completions: answers that came back and are paid for: 2 when the first had to be repaired.
+        cost_usd: US dollars for all of them; None when the model's price is unknown.
         is_fallback: another model than the one that was asked for answered, because that one was not available.
     """
 
@@ -57,6 +59,8 @@ class ChatAnswer:
     output_tokens: int
     latency_ms: float
     attempts: int = 1
+    completions: int = 1
+    cost_usd: float | None = None
     is_fallback: bool = False
     response_id: str = ""
     finish_reason: str = ""
@@ -70,7 +74,8 @@ class ChatModel(Protocol):
 
         Raises:
             ModelUnavailableError: no answer within the attempts; trying later may help.
-            ModelAnswerError: an answer that breaks the schema, also after one repair, or a refusal.
+            ModelAnswerError: an answer that breaks the schema, also after one repair.
+            ModelRefusedError: the model or its content filter declined to answer.
             ConfigurationError: the key or the model's name is wrong.
         """
         ...

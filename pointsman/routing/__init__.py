@@ -2,7 +2,8 @@
 
 from pointsman.routing.decision import Candidate, Decision, Method, ModelCall, Outcome
 from pointsman.routing.limits import Counters
-from pointsman.routing.router import ModelQuestion, Router, RoutingOptions
+from pointsman.routing.question import ModelQuestion
+from pointsman.routing.router import Router, RoutingOptions
 
 __all__ = [
     "Candidate",

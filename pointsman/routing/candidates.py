@@ -29,7 +29,13 @@ class _Acceptor:
 
     def look_at(self, payload: Payload) -> Candidate:
         why = self._violation(payload)
-        return Candidate(agent=self.definition.name, version=self.definition.version, fits=why is None, why=why or FITS)
+        return Candidate(
+            agent=self.definition.name,
+            version=self.definition.version,
+            fits=why is None,
+            why=why or FITS,
+            needs_approval=self.definition.approval == "required",
+        )
 
     def _violation(self, payload: Payload) -> str | None:
         if self.contract is None:

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from pointsman.usage import Budget, Usage, microusd
+
 
 class Outcome(StrEnum):
     """What happens to the message."""
@@ -40,12 +42,14 @@ class Candidate:
         version: its version.
         fits: whether its input contract takes the message.
         why: why it fell out, or how it came in.
+        needs_approval: it acts only when a person has sent the message on to it.
     """
 
     agent: str
     version: str
     fits: bool
     why: str
+    needs_approval: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +64,8 @@ class ModelCall:
         output_tokens: tokens of the answer.
         latency_ms: milliseconds, retries included.
         attempts: calls made.
+        completions: answers that came back, a repaired one included.
+        cost_usd: what they cost in US dollars; None when the model's price is unknown.
     """
 
     model: str
@@ -69,6 +75,18 @@ class ModelCall:
     output_tokens: int
     latency_ms: float
     attempts: int
+    completions: int = 1
+    cost_usd: float | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """What it used, for the workflow's budget."""
+        return Usage(
+            calls=self.completions,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            cost_microusd=microusd(self.cost_usd or 0.0),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +94,7 @@ class ModelFailure:
     """Why a model that was asked gave no answer that could be used.
 
     Attributes:
-        code: `model_answer` (it answered, and the answer is of no use) or `model_unavailable`.
+        code: `model_answer` (it answered, and the answer is of no use), `model_refused` or `model_unavailable`.
         detail: one sentence for a person.
         prompt_hash: SHA-256 of what was asked, as in `ModelCall`.
     """
@@ -97,9 +115,11 @@ class Decision:
         reason_code: the same for programs, snake case, e.g. `none_fits`, `contract_violation`, `step_limit`.
         agent: the agent that gets it, when routed.
         agent_version: that agent's version.
+        proposed: the agent that would have got it, had a person approved.
         candidates: every agent that lists the type, and why it fits or fell out.
         model_call: the model call, if a model answered, be it with something of no use.
         model_failure: why a model that was asked did not decide.
+        budget: what models may still use for the workflow, when routed.
         catalog: version of the catalog that was used.
         catalog_sequence: its sequence.
     """
@@ -110,9 +130,11 @@ class Decision:
     reason_code: str
     agent: str | None = None
     agent_version: str | None = None
+    proposed: str | None = None
     candidates: tuple[Candidate, ...] = field(default=())
     model_call: ModelCall | None = None
     model_failure: ModelFailure | None = None
+    budget: Budget | None = None
     catalog: str = ""
     catalog_sequence: int = 0
 

@@ -5,7 +5,7 @@ The order of the decision:
 1. a person has cancelled the workflow → completed (`cancelled`), whatever the message is
 2. an agent says what its definition does not declare → rejected (`undeclared_transition`, `contract_violation`)
 3. candidates: every agent that lists the event type, each asked by its contract; a message that would be routed and is
-   over a limit → abstained (`step_limit`, `visit_limit`, `deadline_passed`), except when a person sent it
+   over a limit → abstained (see `pointsman.routing.limits`), except when a person sent it
 4. a person named the next agent → that one (`override`), or abstained (`override_impossible`) when its contract does
    not take the message: doing something else than the person said would be worse than asking again. From anybody else
    the wish is ignored, and the reason says so.
@@ -16,6 +16,9 @@ The order of the decision:
 7. one candidate → that one (`single_candidate`), unless the options say that the model is asked for every message
 8. several → the model chooses among them, or says that none fits (`none_fits`); while it is not available a fallback
    model does (`fallback_model`)
+
+Whoever is chosen in 6, 7 or 8 and acts only with approval does not get it: abstained (`approval_required`), and a
+person sends it on by naming the agent.
 
 An agent that accepts what it emits may get its own message: no special case; the limits end a circle.
 """
@@ -29,13 +32,16 @@ from typing import Any
 from pointsman.catalog import Catalog
 from pointsman.definitions.model import AgentDefinition
 from pointsman.envelope import AGENT_SOURCE, Envelope, Payload
-from pointsman.errors import InvalidEnvelopeError, ModelAnswerError, PointsmanError
+from pointsman.errors import InvalidEnvelopeError
 from pointsman.models.port import ChatAnswer, ChatRequest
 from pointsman.routing.candidates import CandidateFinder, fitting
-from pointsman.routing.decision import Candidate, Decision, Method, ModelCall, ModelFailure, Outcome
-from pointsman.routing.limits import Counters, excess, is_by_person
-from pointsman.routing.prompt import MAX_REASON_CHARS, NONE, PromptPrefix, prefix_for, user_turn
+from pointsman.routing.decision import Candidate, Decision, Method, Outcome
+from pointsman.routing.limits import Counters, Excess, budget_left, excess, is_by_person, spent
+from pointsman.routing.prompt import PromptPrefix, prefix_for, user_turn
+from pointsman.routing.question import ModelQuestion, approved, concluded, failed, without_answer
 from pointsman.routing.transitions import DeclaredOutputs
+from pointsman.usage import Budget
+from pointsman.workflow_limits import LimitsByType
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +50,7 @@ class RoutingOptions:
 
     Attributes:
         always_ask_model: ask the model also when one candidate is left (a person's word and strict rules stay).
-        max_steps: messages that one workflow may have routed.
-        max_visits: how often one agent may say the same in one workflow, where its definition says nothing else.
+        limits: how far a workflow may go, as `pointsman.workflow_limits.LimitsByType.to_json` writes it.
         max_user_chars: longest user turn, in characters; longer texts of the message are cut for the model only.
         model: model name for routing; None is the adapter's default.
         timeout_s: seconds for one attempt; None is the adapter's default.
@@ -53,35 +58,11 @@ class RoutingOptions:
     """
 
     always_ask_model: bool = False
-    max_steps: int = 40
-    max_visits: int = 2
+    limits: str = ""
     max_user_chars: int = 12_000
     model: str | None = None
     timeout_s: float | None = None
     max_output_tokens: int = 300
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelQuestion:
-    """A decision that waits for the model's answer.
-
-    Attributes:
-        request: what to ask.
-        message_id: id of the message that it is about.
-        candidates: every agent that lists the type; the model chooses among those that fit.
-        prompt_hash: SHA-256 of system turn, user turn and schema, hex.
-        catalog: version of the catalog that made the question.
-        catalog_sequence: its sequence.
-        note: what the decision's reason must add, if anything.
-    """
-
-    request: ChatRequest
-    message_id: str
-    candidates: tuple[Candidate, ...]
-    prompt_hash: str
-    catalog: str
-    catalog_sequence: int
-    note: str = ""
 
 
 class Router:
@@ -97,6 +78,7 @@ class Router:
         self.options = options or RoutingOptions()
         self._finder = CandidateFinder(catalog)
         self._declared = DeclaredOutputs(catalog)
+        self._limits = LimitsByType.from_json(self.options.limits)
         self._prefixes: dict[tuple[str, ...], PromptPrefix] = {}
 
     def prepare(self, message: Envelope, counters: Counters, now: datetime) -> Decision | ModelQuestion:
@@ -113,16 +95,28 @@ class Router:
         if refused:
             return refused
         candidates = self._finder.find(message.event_type, message.payload)
+        budget = budget_left(message, counters, self._limits.of(counters.workflow_type))
+        decided = self._decided(message, counters, now, candidates)
+        if decided is None:
+            over = spent(budget)
+            decided = self._parked(over, candidates) if over else None
+        note = _note(message)
+        if decided is None:
+            return self._ask(message, candidates, budget, note)
+        return _noted(replace(decided, budget=budget if decided.agent else None), note)
+
+    def _decided(
+        self, message: Envelope, counters: Counters, now: datetime, candidates: tuple[Candidate, ...]
+    ) -> Decision | None:
+        """The decision that needs no model; None when only a model can make it."""
         if message.target_agent and is_by_person(message):
             return self._override(message.target_agent, candidates)
-        note = "the sender may not name the next agent, its wish was ignored" if message.target_agent else ""
-        decided = (
+        return (
             self._nobody(message.event_type, candidates)
             or self._over_limit(message, counters, now, candidates)
             or self._rule(message, candidates)
             or self._single(candidates)
         )
-        return _noted(decided, note) if decided else self._ask(message, candidates, note)
 
     def refusal(self, message: Envelope) -> Decision | None:
         """The decision that refuses what an agent may not say; None when it may."""
@@ -142,8 +136,7 @@ class Router:
 
         The question carries all it needs: a router of a later catalog may conclude it.
         """
-        decision = _chosen(question, answer, _call(question, answer))
-        return replace(decision, how=Method.FALLBACK_MODEL) if answer.is_fallback else decision
+        return concluded(question, answer)
 
     def conclude_failure(self, question: ModelQuestion, error: Exception) -> Decision:
         """The decision when the model gave no usable answer: abstained, a person decides.
@@ -152,19 +145,13 @@ class Router:
             question: what was asked.
             error: why there is no answer; of an error that is not Pointsman's own only the type is kept.
         """
-        if isinstance(error, ModelAnswerError):
-            return self.conclude_without(question, "model_answer", error.detail, error.answer)
-        known = isinstance(error, PointsmanError)
-        return self.conclude_without(question, "model_unavailable", str(error) if known else type(error).__name__)
+        return failed(question, error)
 
     def conclude_without(
         self, question: ModelQuestion, code: str, detail: str, answer: ChatAnswer | None = None
     ) -> Decision:
         """The decision when what the model said, if anything, is of no use; `code` and `detail`: see `ModelFailure`."""
-        reason = detail if code == "model_answer" else f"the model gave no answer: {detail}"
-        call = _call(question, answer) if answer else None
-        failure = ModelFailure(code=code, detail=detail, prompt_hash=question.prompt_hash)
-        return replace(_concluded(question, Outcome.ABSTAINED, code, reason, call), model_failure=failure)
+        return without_answer(question, code, detail, answer)
 
     def refuse(self, error: InvalidEnvelopeError) -> Decision:
         """The decision on a record that is no message."""
@@ -209,9 +196,11 @@ class Router:
     ) -> Decision | None:
         emitter = self._emitter(message)
         own = emitter.limits.max_visits if emitter else None
-        max_visits = self.options.max_visits if own is None else own
-        over = excess(message, counters, now, max_steps=self.options.max_steps, max_visits=max_visits)
-        return self._undecided(Outcome.ABSTAINED, over.code, over.reason, candidates) if over else None
+        over = excess(message, counters, now, self._limits.of(counters.workflow_type), own)
+        return self._parked(over, candidates) if over else None
+
+    def _parked(self, over: Excess, candidates: tuple[Candidate, ...]) -> Decision:
+        return self._undecided(Outcome.ABSTAINED, over.code, over.reason, candidates)
 
     def _emitter(self, message: Envelope) -> AgentDefinition | None:
         """The definition of the agent that wrote `message`, if one did."""
@@ -240,7 +229,7 @@ class Router:
         reason = f"the only agent that takes this event{fell_out}"
         return self._routed(Method.SINGLE_CANDIDATE, "single_candidate", reason, fit[0], candidates)
 
-    def _ask(self, message: Envelope, candidates: tuple[Candidate, ...], note: str) -> ModelQuestion:
+    def _ask(self, message: Envelope, candidates: tuple[Candidate, ...], budget: Budget, note: str) -> ModelQuestion:
         prefix = self._prefix(tuple(each.agent for each in fitting(candidates)))
         user = user_turn(message, self.options.max_user_chars)
         request = ChatRequest(
@@ -260,6 +249,7 @@ class Router:
             prompt_hash=prefix.hash_with(user),
             catalog=self.catalog.version,
             catalog_sequence=self.catalog.sequence,
+            budget=budget,
             note=note,
         )
 
@@ -271,7 +261,7 @@ class Router:
     def _routed(
         self, how: Method, reason_code: str, reason: str, to: Candidate, candidates: tuple[Candidate, ...]
     ) -> Decision:
-        return Decision(
+        decision = Decision(
             outcome=Outcome.ROUTED,
             how=how,
             reason=reason,
@@ -282,6 +272,7 @@ class Router:
             catalog=self.catalog.version,
             catalog_sequence=self.catalog.sequence,
         )
+        return approved(decision, to)
 
     def _undecided(
         self, outcome: Outcome, reason_code: str, reason: str, candidates: tuple[Candidate, ...]
@@ -297,56 +288,10 @@ class Router:
         )
 
 
-def _call(question: ModelQuestion, answer: ChatAnswer) -> ModelCall:
-    return ModelCall(
-        model=answer.model,
-        prompt_hash=question.prompt_hash,
-        raw_answer=answer.raw,
-        input_tokens=answer.input_tokens,
-        output_tokens=answer.output_tokens,
-        latency_ms=answer.latency_ms,
-        attempts=answer.attempts,
-    )
+def _note(message: Envelope) -> str:
+    ignored = message.target_agent and not is_by_person(message)
+    return "the sender may not name the next agent, its wish was ignored" if ignored else ""
 
 
 def _noted(decision: Decision, note: str) -> Decision:
     return replace(decision, reason=f"{decision.reason} ({note})") if note else decision
-
-
-def _reason(given: Any, note: str) -> str:
-    # A schema asks for a text; the code does not rely on it.
-    text = given.strip()[:MAX_REASON_CHARS] if isinstance(given, str) else ""
-    return f"{text or 'the model gave no reason'}{f' ({note})' if note else ''}"
-
-
-def _chosen(question: ModelQuestion, answer: ChatAnswer, call: ModelCall) -> Decision:
-    choice = answer.content.get("agent")
-    reason = _reason(answer.content.get("reason"), question.note)
-    if choice == NONE:
-        return _concluded(question, Outcome.ABSTAINED, "none_fits", reason, call)
-    chosen = next((each for each in fitting(question.candidates) if each.agent == choice), None)
-    if chosen is None:
-        return _concluded(question, Outcome.ABSTAINED, "model_answer", "the model chose no candidate", call)
-    return _concluded(question, Outcome.ROUTED, "model_choice", reason, call, chosen)
-
-
-def _concluded(
-    question: ModelQuestion,
-    outcome: Outcome,
-    reason_code: str,
-    reason: str,
-    call: ModelCall | None,
-    chosen: Candidate | None = None,
-) -> Decision:
-    return Decision(
-        outcome=outcome,
-        how=Method.MODEL,
-        reason=reason,
-        reason_code=reason_code,
-        agent=chosen.agent if chosen else None,
-        agent_version=chosen.version if chosen else None,
-        candidates=question.candidates,
-        model_call=call,
-        catalog=question.catalog,
-        catalog_sequence=question.catalog_sequence,
-    )

@@ -66,6 +66,7 @@ class Agent(Protocol):
         Raises:
             TransientError: the runtime tries again, with back-off.
             PermanentError: the message becomes a dead letter.
+            LeftToPersonError: a person decides how to go on.
             EffectsStoppedError: the message waits until effects are started, and is handled anew then.
         """
         ...

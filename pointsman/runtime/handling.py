@@ -7,7 +7,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import stamina
@@ -22,14 +22,18 @@ from pointsman.errors import (
     EffectsStoppedError,
     ErrorReason,
     InvalidPayloadError,
+    LeftToPersonError,
     PermanentError,
     TransientError,
     UndeclaredEventError,
 )
+from pointsman.escalations import escalation
 from pointsman.runtime.agent import Agent, Reply
+from pointsman.runtime.metering import Meter, measured
 from pointsman.runtime.patience import Patience
 from pointsman.runtime.task_news import NO_ANSWER, task_failed
 from pointsman.topics import MESSAGES
+from pointsman.usage import Budget, Usage, microusd
 
 _log = structlog.get_logger(__name__)
 
@@ -129,7 +133,7 @@ class Handling:
         self._dice = dice
 
     async def answer(self, record: Record, is_wanted: Callable[[], bool] = lambda: True) -> list[Record]:
-        """The replies to `record` as records for `agent_messages`, or its dead letter; empty when nothing is to say.
+        """The replies to `record` as records for `agent_messages`, or its dead letter, or the question to a person.
 
         More replies than the agent may give are cut off, and one dead letter says so. While the model, the store or an
         effect is out, this waits for up to the definition's `limits.retry_for_s`. When a message of a plan's task gets
@@ -148,8 +152,11 @@ class Handling:
         try:
             message = decode(record)
             active.check_input(message)
-            replies = await self._try(active, message, attempt)
-            records = self._records(active, message, replies, attempt)
+            with measured(_budget(active, message)) as meter:
+                replies = await self._try(active, message, attempt)
+            records = self._records(active, message, replies, attempt, meter)
+        except LeftToPersonError as error:
+            return [self._for_person(active, attempt, error)]
         except PermanentError as error:
             return self._given_up(active, attempt, error.reason, error.detail)
         except TransientError as error:
@@ -180,15 +187,23 @@ class Handling:
             detail = f"no answer within {limits.timeout_s:g} s, in try {attempt.attempts}"
             raise PermanentError(ErrorReason.ATTEMPTS_EXHAUSTED, detail) from None
 
-    def _records(self, active: ActiveAgent, message: Envelope, replies: Sequence[Reply], attempt: _Try) -> list[Record]:
+    def _records(
+        self, active: ActiveAgent, message: Envelope, replies: Sequence[Reply], attempt: _Try, meter: Meter
+    ) -> list[Record]:
         most = active.definition.limits.max_replies
-        records = [self._record(active, message, index, reply) for index, reply in enumerate(replies[:most])]
+        # The first answer says what all of them together have used: the router adds it up.
+        used = [(meter.used, message.routing_usage)] + [(Usage(), Usage())] * (most - 1)
+        records = [
+            self._record(active, message, index, reply, *used[index]) for index, reply in enumerate(replies[:most])
+        ]
         if len(replies) <= most:
             return records
         detail = f"the agent gave {len(replies)} answers, at most {most} are allowed; the others were left out"
         return [*records, self._dead(active, attempt, ErrorReason.FAN_OUT, detail)]
 
-    def _record(self, active: ActiveAgent, message: Envelope, index: int, reply: Reply) -> Record:
+    def _record(
+        self, active: ActiveAgent, message: Envelope, index: int, reply: Reply, used: Usage, routing: Usage
+    ) -> Record:
         answer = message.reply(
             agent=active.definition.name,
             agent_version=active.definition.version,
@@ -199,21 +214,27 @@ class Handling:
             subject=reply.subject,
         )
         active.check_output(reply.event_type, answer)
-        return answer.to_record(MESSAGES)
+        return replace(answer, usage=used, routing_usage=routing).to_record(MESSAGES)
+
+    def _for_person(self, active: ActiveAgent, attempt: _Try, error: LeftToPersonError) -> Record:
+        self._log_end("message waits for a person", attempt, error.code, error.detail)
+        name = active.definition.name
+        return escalation(
+            attempt.record,
+            reason=error.code,
+            detail=f"{name}: {error.detail}",
+            stage=f"agent/{name}",
+            now=self._now(),
+            catalog=active.catalog,
+            more={"candidates": name},
+        )
 
     def _given_up(self, active: ActiveAgent, attempt: _Try, reason: ErrorReason, detail: str) -> list[Record]:
         letter = self._dead(active, attempt, reason, detail)
         return [letter, *task_failed(attempt.record, reason.value, active.definition, self._now())]
 
     def _dead(self, active: ActiveAgent, attempt: _Try, reason: ErrorReason, detail: str) -> Record:
-        _log.warning(
-            "message became a dead letter",
-            reason=reason.value,
-            detail=detail,
-            attempts=attempt.attempts,
-            partition=attempt.record.partition,
-            offset=attempt.record.offset,
-        )
+        self._log_end("message became a dead letter", attempt, reason.value, detail)
         return dead_letter(
             attempt.record,
             reason=reason,
@@ -223,6 +244,16 @@ class Handling:
             first_at=attempt.first_at,
             now=self._now(),
             catalog=active.catalog,
+        )
+
+    def _log_end(self, what: str, attempt: _Try, reason: str, detail: str) -> None:
+        _log.warning(
+            what,
+            reason=reason,
+            detail=detail,
+            attempts=attempt.attempts,
+            partition=attempt.record.partition,
+            offset=attempt.record.offset,
         )
 
     def _note(self, active: ActiveAgent, message: Envelope, attempt: _Try, replies: Sequence[Reply]) -> None:
@@ -236,6 +267,12 @@ class Handling:
             attempts=attempt.attempts,
             took_ms=round((time.monotonic() - attempt.began) * 1000, 1),
         )
+
+
+def _budget(active: ActiveAgent, message: Envelope) -> Budget:
+    limits = active.definition.limits
+    cost = None if limits.cost_usd is None else microusd(limits.cost_usd)
+    return message.budget.within(Budget(calls=limits.model_calls, cost_microusd=cost))
 
 
 async def _retried(active: ActiveAgent, message: Envelope, attempt: _Try, patience: Patience) -> Sequence[Reply]:

@@ -27,6 +27,7 @@ from pointsman.runtime.effects_switch import EffectsSwitch
 from pointsman.runtime.following import Following
 from pointsman.runtime.handling import ActiveAgent, Handling
 from pointsman.runtime.lanes import Lanes
+from pointsman.runtime.metering import MeteredModel
 from pointsman.runtime.port import Inbox
 from pointsman.runtime.schedule import speak_when_due
 from pointsman.runtime.sole import sole_instance
@@ -66,7 +67,7 @@ def run_agent(name: str, settings: Settings, build: Build | None) -> None:
 
 async def _serve(name: str, settings: Settings, build: Build) -> None:
     telemetry = Telemetry.of(settings, f"agent/{name}")
-    model = chat_model(settings, telemetry)
+    model = MeteredModel(chat_model(settings, telemetry))
     store = MongoStore(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
     effects = EffectsSwitch()
     try:

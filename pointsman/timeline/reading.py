@@ -12,9 +12,10 @@ from pointsman.deadletters import PREFIX
 from pointsman.decision_log import LoggedDecision, Place, parsed_object, read_decision
 from pointsman.envelope import AGENT_SOURCE, Record, decode
 from pointsman.errors import InvalidEnvelopeError
+from pointsman.escalations import PREFIX as ESCALATION_PREFIX
 from pointsman.timeline.rows import Looked, Part, Row, Usage
 from pointsman.topics import AUDIT, ERRORS, ESCALATIONS, LEADS, MESSAGES, agent_of
-from pointsman.workflow_control import ESCALATION_PREFIX, belongs_to, header
+from pointsman.workflow_control import belongs_to, header
 
 _ROUTER: Final = "router"
 _USAGE: Final = ("modelcalls", "inputtokens", "outputtokens", "costmicrousd")

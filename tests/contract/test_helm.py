@@ -13,7 +13,7 @@ from pointsman.contracts import Contract
 from pointsman.definitions.loader import load_folder_or_raise
 from pointsman.deployment import agent_acls, connect_acls, helm_values, operator_acls, router_acls
 from pointsman.job_options import JobOptions
-from pointsman.topics import DECISIONS, ERRORS, MESSAGES, inbox
+from pointsman.topics import DECISIONS, ERRORS, ESCALATIONS, MESSAGES, inbox
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "docker" / "helm" / "pointsman"
@@ -68,7 +68,7 @@ def test_an_agent_reads_no_other_inbox_and_writes_no_decision() -> None:
     readable = {acl.name for acl in acls if acl.type == "topic" and "Read" in acl.operations}
     writable = {acl.name for acl in acls if acl.type == "topic" and "Write" in acl.operations}
     assert {name for name in readable if name.startswith("agents.")} == {inbox("lead_scoring")}
-    assert writable == {MESSAGES, ERRORS}
+    assert writable == {MESSAGES, ERRORS, ESCALATIONS}
     assert DECISIONS not in readable
     assert all(acl.pattern == "literal" for acl in acls if acl.type == "topic")
 

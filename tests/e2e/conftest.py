@@ -11,6 +11,14 @@ from pointsman.local import LocalStack, StackOptions
 from tests.e2e.system import ROOT, System, address, hot_lead
 from tests.otlp import Receiver
 
+TIGHT_LIMITS = """
+["ball.tossed"]
+model_calls = 5
+
+["ball.scattered"]
+fan_out = 3
+"""
+
 
 @pytest.fixture(scope="session")
 def traces() -> Iterator[Receiver]:
@@ -25,10 +33,12 @@ def traces() -> Iterator[Receiver]:
 def system(tmp_path_factory: pytest.TempPathFactory, traces: Receiver) -> Iterator[System]:
     """The whole stack, with a lead in MongoDB from before it started."""
     data_dir = tmp_path_factory.mktemp("stack with a space")
+    limits = data_dir / "workflow_limits.toml"
+    limits.write_text((ROOT / "workflow_limits.toml").read_text() + TIGHT_LIMITS)
     jars = ROOT / ".pointsman" / "jars"
     options = StackOptions(
         data_dir=data_dir, free_ports=True, definitions_dir=ROOT / "agent_definitions", nurture_day_s=0.2,
-        model_latency_ms=100, jars_dir=jars,
+        model_latency_ms=100, jars_dir=jars, limits_file=limits,
     )  # fmt: skip
     stack = LocalStack(options)
     running = System(stack=stack, data_dir=data_dir, early_address=address())

@@ -117,11 +117,18 @@ class System:
             self._write(workflow, 1, event_type, payload, headers or {})
         return workflow
 
-    def send_series(self, messages: list[tuple[str, dict[str, Any]]]) -> str:
-        """Write several messages of one new workflow, one right after the other; the workflow id."""
+    def send_series(
+        self, messages: list[tuple[str, dict[str, Any]]], *, answers: dict[str, bytes] | None = None
+    ) -> str:
+        """Write several messages of one new workflow, one right after the other; the workflow id.
+
+        Args:
+            messages: their types and payloads.
+            answers: headers of all but the first.
+        """
         workflow = _new_workflow()
         for number, (event_type, payload) in enumerate(messages, start=1):
-            self._write(workflow, number, event_type, payload, {})
+            self._write(workflow, number, event_type, payload, (answers or {}) if number > 1 else {})
         return workflow
 
     def _write(
@@ -222,6 +229,16 @@ class System:
         version = manifest.json()["version"]
         eventually(lambda: version in log.read_text(errors="replace"), what=f"{agent} with catalog {version}")
 
+    def wait_for_router(self) -> None:
+        """Until the router decides by the catalog in force."""
+        sequence = self.catalog_sequence()
+        eventually(lambda: self._probed() >= sequence, within_s=30, what=f"a decision by catalog {sequence}")
+
+    def _probed(self) -> int:
+        workflow = self.send("router.probed", {})
+        made = eventually(lambda: self.witness.decisions(workflow), within_s=30, what="a decision")
+        return int(made[0]["catalog_sequence"])
+
     @contextmanager
     def model_control(self, **control: Any) -> Iterator[None]:
         """Tell the offline model to misbehave, and to behave again afterwards."""
@@ -229,7 +246,14 @@ class System:
         try:
             yield
         finally:
-            calm = {"fail_rate": 0, "fail_next": 0, "garbage_next": 0, "hang_next": 0, "retry_after_s": 0}
+            calm = {
+                "fail_rate": 0,
+                "fail_next": 0,
+                "garbage_next": 0,
+                "refuse_next": 0,
+                "hang_next": 0,
+                "retry_after_s": 0,
+            }
             self._model("POST", {"latency_ms": self.stack.options.model_latency_ms, **calm})
 
     def model_in_flight(self) -> int:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from tests.e2e.system import System, lukewarm_lead
 from tests.witness import Seen, eventually
 
 MAX_VISITS = 2
-MAX_STEPS = 40
+MAX_STEPS = 100
+MAX_HOPS = 12
+MAX_CALLS = 5
+MAX_BRANCHES = 3
 LUKEWARM_MAILS = 3
 PLAYER = """\
 name: {name}
@@ -17,7 +21,7 @@ version: 1.0.0
 description: Plays the ball {got} back as {said}, for ever, and knows nothing of leads.
 accepts:
   - type: {got}
-    contract: {{type: object, required: [word], properties: {{word: {{enum: [ball]}}}}}}
+    contract: {{type: object, required: [word], properties: {{word: {{enum: [ball]}}}}}}{more}
 emits:
   - type: {said}
     contract:
@@ -25,8 +29,13 @@ emits:
       additionalProperties: false
       required: [word]
       properties: {{word: {{enum: [ball]}}}}
+limits: {{max_visits: {visits}}}
+{approval}
 instructions: Say the word.
 """
+TOSSED = """
+  - type: ball.tossed
+    contract: {type: object}"""
 
 
 def parked(system: System, workflow: str) -> list[Seen]:
@@ -38,13 +47,25 @@ def balls(system: System, workflow: str) -> list[str]:
     return [event for event in system.witness.events(workflow) if event.startswith("ball.")]
 
 
-def test_two_agents_that_answer_each_other_for_ever_stop_at_the_limit(system: System) -> None:
-    with system.edited_definitions() as folder, ExitStack() as players:
-        (folder / "ping.yaml").write_text(PLAYER.format(name="ping", got="ball.served", said="ball.returned"))
-        (folder / "pong.yaml").write_text(PLAYER.format(name="pong", got="ball.returned", said="ball.served"))
+@contextmanager
+def players(system: System, visits: int = MAX_VISITS, *, at_work: bool = True, approval: str = "") -> Iterator[None]:
+    """Two agents that play for ever."""
+    with system.edited_definitions() as folder, ExitStack() as running:
+        for name, got, said, more in (
+            ("ping", "ball.served", "ball.returned", TOSSED),
+            ("pong", "ball.returned", "ball.served", ""),
+        ):
+            text = PLAYER.format(name=name, got=got, said=said, visits=visits, more=more, approval=approval)
+            (folder / f"{name}.yaml").write_text(text)
         system.cli("agents", "apply", str(folder))
-        for name in ("ping", "pong"):
-            players.enter_context(system.agent_process(name))
+        system.wait_for_router()
+        for name in ("ping", "pong") if at_work else ():
+            running.enter_context(system.agent_process(name))
+        yield
+
+
+def test_two_agents_that_answer_each_other_for_ever_stop_at_the_limit(system: System) -> None:
+    with players(system):
         workflow = system.send("ball.served", {"word": "ball"})
 
         escalated = eventually(lambda: parked(system, workflow), within_s=60, what="the circle's end")
@@ -66,9 +87,70 @@ def test_two_agents_that_answer_each_other_for_ever_stop_at_the_limit(system: Sy
         assert reasons == ["visit_limit", "visit_limit", "override_impossible"]
 
 
+def test_a_chain_of_answers_ends_at_its_hops(system: System) -> None:
+    with players(system, visits=1000):
+        workflow = system.send("ball.served", {"word": "ball"})
+        (escalated,) = eventually(lambda: parked(system, workflow), within_s=60, what="the chain's end")
+        assert escalated.header("x_escalation_reason") == "hop_limit"
+        assert len(balls(system, workflow)) == MAX_HOPS + 1
+
+
+def test_a_workflow_uses_no_more_model_calls_than_it_may(system: System) -> None:
+    with players(system, visits=1000):
+        workflow = system.send("ball.tossed", {"word": "ball"})
+        (escalated,) = eventually(lambda: parked(system, workflow), within_s=60, what="the budget's end")
+        assert escalated.header("x_escalation_reason") == "model_call_limit"
+        assert escalated.header("x_escalation_stage") == "agent/pong"
+        answers = [seen for seen in system.messages(workflow) if seen.header("ce_type") != "ball.tossed"]
+        assert [seen.header("ce_modelcalls") for seen in answers] == ["1"] * MAX_CALLS
+        assert all(int(seen.header("ce_inputtokens")) > 0 for seen in answers)
+        assert workflow in system.cli("workflows", "ls", "--status", "waiting_for_person").stdout
+
+        # A person's word is over the limit, for one message: its answer is counted as before.
+        system.cli("workflows", "resume", workflow)
+        eventually(lambda: len(parked(system, workflow)) == 2, within_s=30, what="the end after one more call")
+        assert len(balls(system, workflow)) == 1 + MAX_CALLS + 2  # the person's word and its answer
+
+
+def test_a_workflow_branches_no_more_often_than_it_may(system: System) -> None:
+    with players(system, visits=1000, at_work=False):
+        said = {"ce_source": b"/agents/ping", "ce_causationid": b"the same for all"}
+        messages = [("ball.scattered", {}), *[("ball.returned", {"word": "ball"})] * (MAX_BRANCHES + 3)]
+        workflow = system.send_series(messages, answers=said)
+        eventually(lambda: len(system.outcomes(workflow)) == len(messages), within_s=30, what="every decision")
+        made = sorted(system.witness.decisions(workflow), key=lambda one: one["step"])[1:]
+        codes = ["single_candidate"] * (MAX_BRANCHES + 1) + ["fan_out_limit"] * 2
+        assert [one["reason_code"] for one in made] == codes
+
+
+def test_what_needs_approval_waits_for_it(system: System) -> None:
+    with players(system, at_work=False, approval="approval: required"):
+        workflow = system.send("ball.served", {"word": "ball"})
+        (escalated,) = eventually(lambda: parked(system, workflow), within_s=30, what="the question")
+        assert escalated.header("x_escalation_reason") == "approval_required"
+        assert escalated.header("x_escalation_proposed") == "ping"
+        system.cli("workflows", "resume", workflow)
+        eventually(lambda: len(system.outcomes(workflow)) == 2, within_s=30, what="the approved decision")
+        made = system.witness.decisions(workflow)
+        assert [(one["outcome"], one["agent"]) for one in sorted(made, key=lambda one: one["step"])] == [
+            ("abstained", None), ("routed", "ping"),
+        ]  # fmt: skip
+
+
+def test_a_refusal_of_the_model_goes_to_a_person_at_once(system: System) -> None:
+    with players(system):
+        with system.model_control(refuse_next=1000):
+            workflow = system.send("ball.served", {"word": "ball"})
+            (escalated,) = eventually(lambda: parked(system, workflow), within_s=60, what="the question")
+        assert escalated.header("x_escalation_reason") == "model_refused"
+        assert escalated.header("x_escalation_stage") == "agent/ping"
+        assert balls(system, workflow) == ["ball.served"]
+
+
 def test_a_workflow_that_takes_too_many_steps_waits_for_a_person(system: System) -> None:
     notes = [
-        ("lead.activity_noted", {"lead_id": "x", "text": f"The coffee machine broke {n} times."}) for n in range(42)
+        ("lead.activity_noted", {"lead_id": "x", "text": f"The coffee machine broke {n} times."})
+        for n in range(MAX_STEPS + 2)
     ]
     workflow = system.send_series(notes)
     eventually(lambda: len(system.outcomes(workflow)) == len(notes), within_s=60, what="a decision on every message")

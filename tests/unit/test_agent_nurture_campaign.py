@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from pointsman.envelope import Envelope
-from pointsman.errors import ConfigurationError, InvalidPayloadError, ModelAnswerError, ModelUnavailableError
+from pointsman.errors import (
+    ConfigurationError,
+    InvalidPayloadError,
+    ModelAnswerError,
+    ModelRefusedError,
+    ModelUnavailableError,
+)
 from pointsman.models import ChatRequest
+from pointsman.runtime.metering import MeteredModel
 from pointsman.testing import InMemoryStore, ManualClock
 from tests import sdr
 
@@ -245,6 +253,28 @@ async def test_a_mail_that_cannot_be_written_ends_the_series_after_some_tries() 
 
     assert [message.event_type for message in left] == ["campaign.stopped"]
     assert (await campaign(agent))["state"] == "stopped"
+
+
+async def test_a_mail_that_the_model_declines_to_write_ends_the_series_without_asking_again() -> None:
+    script = iter([sdr.LETTER, ModelRefusedError("the model declined")])
+    agent = await agent_with(script)
+    await agent.handle(scored())
+
+    left = [message for _ in range(2) for message in await leave(agent, 6)]
+
+    assert [message.event_type for message in left] == ["campaign.stopped"]
+    assert (await campaign(agent))["state"] == "stopped"
+
+
+async def test_what_a_later_mail_of_a_series_used_stands_on_its_message() -> None:
+    plain = (await agent_with(iter([sdr.LETTER, sdr.LETTER]))).context
+    agent = sdr.build(replace(plain, model=MeteredModel(plain.model)))
+    await agent.handle(scored())
+
+    (second,) = await agent.due(plain.now.advance(6 * DAY_S))
+
+    assert second.usage.calls == 1
+    assert second.usage.input_tokens > 0
 
 
 async def test_an_outage_of_the_model_however_long_ends_no_series() -> None:

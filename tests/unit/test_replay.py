@@ -16,6 +16,7 @@ from pointsman.errors import ModelAnswerError, ModelUnavailableError
 from pointsman.models.port import ChatAnswer
 from pointsman.replay import CannotReplayError, Replay, inputs_of
 from pointsman.routing.router import RoutingOptions
+from pointsman.workflow_limits import LimitsByType
 from tests.logged import CATALOG, START, agent, chooses, decided, entry, placed, scored, scorer
 
 REPLAY = Replay({CATALOG.version: CATALOG})
@@ -56,7 +57,7 @@ def test_what_a_model_decided_comes_out_the_same_without_one(answer: ChatAnswer 
     ("record", "told"),
     [
         (scored(payload={"score": 1}), {"is_cancelled": True}),
-        (scored(), {"step": 41}),
+        (scored(), {"step": 101}),
         (scored(), {"visits": 3}),
         (scored(source="/agents/unheard_of"), {}),
         (scored(event_type="never.declared"), {}),
@@ -75,7 +76,7 @@ def test_what_no_model_decided_comes_out_the_same(record: Record, told: dict[str
 
 
 def test_the_options_and_the_time_of_then_count() -> None:
-    options = RoutingOptions(max_steps=5)
+    options = RoutingOptions(limits=LimitsByType({"default": {"steps": 5}}).to_json())
     decision = logged(scored(), step=6, options=options)
     assert decision.reason_code == "step_limit"
     assert REPLAY.differences(decision, scored()) == []

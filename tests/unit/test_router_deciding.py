@@ -16,7 +16,8 @@ from pointsman.errors import ModelUnavailableError
 from pointsman.models.port import ChatAnswer
 from pointsman.routing.decision import Decision
 from pointsman.routing.limits import Counters
-from pointsman.routing.router import ModelQuestion, Router
+from pointsman.routing.question import ModelQuestion
+from pointsman.routing.router import Router
 from pointsman.testing import ManualClock
 
 SECRET = "ada@example.com"

@@ -128,7 +128,7 @@ def message(workflow: str, offset: int, event_type: str = "lead.scored", *, canc
     record = Record(
         topic="agent_messages", key=workflow.encode(), value=b'{"a":1}', headers=headers, partition=0, offset=offset
     )
-    return row_of(record, 1, 1, int(cancels))
+    return row_of(record, 1, 1, int(cancels), 0, 0, 0, 0, event_type, 0)
 
 
 def agent(name: str, *types: str) -> AgentDefinition:

@@ -12,6 +12,7 @@ from pointsman.envelope import Record, decode
 from pointsman.errors import ErrorReason
 from pointsman.routing.decision import Candidate, Decision, Method, ModelCall, Outcome
 from pointsman.routing.limits import Counters
+from pointsman.usage import Budget
 from pointsman.workflow_states import Status, WorkflowState
 
 AT = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -74,6 +75,42 @@ def test_a_routed_message_is_one_hop_further_and_says_who_decided_by_what() -> N
     assert changed == {"ce_hop": b"3", "ce_catalog": b"c4f", "ce_agentversion": b"1.2.3"}
 
 
+def test_a_routed_message_says_what_is_left_and_what_its_routing_used_and_not_what_its_cause_did() -> None:
+    call = ModelCall(
+        model="m", prompt_hash="h", raw_answer="", input_tokens=30, output_tokens=4, latency_ms=1.0, attempts=3,
+        completions=2, cost_usd=0.000_5,
+    )  # fmt: skip
+    made = replace(decision(Outcome.ROUTED, agent="warm"), model_call=call, budget=Budget(calls=3, tokens=0))
+    used = {
+        **HEADERS,
+        "ce_modelcalls": b"9",
+        "ce_costmicrousd": b"9",
+        "ce_routingusage": b"1,1,1,1",
+        "ce_budgetcalls": b"99",
+    }
+
+    inbox, log = written(made, replace(RECORD, headers=used))
+    counted = {name: value for name, value in inbox.headers.items() if name.startswith(("ce_model", "ce_cost", "ce_b"))}
+
+    assert counted == {"ce_budgetcalls": b"3", "ce_budgettokens": b"0"}
+    assert inbox.headers["ce_routingusage"] == b"2,30,4,500"
+    assert json.loads(log.value or b"")["model_call"]["cost_usd"] == 0.000_5
+
+
+def test_a_question_to_a_person_says_what_the_workflow_has_come_to_and_who_waits_for_approval() -> None:
+    counters = Counters(step=5, visits=2, fan_out=3, model_calls=4, model_tokens=70, model_microusd=1_500)
+    made = replace(decision(Outcome.ABSTAINED, "approval_required"), proposed="warm")
+    (question,) = [one for one in all_written(made, counters=counters) if one.topic == "agent_escalations"]
+    said = {
+        name.removeprefix("x_escalation_"): value.decode(errors="replace") for name, value in question.headers.items()
+    }
+
+    assert (said["stage"], said["proposed"]) == ("router", "warm")
+    assert [said[name] for name in ("step", "visits", "fan_out", "model_calls", "tokens", "cost_usd")] == [
+        "5", "2", "3", "4", "70", "0.001500",
+    ]  # fmt: skip
+
+
 def test_a_persons_choice_of_agent_does_not_travel_on() -> None:
     inbox, _ = written(decision(Outcome.ROUTED, agent="warm"))
 
@@ -95,7 +132,8 @@ def test_every_outcome_writes_its_decision(outcome: Outcome) -> None:
         "outcome": outcome.value,
     }
     assert (said["topic"], said["partition"], said["offset"]) == ("agent_messages", 3, 7)
-    assert said["candidates"][1] == {"agent": "falls", "version": "1.0.0", "fits": False, "why": "w"}
+    fell_out = {"agent": "falls", "version": "1.0.0", "fits": False, "why": "w", "needs_approval": False}
+    assert said["candidates"][1] == fell_out
     assert log.headers["ce_type"] == b"routing.decided"
 
 

@@ -10,7 +10,6 @@ from pyflink.common import Row
 
 from flink_jobs.operators.records import Arrived, from_state, place_of, read_message, read_record, to_state, write_row
 from pointsman.envelope import Record
-from pointsman.routing import Counters
 
 names = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 records = st.builds(
@@ -52,17 +51,35 @@ def test_a_header_without_a_value_is_left_out() -> None:
 def test_a_message_row_ends_with_what_its_workflow_has_come_to() -> None:
     record = Record(topic="t", key=b"k", value=b"v", headers={}, partition=0, offset=0)
 
-    arrived = read_message(sql_row(record, 9, 2, 1), "t")
+    arrived = read_message(sql_row(record, 9, 2, 1, 3, 4, 500, 60, "lead.received", 7), "t")
 
-    assert arrived == Arrived(record, 9, 2, is_cancelled=True)
-    assert arrived.counters == Counters(step=9, visits=2, is_cancelled=True)
+    assert arrived == Arrived(record, 9, 2, True, 3, 4, 500, 60, "lead.received", 7)
+    counters = arrived.counters
+    assert (counters.step, counters.visits, counters.is_cancelled, counters.fan_out) == (9, 2, True, 3)
+    assert (counters.used.calls, counters.used.tokens, counters.used.cost_microusd) == (4, 500, 60)
+    assert (counters.workflow_type, counters.began_ms) == ("lead.received", 7)
 
 
-@given(records, st.integers(1, 10**6), st.integers(1, 10**6), st.booleans())
-def test_state_gives_back_what_was_put_in(record: Record, step: int, visits: int, is_cancelled: bool) -> None:
-    arrived = Arrived(record, step, visits, is_cancelled)
+counts = st.integers(0, 2**40)
 
+
+@given(
+    st.builds(
+        Arrived,
+        record=records, step=counts, visits=counts, is_cancelled=st.booleans(), fan_out=counts, model_calls=counts,
+        model_tokens=counts, model_microusd=counts, workflow_type=st.text(max_size=20), began_ms=counts,
+    )
+)  # fmt: skip
+def test_state_gives_back_what_was_put_in(arrived: Arrived) -> None:
     assert from_state(to_state(arrived)) == arrived
+
+
+def test_state_of_an_earlier_version_lacks_counts_that_are_zero_then() -> None:
+    record = Record(topic="t", key=b"k", value=b"v", headers={}, partition=0, offset=0)
+    line, value = to_state(Arrived(record, 9, 2)).split(b"\n", 1)
+    about = {name: told for name, told in json.loads(line).items() if name not in {"fan_out", "model_calls"}}
+
+    assert from_state(json.dumps(about).encode() + b"\n" + value) == Arrived(record, 9, 2)
 
 
 @given(st.lists(st.tuples(st.integers(0, 99_999), st.integers(0, 2**63 - 1)), max_size=20))

@@ -16,10 +16,12 @@ from pointsman.envelope import Envelope
 from pointsman.errors import ModelAnswerError, ModelUnavailableError
 from pointsman.models import ChatAnswer
 from pointsman.routing import Counters, Decision, Method, ModelQuestion, Outcome, Router, RoutingOptions
+from pointsman.workflow_limits import LimitsByType
 
 SCORE = {"type": "object", "properties": {"score": {"type": "integer"}}, "required": ["score"]}
 ANYTHING = {"type": "object"}
 NOW = datetime(2030, 1, 2, tzinfo=UTC)
+FOUR_STEPS = LimitsByType({"default": {"steps": 4}}).to_json()
 
 
 def definition(name: str, **fields: Any) -> AgentDefinition:
@@ -83,7 +85,7 @@ def test_the_only_agent_whose_contract_fits_gets_the_message_without_a_model_cal
 
 
 def test_more_steps_than_allowed_abstain() -> None:
-    allowed = router(definition("plain"), max_steps=4)
+    allowed = router(definition("plain"), limits=FOUR_STEPS)
     assert decide(allowed, message(), step=4).outcome is Outcome.ROUTED
     assert decide(allowed, message(), step=5).reason_code == "step_limit"
 
@@ -114,14 +116,18 @@ def test_after_its_deadline_a_message_abstains() -> None:
 
 
 def test_a_person_may_send_on_what_is_over_a_limit() -> None:
-    strict = router(definition("plain"), max_steps=4)
+    strict = router(definition("plain"), limits=FOUR_STEPS)
     late = message(source="/operators/kim", deadline=NOW - timedelta(days=1))
     assert decide(strict, late, step=50, visits=9).agent == "plain"
     assert decide(strict, replace(late, target_agent="plain"), step=50).how is Method.OVERRIDE
 
 
 def test_a_workflow_over_its_limits_may_still_be_completed() -> None:
-    done = decide(router(definition("plain"), max_steps=4), message(event_type="parcel.sent"), step=5)
+    done = decide(
+        router(definition("plain"), limits=FOUR_STEPS),
+        message(event_type="parcel.sent"),
+        step=5,
+    )
     assert done.outcome is Outcome.COMPLETED
 
 
@@ -133,7 +139,12 @@ def test_nothing_of_a_cancelled_workflow_is_routed(source: str) -> None:
 
 @given(st.sampled_from(["/agents/plain", "/connectors/x"]), st.integers(1, 10**6), st.integers(1, 10**6))
 def test_no_agent_gets_more_than_the_limits_allow(source: str, step: int, visits: int) -> None:
-    decision = decide(router(definition("plain"), max_steps=4), message(source=source), step, visits=visits)
+    decision = decide(
+        router(definition("plain"), limits=FOUR_STEPS),
+        message(source=source),
+        step,
+        visits=visits,
+    )
     within = step <= 4 and (visits <= 2 or not source.startswith("/agents/"))
     assert (decision.outcome is Outcome.ROUTED) == within
 

@@ -236,6 +236,14 @@ async def test_more_answers_than_allowed_are_cut_off_with_one_dead_letter() -> N
     assert letter.headers["x_error_message"].startswith(b"the agent gave 1000 answers, at most 10")
 
 
+async def test_of_a_thousand_answers_ten_are_written_and_one_dead_letter_holds_the_message() -> None:
+    *written, letter = await answer(Agent([GREETING] * 1000), as_read(arrival()))
+
+    assert [record.topic for record in written] == [MESSAGES] * 10
+    assert (letter.topic, letter.headers["x_error_reason"]) == (ERRORS, b"fan_out")
+    assert (letter.value, letter.headers["ce_id"]) == (as_read(arrival()).value, b"m1")
+
+
 async def test_a_definition_says_how_many_answers_its_agent_may_give() -> None:
     modest = DEFINITION.model_copy(update={"limits": Limits(max_replies=2)})
 

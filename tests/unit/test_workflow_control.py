@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from pointsman.envelope import Envelope, Record, decode
 from pointsman.topics import ESCALATIONS, MESSAGES
+from pointsman.usage import Budget, Usage
 from pointsman.workflow_control import cancellation, open_escalations, resumed
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -44,6 +46,22 @@ def test_sending_on_twice_is_one_message() -> None:
 
     assert first.id == second.id != "m1"
     assert first.target_agent is None
+
+
+def test_a_message_that_waits_for_approval_goes_to_the_agent_that_was_proposed() -> None:
+    waiting = escalated()
+    waiting = replace(waiting, headers={**waiting.headers, "x_escalation_proposed": b"outreach"})
+
+    assert decode(resumed(waiting, "kim", None, NOW)).target_agent == "outreach"
+    assert decode(resumed(waiting, "kim", "other", NOW)).target_agent == "other"
+
+
+def test_what_a_person_sends_on_carries_no_count_of_what_models_used() -> None:
+    waiting = escalated()
+    counted = {"ce_modelcalls": b"3", "ce_routingusage": b"1,2,3,4", "ce_budgetcalls": b"0"}
+    message = decode(resumed(replace(waiting, headers={**waiting.headers, **counted}), "kim", None, NOW))
+
+    assert (message.usage, message.routing_usage, message.budget) == (Usage(), Usage(), Budget())
 
 
 def test_what_was_sent_on_waits_no_more() -> None:

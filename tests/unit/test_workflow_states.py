@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pointsman.deadletters import dead_letter
 from pointsman.envelope import Record
 from pointsman.errors import ErrorReason
+from pointsman.escalations import escalation
 from pointsman.plans import PlanStatus, PlanView, TaskStatus, TaskView
 from pointsman.topics import WORKFLOW_STATE
 from pointsman.workflow_states import Status, WorkflowState, latest_states
@@ -86,6 +87,22 @@ def test_a_message_that_died_with_its_agent_is_the_workflows_state() -> None:
 
     assert (state.status, state.where, state.reason_code) == (Status.DEAD_LETTER, "scorer", "agent_fault")
     assert (state.reason, state.since) == ("the agent raised KeyError", AT + timedelta(minutes=1))
+
+
+def test_a_message_that_its_agent_left_to_a_person_is_the_workflows_state() -> None:
+    question = escalation(
+        Record(topic="t", key=b"w", value=b"{}", headers={"ce_id": b"m3", "ce_workflowid": b"w"}),
+        reason="model_refused",
+        detail="scorer: the model declined",
+        stage="agent/scorer",
+        now=AT + timedelta(minutes=1),
+        catalog="c1",
+        more={},
+    )
+    state = latest_states([RUNNING.to_record()], [question])["w"]
+
+    assert (state.status, state.where, state.reason_code) == (Status.WAITING_FOR_PERSON, "scorer", "model_refused")
+    assert (state.reason, state.since) == ("scorer: the model declined", AT + timedelta(minutes=1))
 
 
 @pytest.mark.parametrize(

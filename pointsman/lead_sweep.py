@@ -1,0 +1,103 @@
+"""Leads that nobody has heard of: in the database, old enough, and in no topic.
+
+The connector may have been down for longer than the database keeps its log. Such a lead is written where the connector
+would have written it, so that it becomes the same message with the same id: if the connector brings it after all, the
+router's guard drops the repeat.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from pointsman.envelope import Record, to_rfc3339
+from pointsman.store import Document, DocumentStore, id_made_at
+from pointsman.topics import LEADS
+
+COLLECTION: Final = "leads"
+SOURCE_HEADER: Final = "x_swept_at"
+"""Header of a lead that the sweep has written, for whoever wonders where it came from; no message carries it on."""
+_LARGEST_BYTES: Final = 800_000
+"""As in `connectors/leads_source.json`: of a larger document only the id goes on, and it becomes a dead letter."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Which leads are looked at.
+
+    Attributes:
+        older_than: how long the connector has had.
+        younger_than: how far back to look; not further than the leads topic reaches.
+        limit: at most that many leads are looked at, the oldest first.
+    """
+
+    older_than: timedelta
+    younger_than: timedelta
+    limit: int
+
+
+async def leads_in(store: DocumentStore, window: Window, now: datetime) -> list[Document]:
+    """The leads in `window`, by `created_at`, or by the time in an id that the database made itself."""
+    first, last = now - window.younger_than, now - window.older_than
+    criteria: Sequence[dict[str, Any]] = (
+        {"created_at": {"$gte": to_rfc3339(first), "$lt": to_rfc3339(last)}},
+        {"_id": {"$gte": id_made_at(first), "$lt": id_made_at(last)}},
+    )
+    found = [lead for each in criteria for lead in await store.find(COLLECTION, each, sort="_id", limit=window.limit)]
+    return list({str(lead["_id"]): lead for lead in found}.values())[: window.limit]
+
+
+def known_ids(leads: Iterable[Record], states: Iterable[Record]) -> set[str]:
+    """Ids of the leads that have come to Kafka.
+
+    Args:
+        leads: the records of the leads topic.
+        states: the records of `workflow_state`; a lead's workflow has its id.
+    """
+    delivered = (_id_in(record.value) for record in leads)
+    routed = ((record.key or b"").decode(errors="replace") for record in states)
+    return {each for each in (*delivered, *routed) if each}
+
+
+def unheard_of(leads: Iterable[Document], known: set[str]) -> list[Document]:
+    """Those of `leads` that have come nowhere."""
+    return [lead for lead in leads if str(lead["_id"]) not in known]
+
+
+def as_record(lead: Document, now: datetime) -> Record:
+    """`lead` as the connector would have written it."""
+    lead_id = str(lead["_id"])
+    value = json.dumps({**lead, "_id": lead_id}, ensure_ascii=False, default=_plain).encode(errors="replace")
+    if len(value) > _LARGEST_BYTES:
+        value = json.dumps({"_id": lead_id, "omitted_bytes": len(value)}).encode()
+    headers = {SOURCE_HEADER: to_rfc3339(now).encode()}
+    return Record(topic=LEADS, key=lead_id.encode(), value=value, headers=headers)
+
+
+def paced(
+    records: Sequence[Record],
+    per_s: int,
+    publish: Callable[[Sequence[Record]], None],
+    pause: Callable[[float], None],
+) -> Iterator[int]:
+    """Write `records`, at most `per_s` in a second; after each second's share, how many are written."""
+    for start in range(0, len(records), per_s):
+        if start:
+            pause(1.0)
+        publish(records[start : start + per_s])
+        yield min(start + per_s, len(records))
+
+
+def _id_in(value: bytes | None) -> str:
+    try:
+        lead = json.loads(value or b"")
+    except (ValueError, RecursionError):
+        return ""
+    return str(lead.get("_id", "")) if isinstance(lead, dict) else ""
+
+
+def _plain(value: Any) -> str:
+    return to_rfc3339(value) if isinstance(value, datetime) else str(value)
