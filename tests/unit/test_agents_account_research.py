@@ -83,6 +83,7 @@ def test_the_plan_in_the_docs_can_be_carried_out() -> None:
     definition, problems = validate(parse(planner, "account_review.yaml"))
     assert problems == []
     assert definition
+    Contract(json.loads(Path("docs/plan.schema.json").read_text())).check(json.loads(shown))
     router = Router(Catalog.of([definition, *DEFINITIONS.values()]))
     plan = checked_plan(json.loads(shown), router.catalog, router.candidates)
     assert definition.accepted(plan.join.event_type)
