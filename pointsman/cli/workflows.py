@@ -68,7 +68,8 @@ def show(workflow_id: WorkflowId, output: OutputOption = Output.TABLE) -> None:
     waiting = open_escalations(workflow_id, _of(workflow_id, ESCALATIONS), messages)
     lines = [*described(state, journey), *(_waiting_line(escalation) for escalation in waiting)]
     hops = [asdict(hop) for hop in journey.hops] if journey else []
-    data = {**in_short(state), "hops": hops, "waiting": [_waiting(escalation) for escalation in waiting]}
+    plan = state.plan.to_json() if state.plan else None
+    data = {**in_short(state), "plan": plan, "hops": hops, "waiting": [_waiting(escalation) for escalation in waiting]}
     print_lines(lines, data, output)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from pointsman.catalog import Catalog
 from pointsman.contracts import Contract
 from pointsman.definitions.loader import load_folder
+from pointsman.definitions.source import parse
+from pointsman.definitions.validation import validate
 from pointsman.envelope import Payload
 from pointsman.errors import PermanentError, TransientError
 from pointsman.fetch import FetchError, Page, SafeFetcher
@@ -71,6 +74,19 @@ async def test_the_plan_can_be_carried_out(more: dict[str, str]) -> None:
     plan = checked_plan(reply.payload, router.catalog, router.candidates)
     assert [task.id for task in plan.tasks] == ["site", "history", "news"]
     assert all(task.needs == [] for task in plan.tasks), "they run side by side"
+
+
+def test_the_plan_in_the_docs_can_be_carried_out() -> None:
+    page = Path("docs/agents.md").read_text()
+    (shown,) = [block for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL) if '"tasks"' in block]
+    (planner,) = [block for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "plan.proposed" in block]
+    definition, problems = validate(parse(planner, "account_review.yaml"))
+    assert problems == []
+    assert definition
+    Contract(json.loads(Path("docs/plan.schema.json").read_text())).check(json.loads(shown))
+    router = Router(Catalog.of([definition, *DEFINITIONS.values()]))
+    plan = checked_plan(json.loads(shown), router.catalog, router.candidates)
+    assert definition.accepted(plan.join.event_type)
 
 
 async def test_the_findings_become_one_profile_that_names_what_is_missing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -172,6 +173,7 @@ def test_a_plan_is_shown_as_a_table(topics: dict[str, list[Record]]) -> None:
         ["task", "status", "attempts"], ["site", "failed", "2"], ["crm", "done", "1"],
     ]  # fmt: skip
     assert "attempts_exhausted" in table[1]
+    assert json.loads(run("show", "p", "--output", "json"))["plan"] == PLAN.to_json()
 
 
 def test_of_a_failed_plan_the_failed_tasks_are_sent_again_and_nobody_is_asked_any_more(

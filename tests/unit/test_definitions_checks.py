@@ -94,3 +94,15 @@ def test_a_strict_rule_that_cannot_work_is_an_error() -> None:
     )
     assert "agent taker: error: there is no agent shiper: did you mean shipper?" in lines
     assert "agent shipper: error: taker does not accept order.packed; it accepts order.received" in lines
+
+
+def test_a_plan_is_taken_by_the_router_and_so_is_not_lost() -> None:
+    planner = agent("planner", ["order.received", "parts.joined"], ["plan.proposed", END])
+    assert told(planner) == []
+
+
+def test_what_the_router_takes_itself_reaches_no_agent() -> None:
+    (first,) = told(agent("taker", ["order.received", "plan.proposed"], [END]))
+    assert (
+        first == "agent taker: error: plan.proposed is taken by the router job itself and reaches no agent: remove it"
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from pointsman.catalog import Catalog
 from pointsman.definitions import Accepts, AgentDefinition, Emits
 from pointsman.errors import ErrorReason, InvalidPlanError
-from pointsman.plans import checked_plan
+from pointsman.plans import ProposedPlan, checked_plan
 from pointsman.plans.bounds import MAX_PLAN_BYTES
 from pointsman.routing import Router
 from tests.plans import UNDO, proposal, task
@@ -34,6 +36,11 @@ def check(payload: dict[str, Any]) -> None:
 
 def test_a_plan_that_can_be_carried_out_passes() -> None:
     check(proposal(task("a", compensate=UNDO), task("b", needs=["a"], payload={})))
+
+
+def test_the_committed_schema_is_not_stale() -> None:
+    committed = json.loads(Path("docs/plan.schema.json").read_text())
+    assert committed == {"$schema": committed["$schema"], **ProposedPlan.model_json_schema()}
 
 
 def test_a_plan_may_end_with_a_terminal_event() -> None:
