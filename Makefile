@@ -42,7 +42,7 @@ test-fast: setup
 	@$(PYTHON) -m pytest tests/unit tests/contract -n 2
 
 chaos: java setup
-	@$(PYTHON) -m pytest tests/chaos -m "not soak"
+	@$(PYTHON) -m pytest tests/chaos -m "not soak and not nightly"
 	@$(PYTHON) -m tests.chaos.report
 
 chaos-nightly: java setup
