@@ -204,9 +204,9 @@ class Experiment:
         """When the first record that is `wanted` was seen; 0 when none was."""
         return next((at for at, one in self.lab.tail.arrivals() if wanted(one)), 0.0)
 
-    def back_after_s(self) -> float:
-        """Median of the seconds from an injection to work on what came after it."""
-        return median(self.recoveries_s)
+    def back_within(self, most_s: float) -> bool:
+        """Whether work went on within `most_s` seconds of an injection, at the median; the tier may not hold times."""
+        return median(self.recoveries_s) <= most_s or not self.tier.holds_times
 
     def account(self, seen: list[Seen] | None = None, *, repeats_delivered: bool = False) -> Account:
         records = self.lab.tail.records() if seen is None else seen
