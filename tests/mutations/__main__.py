@@ -69,7 +69,18 @@ def _outcome(tree: Path, mutation: Mutation) -> str:
 
 def _fails(tree: Path, mutation: Mutation) -> str | None:
     """What the test said when it failed; None when it passed."""
-    command = [sys.executable, "-m", "pytest", mutation.test, "-q", "-x", "-p", "no:cacheprovider"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        mutation.test,
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "--tier",
+        "critical",
+    ]
     # Every process of the stack must import the copy, not what is installed.
     environment = {**os.environ, "PYTHONPATH": str(tree)}
     done = subprocess.run(
