@@ -11,6 +11,7 @@ from tests.witness import eventually
 
 AGENTS = ("lead_ingestion", "lead_scoring", "active_outreach", "nurture_campaign", "send_email")
 LONGER_THAN_A_CHECKPOINT_MS = 700
+LEADS_BEFORE_A_KILL = 5
 ROUTING_BACK_WITHIN_S = 10
 AGENT_BACK_WITHIN_S = 5
 DOWN_WITHIN_S = 40
@@ -25,6 +26,8 @@ def test_taskmanager_killed_with_model_calls_in_flight(lab: Lab) -> None:
     experiment.load(over_s=12 * kills)
     for _ in range(kills):
         experiment.pause(2, 6)
+        for _ in range(LEADS_BEFORE_A_KILL):
+            experiment.lead("hot")
         eventually(lambda: lab.partners.model.faults.in_flight > 0, every_s=0.01, what="a model call in flight")
         experiment.routing_again(experiment.kill("taskmanager"))
     experiment.finish()
