@@ -8,17 +8,21 @@ POINTSMAN := $(PYTHON) -m pointsman
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: prometheus help demo up down test test-fast chaos lint setup install java compose check-deploy
+.PHONY: help demo up down test test-fast chaos chaos-nightly soak mutations lint setup install java \
+	prometheus compose check-deploy
 
 help:
 	@echo "make demo       a stack of its own, some leads, what happened to each, the mails; then stops everything"
 	@echo "make up         start the local stack and leave it running"
 	@echo "make down       stop it; its state stays in .pointsman"
-	@echo "make test       all tests, on real Kafka, MongoDB and Flink"
+	@echo "make test       all tests, on real Kafka, MongoDB and Flink, and the critical half of the faults"
 	@echo "make test-fast  the tests that need no Java"
 	@echo "make chaos      breaks one thing after the other under load, counts, and writes docs/guarantees.md"
 	@echo "make compose    the whole system in containers (needs a Docker engine)"
 	@echo "make check-deploy  compose file and Helm chart, by their own tools (builds them once; needs Go 1.24)"
+	@echo "make chaos-nightly  the same with more of everything"
+	@echo "make soak       half an hour of leads and faults at random: what is lost, what comes twice, what grows"
+	@echo "make mutations  switches one mechanism off at a time and shows that a test notices"
 	@echo "make lint       style, types and imports"
 
 demo: java setup
@@ -32,12 +36,24 @@ down: setup
 
 test: java prometheus setup
 	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest tests/chaos -m critical --tier critical
 
 test-fast: setup
 	@$(PYTHON) -m pytest tests/unit tests/contract -n 2
 
 chaos: java setup
-	@$(PYTHON) -m pytest tests/chaos
+	@$(PYTHON) -m pytest tests/chaos -m "not soak and not nightly"
+	@$(PYTHON) -m tests.chaos.report
+
+chaos-nightly: java setup
+	@$(PYTHON) -m pytest tests/chaos -m "not soak" --tier nightly
+
+soak: java setup
+	@$(PYTHON) -m pytest tests/chaos -m soak -s
+	@$(PYTHON) -m tests.chaos.report
+
+mutations: java setup
+	@$(PYTHON) -m tests.mutations
 	@$(PYTHON) -m tests.chaos.report
 
 lint: setup

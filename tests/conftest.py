@@ -10,6 +10,12 @@ import pytest
 FOLDER_MARKS = {"integration": pytest.mark.stack, "e2e": pytest.mark.stack}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How much the tests in `chaos` do."""
+    parser.addoption("--tier", default="quick", choices=["critical", "quick", "nightly"], help="size of a chaos run")
+    parser.addoption("--minutes", default="30", help="length of the soak")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests in these folders need the stack, and more time."""
     for item in items:

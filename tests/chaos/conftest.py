@@ -15,10 +15,10 @@ import pytest
 from pointsman.local import LocalStack, StackOptions
 from tests.chaos.lab import Lab, is_counted
 from tests.chaos.partners import Partners
+from tests.chaos.report import results_file
 from tests.chaos.tail import Tail
+from tests.chaos.tiers import TIERS, Tier
 from tests.e2e.system import ROOT, System, address
-
-RESULTS = ROOT / ".pointsman" / "chaos.json"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,7 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(item.path).parent == Path(__file__).parent:
             item.add_marker(pytest.mark.stack)
-            item.add_marker(pytest.mark.timeout(600))
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(1800))
             # kafka-python drops sockets to a broker that is away without closing them.
             item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
 
@@ -38,6 +39,12 @@ def seed() -> int:
 
 
 @pytest.fixture(scope="session")
+def tier(request: pytest.FixtureRequest) -> Tier:
+    """How much of everything this run does."""
+    return TIERS[request.config.getoption("--tier")]
+
+
+@pytest.fixture(scope="session")
 def partners() -> Iterator[Partners]:
     running = Partners()
     yield running
@@ -45,7 +52,7 @@ def partners() -> Iterator[Partners]:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory, partners: Partners, seed: int) -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory, partners: Partners, seed: int, tier: Tier) -> Iterator[Lab]:
     """The whole stack; it finds mail server and model as it would find a user's own."""
     data_dir = tmp_path_factory.mktemp("chaos with a space")
     options = StackOptions(
@@ -61,7 +68,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, partners: Partners, seed: int)
         try:
             stack.up()
             tail = Tail(system.settings["kafka_bootstrap"], is_counted)
-            lab = Lab(system=system, partners=partners, tail=tail, seed=seed)
+            lab = Lab(system=system, partners=partners, tail=tail, seed=seed, tier=tier)
             yield lab
             _keep(lab)
         finally:
@@ -74,7 +81,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory, partners: Partners, seed: int)
 
 
 def _keep(lab: Lab) -> None:
-    """Leave the results for `report.py`; a run of some tests replaces only their rows."""
-    before = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {}
-    rows = {**before, **{result.fault: asdict(result) for result in lab.results}}
-    RESULTS.write_text(json.dumps(rows, indent=2) + "\n")
+    """Leave the results for `report.py`, by tier; a run of some tests replaces only their rows."""
+    file = results_file(lab.tier.name)
+    before = json.loads(file.read_text()) if file.is_file() else {}
+    rows = {**before, **{result.fault: asdict(result) for result in lab.results if result.fault != "soak"}}
+    file.write_text(json.dumps(rows, indent=2) + "\n")

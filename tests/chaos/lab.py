@@ -6,9 +6,11 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from statistics import quantiles
+from signal import SIGCONT, SIGKILL, SIGSTOP, Signals
+from statistics import median, quantiles
 from typing import Any, Final
 
 from kafka.errors import KafkaError
@@ -16,11 +18,15 @@ from kafka.errors import KafkaError
 from tests.chaos.account import Account
 from tests.chaos.partners import Partners
 from tests.chaos.tail import Tail
-from tests.e2e.system import System, hot_lead, student_lead
+from tests.chaos.tiers import Tier
+from tests.e2e.system import System, hot_lead, lukewarm_lead, student_lead
 from tests.witness import Seen, eventually
 
 SETTLED_WITHIN_S: Final = 240.0
 _STUDENTS: Final = 0.15
+_MAILS: Final = {"hot": 1, "lukewarm": 3, "student": 0}
+_LEADS: Final = {"hot": hot_lead, "lukewarm": lukewarm_lead, "student": student_lead}
+_CARRIED_OUT: Final = {"sent", "unknown", "rejected"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +55,7 @@ class Lab:
     partners: Partners
     tail: Tail
     seed: int
+    tier: Tier
     results: list[Result] = field(default_factory=list)
 
     def experiment(self, fault: str, what: str) -> Experiment:
@@ -68,7 +75,8 @@ class Experiment:
         what: the fault in words.
         dice: all chance of this experiment; the same for the same seed.
         workflows: address by workflow id; "" when there is no lead behind it.
-        mailed: workflows of leads that are worth a mail.
+        expected: mails that each lead is worth, by workflow id.
+        lukewarm: share of leads that get a series of mails.
         injected: how often the fault happened.
         recoveries_s: seconds from each injection to the first work done on what came after it.
     """
@@ -78,7 +86,8 @@ class Experiment:
     what: str
     dice: random.Random
     workflows: dict[str, str] = field(default_factory=dict)
-    mailed: set[str] = field(default_factory=set)
+    expected: dict[str, int] = field(default_factory=dict)
+    lukewarm: float = 0.0
     injected: int = 0
     recoveries_s: list[float] = field(default_factory=list)
     _loads: list[threading.Thread] = field(default_factory=list)
@@ -88,17 +97,27 @@ class Experiment:
     def system(self) -> System:
         return self.lab.system
 
-    def lead(self) -> tuple[str, str]:
-        """Insert one lead; mostly one that is worth a mail."""
-        is_student = self.dice.random() < _STUDENTS
-        workflow, address = self.system.insert(student_lead() if is_student else hot_lead())
+    @property
+    def tier(self) -> Tier:
+        return self.lab.tier
+
+    @property
+    def mailed(self) -> set[str]:
+        """Workflows of leads that are worth a mail."""
+        return {workflow for workflow, mails in self.expected.items() if mails}
+
+    def lead(self, kind: str = "", **fields: str) -> tuple[str, str]:
+        """Insert one lead of a kind, by chance mostly one that is worth a mail, with some of its fields replaced."""
+        drawn = self.dice.choices(list(_MAILS), [1 - _STUDENTS - self.lukewarm, self.lukewarm, _STUDENTS])[0]
+        chosen = kind or drawn
+        workflow, address = self.system.insert({**_LEADS[chosen](), **fields})
         self.workflows[workflow] = address
-        if not is_student:
-            self.mailed.add(workflow)
+        self.expected[workflow] = _MAILS[chosen]
         return workflow, address
 
-    def load(self, leads: int, *, over_s: float) -> None:
-        """Insert leads in the background, at random moments of about `over_s` seconds."""
+    def load(self, leads: int = 0, *, over_s: float = 0.0) -> None:
+        """Insert leads in the background, at random moments of about `over_s` seconds; by default as the tier says."""
+        leads, over_s = leads or self.tier.leads, over_s or self.tier.load_s
         gaps = [self.dice.expovariate(leads / over_s) for _ in range(leads)]
         thread = threading.Thread(target=self._insert, args=(gaps,), daemon=True)
         self._loads.append(thread)
@@ -131,6 +150,25 @@ class Experiment:
     def pause(self, least_s: float, most_s: float) -> None:
         """Let a random time pass."""
         time.sleep(self.dice.uniform(least_s, most_s))
+
+    def kill(self, program: str, signal: Signals = SIGKILL) -> float:
+        """Send `signal` to `program`, once it runs again after an earlier one; when that was."""
+        hit = eventually(lambda: self.system.stack.kill(program, signal), within_s=60, what=f"a live {program}")
+        self.injected += len(hit)
+        return time.monotonic()
+
+    @contextmanager
+    def frozen(self, program: str) -> Iterator[float]:
+        """`program` stands still (SIGSTOP), and wakes up afterwards; when it was stopped."""
+        at = self.kill(program, SIGSTOP)
+        try:
+            yield at
+        finally:
+            self.system.stack.kill(program, SIGCONT)
+
+    def stand_still_until(self, moment: float) -> None:
+        """Let time pass up to a monotonic `moment`."""
+        time.sleep(max(0.0, moment - time.monotonic()))
 
     def routing_again(self, since: float, *, within_s: float = 90) -> float:
         """Wait until a message written now is decided; the seconds since `since`, which are noted."""
@@ -166,6 +204,10 @@ class Experiment:
         """When the first record that is `wanted` was seen; 0 when none was."""
         return next((at for at, one in self.lab.tail.arrivals() if wanted(one)), 0.0)
 
+    def back_within(self, most_s: float) -> bool:
+        """Whether work went on within `most_s` seconds of an injection, at the median; the tier may not hold times."""
+        return median(self.recoveries_s) <= most_s or not self.tier.holds_times
+
     def account(self, seen: list[Seen] | None = None, *, repeats_delivered: bool = False) -> Account:
         records = self.lab.tail.records() if seen is None else seen
         return Account(records, list(self.lab.partners.mail.mails), dict(self.workflows), repeats_delivered)
@@ -185,16 +227,23 @@ class Experiment:
 
     def _settle(self, within_s: float) -> None:
         deadline = time.monotonic() + within_s
-        while self.account().open() and time.monotonic() < deadline:
+        while self._is_unfinished() and time.monotonic() < deadline:
             time.sleep(0.5)
+
+    def _is_unfinished(self) -> bool:
+        account = self.account()
+        return bool(account.open() or self._lost(account))
 
     def _lost(self, account: Account) -> list[str]:
         lost = [f"{workflow} waits for {missing}" for workflow, missing in account.open().items()]
         heard = set(account.to_a_person())
         for workflow in self.mailed - heard:
             mails, effects = self.lab.partners.mail.to(self.workflows[workflow]), self.system.effects(workflow)
-            if not mails and not {"unknown", "rejected"} & set(effects):
-                lost.append(f"{workflow} has no mail, and its effects are {effects}")
+            ended = sum(effect in _CARRIED_OUT for effect in effects)
+            if ended < self.expected[workflow] or len(mails) < effects.count("sent"):
+                lost.append(
+                    f"{workflow} has {len(mails)} of {self.expected[workflow]} mails, its effects are {effects}"
+                )
         return lost
 
     def unknown_mails(self) -> int:

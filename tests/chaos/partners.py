@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import email
 import email.policy
+import hashlib
 import json
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -37,6 +39,7 @@ class MailServer:
 
     Attributes:
         mails: every mail for which the whole text came in and which it took, also when nobody heard the answer.
+        recipients: whom the envelopes of these mails named.
         plan: faults per recipient, used up one by one.
         done: faults that happened, by kind.
         slow_s: seconds between a mail's last byte and the answer, at most; each mail's are random.
@@ -44,6 +47,7 @@ class MailServer:
     """
 
     mails: list[EmailMessage] = field(default_factory=list)
+    recipients: list[str] = field(default_factory=list)
     plan: dict[str, list[str]] = field(default_factory=dict)
     done: Counter[str] = field(default_factory=Counter)
     slow_s: float = 0.0
@@ -66,6 +70,7 @@ class MailServer:
         if kind in REFUSALS:
             return REFUSALS[kind]
         self.mails.append(email.message_from_bytes(envelope.original_content or b"", policy=email.policy.default))
+        self.recipients += envelope.rcpt_tos
         if kind == "drop after data":
             _hang_up(server)
         if kind == "hang after data":
@@ -88,19 +93,38 @@ def _hang_up(server: SMTP) -> None:
     server.transport.abort()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One call to the model.
+
+    Attributes:
+        began: monotonic time at which it came, in seconds.
+        ended: when it was answered.
+        asker: tells apart who asks what: the same for the same system turn, and so within one process.
+        status: HTTP status of the answer.
+    """
+
+    began: float
+    ended: float
+    asker: str
+    status: int
+
+
 @dataclass
 class Model:
     """The offline model, with answers that a test may replace.
 
     Attributes:
         faults: what the offline model itself can be told to do wrong.
-        say: turns a good answer into another one; None leaves it.
+        say: turns a good answer, and the question it answers, into another answer; None leaves it.
         twisted: answers that were replaced.
+        calls: every call that was answered.
     """
 
     faults: Faults = field(default_factory=Faults)
-    say: Callable[[dict[str, Any]], object] | None = None
+    say: Callable[[dict[str, Any], dict[str, Any]], object] | None = None
     twisted: int = 0
+    calls: list[Call] = field(default_factory=list)
 
     def behave(self) -> None:
         """No more faults from here on."""
@@ -116,19 +140,24 @@ class Model:
         async def twist(
             request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
         ) -> web.StreamResponse:
+            if not request.path.endswith("/chat/completions"):
+                return await handler(request)
+            asked, began = json.loads(await request.read()), time.monotonic()
             response = await handler(request)
-            return self._twisted(response) if request.path.endswith("/chat/completions") else response
+            call = Call(began=began, ended=time.monotonic(), asker=_asker(asked), status=response.status)
+            self.calls.append(call)
+            return self._twisted(response, asked)
 
         app.middlewares.append(twist)
         return app
 
-    def _twisted(self, response: web.StreamResponse) -> web.StreamResponse:
+    def _twisted(self, response: web.StreamResponse, asked: dict[str, Any]) -> web.StreamResponse:
         if self.say is None or response.status != 200 or not isinstance(response, web.Response):
             return response
         body = json.loads(bytes(response.body))  # type: ignore[arg-type]
         message = body["choices"][0]["message"]
         try:
-            answer = self.say(json.loads(message["content"]))
+            answer = self.say(json.loads(message["content"]), asked)
         except ValueError:
             return response
         if answer is None:
@@ -136,6 +165,10 @@ class Model:
         self.twisted += 1
         message["content"] = answer if isinstance(answer, str) else json.dumps(answer)
         return web.json_response(body)
+
+
+def _asker(asked: dict[str, Any]) -> str:
+    return hashlib.sha256(str(asked["messages"][0]["content"]).encode()).hexdigest()[:12]
 
 
 class Partners:

@@ -25,7 +25,7 @@ def test_fifty_applies_under_load_ten_of_them_invalid(lab: Lab) -> None:
     # What `pointsman agents apply` does, without a new interpreter each time.
     topic = KafkaCatalogTopic(lab.system.settings["kafka_bootstrap"])
     invalid = set(experiment.dice.sample(range(APPLIES), k=10))
-    experiment.load(60, over_s=35)
+    experiment.load(over_s=35)
     with lab.system.edited_definitions() as folder:
         path = folder / "lead_scoring.yaml"
         good = path.read_text()
@@ -81,7 +81,7 @@ def _decided(lab: Lab, workflow: str) -> bool:
 def test_agents_scaled_up_and_down_under_load(lab: Lab) -> None:
     experiment = lab.experiment("F12", "agents scaled from 1 to 3 instances and back, under load")
     lab.partners.model.faults.latency_ms = 700
-    experiment.load(80, over_s=50)
+    experiment.load(over_s=30 * lab.tier.times(1))
     while experiment.is_loading():
         agent = experiment.dice.choice(["lead_ingestion", "lead_scoring", "active_outreach", "send_email"])
         with ExitStack() as instances:

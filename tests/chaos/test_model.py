@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from tests.chaos.lab import Lab
+from tests.chaos.partners import Call
 from tests.witness import eventually
 
-LEADS = 60
+RETRY_AFTER_S = 4
+EARLIER_S = 0.2
+"""Clocks of both sides and the way to the model."""
+UNDER_WAY_S = 0.5
+"""A call that began before the refusal was read is not too early."""
+MOST_IN_FLIGHT = 64
+BREAKER_FAILURES = 5
+BREAKER_OPEN_WITHIN_S = 10
+PROBE_AT_MOST_EVERY_S = 10
 
 
 def test_a_fifth_of_all_calls_fails_or_hangs(lab: Lab) -> None:
@@ -18,7 +29,7 @@ def test_a_fifth_of_all_calls_fails_or_hangs(lab: Lab) -> None:
     before = faults.failed + faults.hung
     faults.fail_rate, faults.status, faults.hang_next = 0.2, 500, 3
     faults._dice.seed(lab.seed)
-    experiment.load(LEADS, over_s=25)
+    experiment.load()
     experiment.loaded()
     eventually(lambda: not experiment.account().open(), within_s=240, every_s=1, what="all leads at an end")
     experiment.injected = faults.failed + faults.hung - before
@@ -26,17 +37,38 @@ def test_a_fifth_of_all_calls_fails_or_hangs(lab: Lab) -> None:
 
 
 def test_too_many_requests(lab: Lab) -> None:
-    experiment = lab.experiment("F13", "model answers 429 with Retry-After")
-    faults = lab.partners.model.faults
-    before = faults.failed
-    experiment.load(LEADS, over_s=20)
+    experiment = lab.experiment("F13", f"model answers 429 with Retry-After: {RETRY_AFTER_S}")
+    model = lab.partners.model
+    first = len(model.calls)
+    experiment.load()
     experiment.pause(2, 4)
-    faults.status, faults.retry_after_s, faults.fail_next = 429, 3.0, 25
-    experiment.loaded()
-    eventually(lambda: faults.fail_next == 0, within_s=120, what="25 refusals")
-    faults.retry_after_s = 0.0
-    experiment.injected = faults.failed - before
-    experiment.finish()
+    began = time.monotonic()
+    model.faults.status, model.faults.retry_after_s, model.faults.fail_rate = 429, float(RETRY_AFTER_S), 1.0
+    experiment.stand_still_until(began + 4 * RETRY_AFTER_S)
+    model.faults.fail_rate = 0.0
+    over_s = time.monotonic() - began
+    back = time.monotonic()
+    experiment.injected = sum(call.status == 429 for call in model.calls[first:])
+    account = experiment.finish()
+    calls = model.calls[first:]
+    refused = [call for call in calls if call.status == 429]
+    assert _too_early(calls) == []
+    # Each process asks again when the time is over, and never more often.
+    most_at_once = max(Counter(call.asker for call in refused).values())
+    assert len({call.asker for call in refused}) > 1
+    assert most_at_once <= MOST_IN_FLIGHT * (over_s / RETRY_AFTER_S + 1)
+    assert account.to_a_person() == []
+    assert time.monotonic() - back < 2 * over_s + experiment.tier.load_s
+
+
+def _too_early(calls: list[Call]) -> list[str]:
+    """Calls that came to a process's model before the time was over that it had been asked to wait."""
+    found = []
+    for refusal in (call for call in calls if call.status == 429):
+        until = refusal.ended + RETRY_AFTER_S - EARLIER_S
+        early = [c for c in calls if c.asker == refusal.asker and refusal.ended + UNDER_WAY_S < c.began < until]
+        found += [f"{until - call.began:.2f} s too early" for call in early]
+    return found
 
 
 def test_rubbish_instead_of_answers(lab: Lab) -> None:
@@ -45,11 +77,11 @@ def test_rubbish_instead_of_answers(lab: Lab) -> None:
     before = model.faults.garbage
     wrong: list[Any] = ["", "{", "[]", "null", {"unexpected": True}, "x" * 1_000_000, '{"agent": 7}']
 
-    def sometimes(_: dict[str, Any]) -> object:
+    def sometimes(*_: dict[str, Any]) -> object:
         return experiment.dice.choice(wrong) if experiment.dice.random() < 0.3 else None
 
     model.say, model.faults.garbage_next = sometimes, 20
-    experiment.load(LEADS, over_s=20)
+    experiment.load()
     experiment.loaded()
     eventually(lambda: not experiment.account().open(), within_s=200, every_s=1, what="all leads at an end")
     experiment.injected = model.faults.garbage - before + model.twisted
@@ -61,16 +93,17 @@ def test_rubbish_instead_of_answers(lab: Lab) -> None:
 NOBODY = ["supervisor", "Active_Outreach", "active_outreach\n", "send_email", "active_outreach,nurture_campaign", "", 7]
 
 
+@pytest.mark.critical
 def test_the_model_names_an_agent_that_is_no_candidate(lab: Lab) -> None:
     experiment = lab.experiment("F18", "model chooses an agent that does not exist or is no candidate")
     model = lab.partners.model
     twisted = model.twisted
 
-    def named(answer: dict[str, Any]) -> object:
+    def named(answer: dict[str, Any], _: dict[str, Any]) -> object:
         return {**answer, "agent": experiment.dice.choice(NOBODY)} if "agent" in answer else None
 
     model.say = named
-    experiment.load(LEADS, over_s=15)
+    experiment.load()
     experiment.loaded()
     eventually(lambda: not experiment.account().open(), within_s=200, every_s=1, what="all leads at an end")
     experiment.injected = model.twisted - twisted
@@ -89,17 +122,37 @@ def test_the_model_names_an_agent_that_is_no_candidate(lab: Lab) -> None:
     assert not [w for w in experiment.mailed if lab.partners.mail.to(experiment.workflows[w])]
 
 
-@pytest.mark.parametrize("outage_s", [20])
-def test_nobody_answers_where_the_model_was(lab: Lab, outage_s: int) -> None:
-    experiment = lab.experiment("F15", f"model gone for {outage_s} s")
-    restarts = lab.system.job_restarts()
-    experiment.load(LEADS, over_s=30)
+def test_nobody_answers_where_the_model_was(lab: Lab) -> None:
+    outage_s = lab.tier.outage_s
+    experiment = lab.experiment("F15", f"model down for {outage_s:g} s")
+    model = lab.partners.model
+    first, restarts = len(model.calls), lab.system.job_restarts()
+    failed_checkpoints = lab.system.failed_checkpoints()
+    experiment.load(over_s=0.75 * outage_s)
     experiment.pause(2, 4)
-    lab.partners.stop_model()
-    try:
-        experiment.injected += 1
-        experiment.pause(outage_s, outage_s)
-    finally:
-        lab.partners.start_model()
-    experiment.finish()
+    began = time.monotonic()
+    model.faults.status, model.faults.fail_rate = 503, 1.0
+    experiment.stand_still_until(began + outage_s / 2)
+    lab.partners.stop_model()  # for the other half nobody even listens
+    experiment.stand_still_until(began + outage_s)
+    model.faults.fail_rate = 0.0
+    lab.partners.start_model()
+    back = time.monotonic()
+    experiment.injected = 1
+    account = experiment.finish(within_s=3 * outage_s)
+    drained_s = time.monotonic() - back
+    refused = [call for call in model.calls[first:] if call.status == 503]
+    assert len(refused) >= BREAKER_FAILURES
+    assert _asks_while_open(refused, began) == []
+    assert account.to_a_person() == []
     assert lab.system.job_restarts() == restarts
+    assert lab.system.failed_checkpoints() == failed_checkpoints
+    assert drained_s < 2 * outage_s, f"drained in {drained_s:.0f} s"
+
+
+def _asks_while_open(refused: list[Call], began: float) -> list[str]:
+    """Who went on asking a model that does not answer, more often than a breaker lets through, and how often."""
+    late = Counter(call.asker for call in refused if call.began > began + BREAKER_OPEN_WITHIN_S)
+    seconds = max((call.began for call in refused), default=began) - began - BREAKER_OPEN_WITHIN_S
+    allowed = 1 + seconds / PROBE_AT_MOST_EVERY_S
+    return [f"{asker}: {times}" for asker, times in late.items() if times > allowed]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.chaos.report import BEGIN, END, PAGE, ROOT, table, with_table
+from tests.chaos.report import BEGIN, END, PAGE, ROOT, mutation_table, soak_table, table, with_table
 
 ROW = {
     "fault": "F10", "what": "agents killed", "injected": 12, "leads": 100, "lost": 0, "duplicated": 0,
@@ -23,13 +23,27 @@ def test_the_table_stands_between_its_marks_and_is_replaced_as_a_whole() -> None
     page = f"before\n{BEGIN}\nold\n{END}\nafter\n"
     new = with_table(page, table([ROW]))
     assert "old" not in new
-    assert "| F10 | agents killed | 12 | 100 | 0 | 0 | 1 | 2 | 1.2 / 4.0 s | 7 |" in new
+    assert "| F10 | agents killed | 12 | 100 | 0 | 0 | 1 | 2 | 1.2 / 4.0 s | - | 7 |" in new
     assert with_table(new, table([ROW])) == new
 
 
 def test_faults_stand_in_the_order_of_their_numbers() -> None:
     rows = [{**ROW, "fault": "F10"}, {**ROW, "fault": "F2", "recovery_p50_s": None}]
     assert re.findall(r"^\| (F\d+)", table(rows), re.MULTILINE) == ["F2", "F10"]
+
+
+def test_a_fault_names_what_was_switched_off_to_check_its_test_unless_nothing_was_noticed() -> None:
+    noticed = {"mechanism": "ledger", "file": "a.py", "test": "tests/b.py::c", "faults": ["F10"], "outcome": "red"}
+    missed = {**noticed, "mechanism": "order", "outcome": "GREEN: the test does not notice\nmore"}
+    assert "| 1.2 / 4.0 s | ledger | 7 |" in table([ROW], [noticed, missed])
+    assert "| ledger | `a.py` | `b.py::c` | red |" in mutation_table([noticed, missed])
+    assert "| order | `a.py` | `b.py::c` | GREEN: the test does not notice |" in mutation_table([noticed, missed])
+
+
+def test_a_soak_says_how_the_memory_of_each_process_grew() -> None:
+    memory = {"kafka": {"mib": 300.4, "percent_per_10_min": 0.123}}
+    soak = {"minutes": 30, "seed": 7, "leads": 900, "faults": 40, "lost": 0, "duplicated": 0, "memory": memory}
+    assert "| kafka | 300 | +0.12 % |" in soak_table(soak)
 
 
 def test_no_measured_fault_lost_or_repeated_anything() -> None:

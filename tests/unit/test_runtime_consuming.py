@@ -73,6 +73,16 @@ def test_a_finished_message_is_written_while_an_earlier_one_is_still_at_work() -
     assert inbox.position == Position(partition=0, offset=2)
 
 
+def test_answers_and_position_are_in_the_same_transaction() -> None:
+    inbox, handlers = MemoryInbox(), Handlers()
+    with consuming(inbox, handlers) as loop:
+        inbox.put(record(0))
+        inbox.wait_until(lambda: handlers.deliveries)
+        loop.finish(handlers.deliveries[0], [reply("answer")])
+        inbox.wait_until(lambda: inbox.written)
+        assert inbox.commits == [([reply("answer")], [Position(partition=0, offset=1)])]
+
+
 def test_a_restart_skips_exactly_what_is_done() -> None:
     before, handlers = MemoryInbox(), Handlers()
     with consuming(before, handlers) as loop:

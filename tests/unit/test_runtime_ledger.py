@@ -85,6 +85,16 @@ async def test_an_owner_thought_dead_may_still_say_how_it_ended() -> None:
     assert (await slow.finish(effect, EffectState.SENT)).state == EffectState.SENT
 
 
+async def test_who_lost_the_right_to_finish_changes_nothing() -> None:
+    world = World()
+    first = world.process("send_email.1")
+    mine = await first.begin(MAIL)
+    await first.release(mine)
+    theirs = await world.process("send_email.2").begin(MAIL)
+    assert theirs.may_send
+    assert (await first.finish(mine, EffectState.REJECTED)).state == EffectState.SENDING
+
+
 async def test_a_sure_refusal_gives_the_effect_back() -> None:
     ledger = World().process()
     await ledger.release(await ledger.begin(MAIL))

@@ -1,0 +1,140 @@
+"""What may be switched off, where, and the test that must notice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mutation:
+    """One promise's mechanism, switched off in a copy of the tree.
+
+    Attributes:
+        mechanism: what is switched off.
+        file: where, from the root.
+        old: text that stands there exactly once.
+        new: what stands there instead.
+        test: the test that must fail, from the root, as pytest names it.
+        red_for: text of the failure, so that it fails for the right reason.
+        faults: faults whose measured rows rest on the mechanism.
+    """
+
+    mechanism: str
+    file: str
+    old: str
+    new: str
+    test: str
+    red_for: str
+    faults: tuple[str, ...]
+
+    @property
+    def needs_stack(self) -> bool:
+        """Whether its test runs on real parts."""
+        return self.test.startswith(("tests/e2e", "tests/chaos"))
+
+
+MUTATIONS: Final = (
+    Mutation(
+        mechanism="dedupe",
+        file="sql/fresh_messages.sql",
+        old="PARTITION BY ce_source, id_or_place, ce_attempt ORDER BY",
+        new="PARTITION BY ce_source, id_or_place, ce_attempt, place ORDER BY",
+        test="tests/e2e/test_garbage.py::test_a_repeated_message_is_decided_once",
+        red_for="assert len(system.outcomes(workflow)) == 1",
+        faults=("F36",),
+    ),
+    Mutation(
+        mechanism="ledger",
+        file="pointsman/runtime/ledger.py",
+        old="return await self._meet(document)\n        return _effect(document)\n\n    async def finish",
+        new="return await self._start(document)\n        return _effect(document)\n\n    async def finish",
+        test="tests/unit/test_runtime_ledger.py::test_a_crash_while_sending_is_unknown_and_never_sent_again",
+        red_for="may_send",
+        faults=("F27", "F28"),
+    ),
+    Mutation(
+        mechanism="transactions of agents",
+        file="pointsman/runtime/consuming.py",
+        old="self._inbox.commit(records, [_to_commit(partition) for partition in moved])",
+        new="self._inbox.commit(records, [])\n"
+        "            self._inbox.commit([], [_to_commit(partition) for partition in moved])",
+        test="tests/unit/test_runtime_consuming.py::test_answers_and_position_are_in_the_same_transaction",
+        red_for="E       assert",
+        faults=("F10", "F12", "F41"),
+    ),
+    Mutation(
+        mechanism="transactions of the router",
+        file="sql/outbox.sql",
+        old="'sink.delivery-guarantee' = 'exactly-once'",
+        new="'sink.delivery-guarantee' = 'at-least-once'",
+        test="tests/chaos/test_processes.py::test_taskmanager_killed_with_model_calls_in_flight",
+        red_for="assert duplicated == []",
+        faults=("F1", "F2", "F5"),
+    ),
+    Mutation(
+        mechanism="fencing of agents",
+        file="pointsman/kafka/inbox.py",
+        old='self._who = f"pointsman.{agent}.{instance}"',
+        new='self._who = f"pointsman.{agent}.{instance}.{id(self)}"',
+        test="tests/chaos/test_freezes.py::test_a_frozen_agent_wakes_up_when_another_has_its_name_and_its_work",
+        red_for="a fenced",
+        faults=("F11",),
+    ),
+    Mutation(
+        mechanism="fencing in the ledger",
+        file="pointsman/runtime/ledger.py",
+        old='criteria = {"state": expected.value, "token": effect.token}',
+        new='criteria = {"state": expected.value}',
+        test="tests/unit/test_runtime_ledger.py::test_who_lost_the_right_to_finish_changes_nothing",
+        red_for="E       assert",
+        faults=("F11", "F28"),
+    ),
+    Mutation(
+        mechanism="order at the router",
+        file="flink_jobs/operators/shard.py",
+        old='return record.headers.get("ce_workflowid") or record.key or place_of(record).encode()',
+        new="return place_of(record).encode()",
+        test="tests/unit/test_router_durable_call.py"
+        "::test_a_decided_message_waits_behind_an_undecided_one_of_its_workflow",
+        red_for="E       assert",
+        faults=("F14", "F15"),
+    ),
+    Mutation(
+        mechanism="order at agents",
+        file="pointsman/runtime/lanes.py",
+        old="lane = self._waiting.get(key)",
+        new='lane = self._waiting.get(key := f"{key}{len(self._waiting)}")',
+        test="tests/unit/test_runtime_lanes.py"
+        "::test_work_of_one_workflow_waits_for_its_predecessor_and_other_workflows_do_not",
+        red_for="E       assert",
+        faults=("F14", "F15"),
+    ),
+    Mutation(
+        mechanism="limit of steps",
+        file="pointsman/routing/limits.py",
+        old="if counters.step > max_steps:",
+        new="if counters.step > 1_000_000:",
+        test="tests/unit/test_routing_router.py::test_more_steps_than_allowed_abstain",
+        red_for="E       assert",
+        faults=("F22",),
+    ),
+    Mutation(
+        mechanism="limit of visits",
+        file="pointsman/routing/limits.py",
+        old="and counters.visits > max_visits:",
+        new="and counters.visits > 1_000_000:",
+        test="tests/unit/test_routing_router.py::test_an_agent_that_says_the_same_too_often_abstains",
+        red_for="E       assert",
+        faults=("F22",),
+    ),
+    Mutation(
+        mechanism="limit of answers",
+        file="pointsman/runtime/handling.py",
+        old="most = active.definition.limits.max_replies",
+        new="most = 1_000_000",
+        test="tests/unit/test_runtime_handling.py::test_more_answers_than_allowed_are_cut_off_with_one_dead_letter",
+        red_for="E       assert",
+        faults=("F23",),
+    ),
+)
