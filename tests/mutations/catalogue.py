@@ -113,7 +113,7 @@ MUTATIONS: Final = (
     Mutation(
         mechanism="limit of steps",
         file="pointsman/routing/limits.py",
-        old="if counters.step > max_steps:",
+        old="if counters.step > limits.steps:",
         new="if counters.step > 1_000_000:",
         test="tests/unit/test_routing_router.py::test_more_steps_than_allowed_abstain",
         red_for="E       assert",
@@ -122,7 +122,7 @@ MUTATIONS: Final = (
     Mutation(
         mechanism="limit of visits",
         file="pointsman/routing/limits.py",
-        old="and counters.visits > max_visits:",
+        old="and counters.visits > visits:",
         new="and counters.visits > 1_000_000:",
         test="tests/unit/test_routing_router.py::test_an_agent_that_says_the_same_too_often_abstains",
         red_for="E       assert",

@@ -30,7 +30,7 @@ class Model:
         try:
             while self.gate and not self.gate.is_set():
                 # Nobody but this coroutine refers to this future: only the caller's own reference keeps the call alive.
-                await asyncio.wait_for(asyncio.shield(asyncio.sleep(0.005)), 1)
+                await asyncio.wait_for(asyncio.shield(asyncio.sleep(0.005)), 30)
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
