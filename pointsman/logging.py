@@ -17,7 +17,7 @@ REDACTED: Final = "[redacted]"
 LEVELS: Final = ("debug", "info", "warning", "error")
 
 # An address in any text, also one that is wrapped in other words.
-_ADDRESS: Final = re.compile(r"[^\s@<>\"'(),:;]+@[^\s@<>\"'(),:;]+")
+_ADDRESS: Final = re.compile(r"(?:\"[^\"\n]{1,64}\"|[^\s@<>\"'(),:;]+)(?:@|%40)[^\s@<>\"'(),:;]+", re.IGNORECASE)
 # A password in a connection string.
 _PASSWORD: Final = re.compile(r"(\w+://[^\s:/@]+:)[^\s/]+@")
 _PERSONAL: Final = frozenset({

@@ -205,18 +205,18 @@ class System:
 
     def job_id(self) -> str:
         """Id of the one running router job."""
-        jobs = self._flink("/jobs/overview")["jobs"]
+        jobs = self.flink("/jobs/overview")["jobs"]
         running = [job["jid"] for job in jobs if job["state"] == "RUNNING"]
         assert len(running) == 1, jobs
         return str(running[0])
 
     def job_restarts(self) -> int:
-        metrics = self._flink(f"/jobs/{self._any_job()}/metrics?get=numRestarts")
+        metrics = self.flink(f"/jobs/{self._any_job()}/metrics?get=numRestarts")
         return int(metrics[0]["value"]) if metrics else 0
 
     def failed_checkpoints(self) -> int:
         """Checkpoints that failed since the job's last start."""
-        return int(self._flink(f"/jobs/{self._any_job()}/checkpoints")["counts"]["failed"])
+        return int(self.flink(f"/jobs/{self._any_job()}/checkpoints")["counts"]["failed"])
 
     def kill(self, name: str, signal: Signals) -> list[int]:
         """Send `signal` to a program of the stack; the pids that got it."""
@@ -273,12 +273,13 @@ class System:
             found: dict[str, Any] = json.loads(response.read())
         return found
 
-    def _flink(self, path: str) -> Any:
+    def flink(self, path: str) -> Any:
+        """What Flink's REST API answers."""
         with urllib.request.urlopen(self.settings["flink_url"] + path, timeout=10) as response:  # noqa: S310 - loopback
             return json.loads(response.read())
 
     def _any_job(self) -> str:
-        jobs = sorted(self._flink("/jobs/overview")["jobs"], key=lambda job: int(job["start-time"]))
+        jobs = sorted(self.flink("/jobs/overview")["jobs"], key=lambda job: int(job["start-time"]))
         return str(jobs[-1]["jid"])
 
 

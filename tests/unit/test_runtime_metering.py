@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.definitions import Accepts, AgentDefinition, Emits, Limits
@@ -75,6 +75,7 @@ async def test_a_call_without_an_answer_costs_nothing_and_one_with_a_useless_ans
 
 
 @given(st.integers(0, 5), st.integers(0, 8))
+@settings(deadline=None)  # each example has an event loop of its own
 def test_of_calls_at_once_no_more_are_made_than_are_left(left: int, wanted: int) -> None:
     one_each = Model(*[replace(PRICED, completions=1)] * wanted)
     model = MeteredModel(one_each)
