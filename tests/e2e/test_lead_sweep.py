@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import urllib.request
 
 from tests.e2e.system import System, hot_lead
@@ -10,12 +11,20 @@ from tests.witness import eventually
 OLD_ENOUGH = ("--older-than", "0s")
 
 
-def connector(system: System, word: str) -> None:
-    """`pause` or `resume`."""
+def connector(system: System, word: str, state: str) -> None:
+    """`pause` or `resume` the connector, and wait until its task is in `state`."""
     port = system.stack.addresses.ports["connect"]
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/connectors/leads-source/{word}", method="PUT")
+    base = f"http://127.0.0.1:{port}/connectors/leads-source"
+    request = urllib.request.Request(f"{base}/{word}", method="PUT")  # noqa: S310 - loopback
     with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
         assert answer.status == 202
+    eventually(lambda: _states(base) == {state}, within_s=30, what=f"connector and task {state}")
+
+
+def _states(base: str) -> set[str]:
+    with urllib.request.urlopen(f"{base}/status", timeout=10) as answer:  # noqa: S310 - loopback
+        status = json.loads(answer.read())
+    return {part["state"] for part in (status["connector"], *status["tasks"])}
 
 
 def delivered(system: System, workflow: str) -> int:
@@ -26,7 +35,7 @@ def delivered(system: System, workflow: str) -> int:
 def test_a_missed_lead_is_swept_once_and_its_late_delivery_sends_no_second_mail(system: System) -> None:
     early, _ = system.insert(hot_lead())
     eventually(lambda: delivered(system, early), within_s=60, what="the connector at work")
-    connector(system, "pause")
+    connector(system, "pause", "PAUSED")
     try:
         workflow, address = system.insert(hot_lead())
         # The time in an id of MongoDB's own making is that of its second.
@@ -39,7 +48,7 @@ def test_a_missed_lead_is_swept_once_and_its_late_delivery_sends_no_second_mail(
         eventually(lambda: system.effects(workflow) == ["sent"], within_s=60, what="the mail")
         assert workflow not in system.cli("leads", "sweep", *OLD_ENOUGH).stdout
     finally:
-        connector(system, "resume")
+        connector(system, "resume", "RUNNING")
     eventually(lambda: delivered(system, workflow) == 2, within_s=60, what="the connector's late delivery")
     late, late_address = system.insert(hot_lead())
     eventually(lambda: system.effects(late) == ["sent"], within_s=60, what="a lead behind it")
