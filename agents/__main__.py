@@ -48,12 +48,12 @@ def _run(name: str, instance: str | None, instances: int, parent: int | None) ->
     known = settings().model_copy(update={"instance": instance or settings().instance})
     if parent is not None:
         exit_with_parent(parent)
-        known = known.model_copy(update=_own_metrics(known))
+        known = known.model_copy(update=own_metrics(known))
     run_agent(name, known, find_build(name))
     return 0
 
 
-def _own_metrics(known: Settings) -> dict[str, object]:
+def own_metrics(known: Settings) -> dict[str, object]:
     """Where the metrics of one of several instances are: the ports follow each other, from the one that is set."""
     port, file = known.metrics_port, known.metrics_file
     return {

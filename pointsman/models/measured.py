@@ -100,11 +100,10 @@ class MeasuredModel:
         metrics.model_attempts.labels(name).inc(answer.attempts)
         metrics.model_tokens.labels(name, "input").observe(answer.input_tokens)
         metrics.model_tokens.labels(name, "output").observe(answer.output_tokens)
-        cost: float | None = getattr(answer, "cost_usd", None)
-        if cost is None:
+        if answer.cost_usd is None:
             metrics.model_unpriced.labels(name).inc()
         else:
-            metrics.model_cost.labels(name).inc(cost)
+            metrics.model_cost.labels(name).inc(answer.cost_usd)
 
 
 def _part(text: str) -> dict[str, str]:

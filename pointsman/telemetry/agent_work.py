@@ -15,7 +15,7 @@ from pointsman.definitions import AgentDefinition
 from pointsman.envelope import Record
 from pointsman.telemetry import names
 from pointsman.telemetry.context import trace_id_in, trace_id_of
-from pointsman.telemetry.spans import bound_ids, failed
+from pointsman.telemetry.spans import Attributes, bound_ids, failed, safe_id
 from pointsman.telemetry.telemetry import Telemetry
 from pointsman.topics import ERRORS
 
@@ -48,7 +48,7 @@ class AgentWork:
             with (
                 structlog.contextvars.bound_contextvars(**bound_ids(record.headers, trace_id)),
                 trace.use_span(span, record_exception=False, set_status_on_exception=False),
-                spans.current(f"invoke_agent {definition.name}", trace.SpanKind.INTERNAL, _about(definition)),
+                spans.current(f"invoke_agent {definition.name}", trace.SpanKind.INTERNAL, _about(definition, record)),
             ):
                 yield work
         except BaseException as error:
@@ -101,9 +101,10 @@ class Work:
             metrics.replies.labels(self._agent, record.headers["ce_type"].decode()).inc()
 
 
-def _about(definition: AgentDefinition) -> dict[str, str | int | float | bool | list[str]]:
+def _about(definition: AgentDefinition, record: Record) -> Attributes:
     return {
         names.GEN_AI_OPERATION: "invoke_agent",
         names.GEN_AI_AGENT_NAME: definition.name,
         names.GEN_AI_AGENT_VERSION: definition.version,
+        names.GEN_AI_CONVERSATION: safe_id(record.headers.get("ce_workflowid")),
     }

@@ -185,6 +185,10 @@ def test_tasks_run_side_by_side_and_the_one_that_failed_is_tried_again_alone(sys
     assert asked == {"site_requested": 2, "history_requested": 1, "news_requested": 1}
     assert site.requests == 2
     assert (sent["account.findings_joined"], sent["task.failed"]) == (1, 1)
+    traces = {
+        seen.header("traceparent").split("-")[1] for seen in system.messages(workflow) if "traceparent" in seen.headers
+    }
+    assert len(traces) == 1
     codes = Counter(decision["reason_code"] for decision in system.witness.decisions(workflow))
     assert {code: codes[code] for code in ("plan_started", "task_retried", "task_done", "plan_joined")} == {
         "plan_started": 1, "task_retried": 1, "task_done": 2, "plan_joined": 1,

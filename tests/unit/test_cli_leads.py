@@ -13,6 +13,7 @@ from pointsman.cli import leads
 from pointsman.errors import ConfigurationError
 from pointsman.store import Document
 from pointsman.testing import InMemoryStore
+from tests.recorded import Recorded
 
 
 @pytest.fixture
@@ -89,3 +90,19 @@ def test_the_list_shows_the_newest_first_and_no_whole_address(store: InMemorySto
     assert "id1" not in output
     assert "zoe@" not in output
     assert "z***@x.example" in output
+
+
+async def test_a_lead_carries_the_trace_that_its_insertion_begins(store: InMemoryStore) -> None:
+    recorded = Recorded()
+    await leads.insert(store, [{"email": "dana@x.example"}], datetime.now(UTC), recorded.telemetry.spans)
+    (lead,) = await store.find("leads", {})
+    span = recorded.spans["insert leads"].context
+    assert span is not None
+    assert lead["traceparent"] == f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"
+    assert "dana" not in recorded.text
+
+
+async def test_a_lead_that_brings_a_trace_keeps_it(store: InMemoryStore) -> None:
+    await leads.insert(store, [{"traceparent": "theirs"}], datetime.now(UTC), Recorded().telemetry.spans)
+    await leads.insert(store, [{"traceparent": "other"}], datetime.now(UTC))
+    assert {lead["traceparent"] for lead in await store.find("leads", {})} == {"theirs", "other"}

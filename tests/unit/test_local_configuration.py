@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from pointsman.cli.stack import log_files
 from pointsman.errors import ConfigurationError
-from pointsman.local.addresses import Addresses
+from pointsman.local.addresses import Addresses, metrics_folder
 from pointsman.local.broker import Broker
 from pointsman.local.choices import options_from_settings
 from pointsman.local.connect import Connect, connector_config
@@ -25,6 +25,7 @@ from pointsman.local.programs import MAIL_SECRETS, MODEL_SECRETS, Program
 from pointsman.local.routerjob import forget_checkpoints, innermost_cause, newest_snapshot
 from pointsman.local.services import agents
 from pointsman.settings import Settings
+from pointsman.telemetry.endpoint import ports_in
 from pointsman.topics import LEADS, MAX_RECORD_BYTES
 
 JAVA = Path("/jdk/bin/java")
@@ -208,3 +209,20 @@ def test_a_log_is_found_by_name_by_agent_and_by_kind(tmp_path: Path) -> None:
 def agent(addresses: Addresses, options: StackOptions) -> Program:
     (program,) = agents(["send_email"], addresses, options).programs
     return program
+
+
+def test_each_process_of_flink_shows_its_metrics_at_a_port_of_its_own(layout: Layout) -> None:
+    flink = Flink(layout, JAVA, DEFAULT_PORTS, StackOptions(parallelism=2))
+    flink.prepare()
+    ports = {program.name: ports_in(metrics_folder(layout.data_dir), program.name)[0] for program in flink.programs}
+    assert len(set(ports.values())) == 3
+    for program in flink.programs:
+        assert f"metrics.reporter.prometheus.port={ports[program.name]}" in program.command
+
+
+def test_only_what_traces_sees_the_key_of_the_receiver(layout: Layout, addresses: Addresses) -> None:
+    jobmanager, taskmanager = Flink(layout, JAVA, DEFAULT_PORTS, StackOptions()).programs
+    hidden = "-u OTEL_EXPORTER_OTLP_HEADERS"
+    assert hidden in jobmanager.command_line
+    assert hidden not in taskmanager.command_line
+    assert hidden not in agent(addresses, StackOptions()).command_line

@@ -55,6 +55,7 @@ def test_spans_hang_together_from_the_message_to_its_answer() -> None:
     assert process.attributes["messaging.message.conversation_id"] == "w1"
     assert invoke.attributes is not None
     assert invoke.attributes["gen_ai.agent.version"] == "1.2.0"
+    assert invoke.attributes["gen_ai.conversation.id"] == "w1"
     assert "Quixote" not in recorded.text
     assert recorded.sample("pointsman_agent_replies_total", agent="scorer", event_type="c.d") == 1
     assert recorded.sample("pointsman_messaging_process_duration_seconds_count", agent="scorer", error_type="") == 1

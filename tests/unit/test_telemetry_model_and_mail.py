@@ -17,6 +17,7 @@ from pointsman.models.measured import MeasuredModel
 from pointsman.models.offline.faults import FaultPlan, Faults
 from pointsman.models.offline.server import start
 from pointsman.models.openai_chat import OpenAIChatModel, OpenAIOptions
+from pointsman.models.prices import Price
 from tests.recorded import Recorded
 
 SECRET = "kim@example.com asks for the moon"
@@ -73,6 +74,7 @@ async def test_a_call_is_told_by_the_genai_conventions(port: int) -> None:
     tokens = recorded.sample("pointsman_gen_ai_client_token_usage_sum", model="m", type="input")
     assert span.attributes["gen_ai.usage.input_tokens"] == tokens > 0
     assert recorded.sample("pointsman_model_attempts_total", model="m") == 1
+    assert recorded.sample("pointsman_model_unpriced_total", model="m") == 1
 
 
 @pytest.mark.parametrize("captures", [False, True])
@@ -119,3 +121,15 @@ async def test_a_mail_is_told_by_its_outcome_alone(host: str, state: str) -> Non
     assert "send email" in recorded.spans
     assert "Quixote" not in recorded.text
     assert "example.com" not in recorded.text
+
+
+async def test_the_price_of_a_known_model_is_counted(port: int) -> None:
+    recorded = Recorded()
+    prices = {"offline-stand-in (m)": Price(input=1.0, output=2.0)}
+    options = OpenAIOptions(model="m", base_url=f"http://127.0.0.1:{port}/v1", prices=prices)
+    model = MeasuredModel(OpenAIChatModel("key", options), recorded.telemetry)
+    answer = await model.complete(QUESTION)
+    await model.close()
+    assert answer.cost_usd is not None
+    assert recorded.sample("pointsman_model_cost_usd_total", model="m") == pytest.approx(answer.cost_usd)
+    assert recorded.sample("pointsman_model_unpriced_total", model="m") == 0
