@@ -54,7 +54,7 @@ def topics(wanted: Iterable[Topic], found: Mapping[str, TopicFacts]) -> Iterator
     for topic in wanted:
         facts = found.get(topic.name)
         if facts is None:
-            fix = "`pointsman agents apply` makes inboxes; make the others as docs/messages.md lists them"
+            fix = "`pointsman topics apply` makes it, `pointsman agents apply` the inboxes"
             yield _wrong("kafka", topic.name, "the topic does not exist", fix)
             continue
         differences = list(_differences(topic, facts))
