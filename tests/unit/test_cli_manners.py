@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 
 from pointsman.cli import main as entry
 from pointsman.cli.options import confirm, moment, operator, span
-from pointsman.cli.output import Output, advancing, counted, print_lines, print_rows
+from pointsman.cli.output import Output, advancing, counted, print_lines, print_rows, working
 from pointsman.errors import (
     BrokerUnavailableError,
     ConfigurationError,
@@ -147,7 +147,7 @@ def test_one_thing_is_lines_for_people_and_data_for_programs(capsys: pytest.Capt
 
 def test_progress_is_silent_where_no_terminal_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(counted(range(500), "reading")) == list(range(500))
-    with advancing(2, "working") as on_done:
+    with working("working"), advancing(2, "working") as on_done:
         on_done()
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "")
