@@ -23,7 +23,9 @@ from pointsman.routing.limits import Counters
 from pointsman.routing.question import ModelQuestion
 from pointsman.routing.router import Router, RoutingOptions
 
-COMPARED: Final = ("outcome", "agent", "agent_version", "how", "reason_code", "reason", "candidates", "model_failure")
+COMPARED: Final = (
+    "outcome", "agent", "agent_version", "proposed", "how", "reason_code", "reason", "candidates", "model_failure",
+)  # fmt: skip
 """Fields of a decision that must come out the same; catalog and model call are what it is made from."""
 
 _Kind = TypeVar("_Kind", RoutingOptions, Counters)

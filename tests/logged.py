@@ -86,7 +86,7 @@ def decided(
     clock = ManualClock(START + timedelta(seconds=step))
     deciding = Deciding(Router(catalog, options), clock, _unforeseen)
     begun = deciding.begin(Arrived(record, step, visits, is_cancelled))
-    clock.advance(1.5)
+    clock.advance(0.5)
     if isinstance(begun, Question):
         assert answer is not None, "the router asks a model"
         begun = begun.conclude(answer)

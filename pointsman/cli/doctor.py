@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from pointsman.cli.output import Output, OutputOption, print_rows
+from pointsman.cli.output import Output, OutputOption, print_rows, working
 from pointsman.doctor import Verdict, worst
 from pointsman.doctor.probing import examine
 from pointsman.job_options import JobOptions
@@ -26,7 +26,8 @@ def doctor(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Look at Kafka, Connect, MongoDB, Flink, model and mail, and say each fix; exit 1 if one is wrong, 4 if down."""
-    findings = examine(settings(), name)
+    with working("looking at every part"):
+        findings = examine(settings(), name)
     rows = [asdict(finding) | {"verdict": finding.verdict.value} for finding in findings]
     print_rows(rows, ("verdict", "area", "subject", "detail"), output)
     if output is Output.TABLE:

@@ -104,6 +104,17 @@ def counted(items: Iterable[Item], what: str) -> Iterator[Item]:
 
 
 @contextmanager
+def working(what: str) -> Iterator[None]:
+    """A spinner on stderr, if that is a terminal, while the block works."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield
+
+
+@contextmanager
 def advancing(total: int, what: str) -> Iterator[Callable[[], None]]:
     """A bar on stderr, if that is a terminal; call what it gives whenever one of `total` is done."""
     console = Console(stderr=True)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from pointsman.cli.options import Unmask
-from pointsman.cli.output import Output, OutputOption, print_lines
+from pointsman.cli.output import Output, OutputOption, print_lines, working
 from pointsman.errors import ConfigurationError
 from pointsman.masking import masked, masked_line
 from pointsman.plaintext import many_lines, one_line
@@ -32,7 +32,8 @@ def trace(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Tell the way of one workflow over MongoDB, Kafka, Flink, model and mail: what came in, who got it and why."""
-    found = load(workflow)
+    with working("reading MongoDB and Kafka"):
+        found = load(workflow)
     told = timeline(workflow, found.records, found.effects)
     if not told.rows:
         what = f"nothing is known of workflow {masked_line(workflow)}"

@@ -54,15 +54,28 @@ def topics(wanted: Iterable[Topic], found: Mapping[str, TopicFacts]) -> Iterator
     for topic in wanted:
         facts = found.get(topic.name)
         if facts is None:
-            fix = "`pointsman agents apply` makes inboxes; make the others as docs/messages.md lists them"
+            fix = "`pointsman topics apply` makes it, `pointsman agents apply` the inboxes"
             yield _wrong("kafka", topic.name, "the topic does not exist", fix)
             continue
+        yield from _partitions(topic, facts.partitions)
         differences = list(_differences(topic, facts))
         if differences:
             fix = f"kafka-configs --alter --topic {topic.name} --add-config {_settings(topic)}"
             yield _wrong("kafka", topic.name, "; ".join(differences), fix)
         else:
             yield _ok("kafka", topic.name, f"{facts.partitions} partitions, {topic.config['cleanup.policy']}")
+
+
+def _partitions(topic: Topic, found: int) -> Iterator[Finding]:
+    subject = f"{topic.name} partitions"
+    if topic.partitions == 1 and found != 1:
+        fix = "its order counts as a whole: delete the topic and make it again with one partition"
+        yield _wrong("kafka", subject, f"{found} partitions instead of one", fix)
+    elif found < topic.partitions:
+        detail = f"{found} partitions instead of {topic.partitions}: fewer instances can share the work"
+        alter = f"kafka-topics --alter --topic {topic.name} --partitions {topic.partitions}"
+        fix = f"before anything is written to it: {alter}"
+        yield _warning("kafka", subject, detail, fix)
 
 
 def broker(config: Mapping[str, str]) -> Finding:
@@ -193,9 +206,6 @@ def mail_settings(mail_from: str, allow: Sequence[str], *, dry_run: bool) -> Ite
 
 
 def _differences(topic: Topic, facts: TopicFacts) -> Iterator[str]:
-    if facts.partitions != topic.partitions:
-        # More partitions later would move workflows: it is said, and not called a setting to alter.
-        yield f"{facts.partitions} partitions instead of {topic.partitions}"
     for name, wanted in topic.config.items():
         found = facts.config.get(name)
         if name in _OURS and found != wanted:

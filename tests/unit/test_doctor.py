@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,21 +35,34 @@ def test_topics_as_they_must_be() -> None:
 
 
 @pytest.mark.parametrize(
-    ("partitions", "config", "detail"),
+    ("config", "detail"),
     [
-        (1, {}, "1 partitions instead of 4"),
-        (4, {"retention.ms": "1000"}, "retention.ms is 1000, not 604800000"),
-        (4, {"cleanup.policy": "compact"}, "cleanup.policy is compact, not delete"),
-        (4, {"max.message.bytes": "1048588"}, "max.message.bytes is 1048588"),
+        ({"retention.ms": "1000"}, "retention.ms is 1000, not 604800000"),
+        ({"cleanup.policy": "compact"}, "cleanup.policy is compact, not delete"),
+        ({"max.message.bytes": "1048588"}, "max.message.bytes is 1048588"),
     ],
 )
-def test_a_topic_that_is_otherwise(partitions: int, config: dict[str, str], detail: str) -> None:
+def test_a_topic_that_is_otherwise(config: dict[str, str], detail: str) -> None:
     topic = inbox_topic("a")
-    facts = TopicFacts(partitions=partitions, config={**topic.config, **config})
+    facts = TopicFacts(partitions=4, config={**topic.config, **config})
     (finding,) = judging.topics([topic], {topic.name: facts})
     assert finding.verdict is Verdict.WRONG
     assert detail in finding.detail
     assert "kafka-configs --alter --topic agents.a.inbox" in finding.fix
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "verdict"), [(4, 8, None), (4, 4, None), (4, 1, "warning"), (1, 1, None), (1, 4, "wrong")]
+)
+def test_how_many_partitions_a_topic_may_have(wanted: int, found: int, verdict: str | None) -> None:
+    topic = inbox_topic("a", wanted)
+    told = verdicts(judging.topics([topic], {topic.name: TopicFacts(partitions=found, config=topic.config)}))
+    assert told.get("agents.a.inbox partitions") == verdict
+
+
+def test_the_broker_is_held_against_the_sinks_own_time_out() -> None:
+    sink = (Path(__file__).parents[2] / "sql" / "outbox.sql").read_text()
+    assert f"'properties.transaction.timeout.ms' = '{judging.SINK_TRANSACTION_MS}'" in sink
 
 
 def test_a_topic_that_is_not_there() -> None:
