@@ -108,26 +108,33 @@ class Experiment:
 
     def lead(self, kind: str = "", **fields: str) -> tuple[str, str]:
         """Insert one lead of a kind, by chance mostly one that is worth a mail, with some of its fields replaced."""
-        drawn = self.dice.choices(list(_MAILS), [1 - _STUDENTS - self.lukewarm, self.lukewarm, _STUDENTS])[0]
-        chosen = kind or drawn
+        chosen = kind or self._kinds(1)[0]
         workflow, address = self.system.insert({**_LEADS[chosen](), **fields})
         self.workflows[workflow] = address
         self.expected[workflow] = _MAILS[chosen]
         return workflow, address
 
+    def _kinds(self, leads: int) -> list[str]:
+        return self.dice.choices(list(_MAILS), [1 - _STUDENTS - self.lukewarm, self.lukewarm, _STUDENTS], k=leads)
+
+    def dice_for_a_thread(self) -> random.Random:
+        """Chance for somebody who draws at moments of his own."""
+        return random.Random(self.dice.random())  # noqa: S311 - no secret hangs on it
+
     def load(self, leads: int = 0, *, over_s: float = 0.0) -> None:
         """Insert leads in the background, at random moments of about `over_s` seconds; by default as the tier says."""
         leads, over_s = leads or self.tier.leads, over_s or self.tier.load_s
         gaps = [self.dice.expovariate(leads / over_s) for _ in range(leads)]
-        thread = threading.Thread(target=self._insert, args=(gaps,), daemon=True)
+        # All chance is drawn here: drawn on another thread, it would depend on who comes first.
+        thread = threading.Thread(target=self._insert, args=(gaps, self._kinds(leads)), daemon=True)
         self._loads.append(thread)
         thread.start()
 
-    def _insert(self, gaps: list[float]) -> None:
+    def _insert(self, gaps: list[float], kinds: list[str]) -> None:
         try:
-            for gap in gaps:
+            for gap, kind in zip(gaps, kinds, strict=True):
                 time.sleep(gap)
-                self.lead()
+                self.lead(kind)
         except Exception as error:  # shown by `loaded`
             self._load_errors.append(error)
 

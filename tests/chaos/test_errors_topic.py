@@ -32,6 +32,7 @@ def test_the_topic_of_dead_letters_is_missing(lab: Lab) -> None:
         eventually(lambda: _complains(lab, "taskmanager-1"), within_s=30, what="the router's log names the topic")
         eventually(lambda: _complains(lab, "agent-lead_scoring"), within_s=30, what="the agent's log names the topic")
         assert _nothing_is_decided(experiment), "messages were routed although dead letters could not be written"
+        assert f"fix kafka {topics.ERRORS}" in lab.system.cli("doctor", expect=1).stdout
         experiment.stand_still_until(since + MISSING_S)
     experiment.routing_again(time.monotonic())
     experiment.finish()

@@ -30,7 +30,7 @@ FENCED = b"a second process under the same name?"
 def test_a_frozen_agent_wakes_up_when_another_has_its_name_and_its_work(lab: Lab, tmp_path: Path) -> None:
     experiment = lab.experiment("F11", "SIGSTOP of an agent, another process takes its name and its work, SIGCONT")
     lab.partners.model.faults.latency_ms = 700
-    lab.partners.mail.slow_s, lab.partners.mail.dice = 1.0, experiment.dice
+    lab.partners.mail.slow_s, lab.partners.mail.dice = 1.0, experiment.dice_for_a_thread()
     freezes = len(AGENTS) * lab.tier.times(1)
     try:
         experiment.load(over_s=20 * freezes)

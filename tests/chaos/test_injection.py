@@ -48,7 +48,7 @@ def test_orders_in_leads_reach_no_address_no_site_and_no_other_agent(lab: Lab) -
     mails, recipients, twisted = len(mail.mails), len(mail.recipients), model.twisted
     inboxes = _inboxes(lab)
     with _canary() as canary:
-        model.say = _Obedient(experiment.dice)
+        model.say = _Obedient(experiment.dice_for_a_thread())
         _insert(experiment, canary.server_port)
         eventually(lambda: not experiment.account().open(), within_s=240, every_s=1, what="all leads at an end")
         experiment.injected += model.twisted - twisted

@@ -21,7 +21,7 @@ def test_every_message_delivered_three_times_and_shuffled(lab: Lab) -> None:
     def ours(record: Seen) -> bool:
         return record.workflow in experiment.workflows and record.topic not in {"agent_decisions", "agent_errors"}
 
-    repeater = Repeater(lab.tail, lab.system.settings["kafka_bootstrap"], experiment.dice, ours)
+    repeater = Repeater(lab.tail, lab.system.settings["kafka_bootstrap"], experiment.dice_for_a_thread(), ours)
     try:
         experiment.load()
         experiment.loaded()

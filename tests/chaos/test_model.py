@@ -77,8 +77,10 @@ def test_rubbish_instead_of_answers(lab: Lab) -> None:
     before = model.faults.garbage
     wrong: list[Any] = ["", "{", "[]", "null", {"unexpected": True}, "x" * 1_000_000, '{"agent": 7}']
 
+    dice = experiment.dice_for_a_thread()
+
     def sometimes(*_: dict[str, Any]) -> object:
-        return experiment.dice.choice(wrong) if experiment.dice.random() < 0.3 else None
+        return dice.choice(wrong) if dice.random() < 0.3 else None
 
     model.say, model.faults.garbage_next = sometimes, 20
     experiment.load()
@@ -99,8 +101,10 @@ def test_the_model_names_an_agent_that_is_no_candidate(lab: Lab) -> None:
     model = lab.partners.model
     twisted = model.twisted
 
+    dice = experiment.dice_for_a_thread()
+
     def named(answer: dict[str, Any], _: dict[str, Any]) -> object:
-        return {**answer, "agent": experiment.dice.choice(NOBODY)} if "agent" in answer else None
+        return {**answer, "agent": dice.choice(NOBODY)} if "agent" in answer else None
 
     model.say = named
     experiment.load()

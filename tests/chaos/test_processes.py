@@ -54,7 +54,7 @@ def test_agents_killed_at_random(lab: Lab) -> None:
 @pytest.mark.critical
 def test_mail_agent_killed_while_it_sends(lab: Lab) -> None:
     experiment = lab.experiment("F28", "SIGKILL of the mail agent at random, slow mail server")
-    lab.partners.mail.slow_s, lab.partners.mail.dice = 1.5, experiment.dice
+    lab.partners.mail.slow_s, lab.partners.mail.dice = 1.5, experiment.dice_for_a_thread()
     try:
         experiment.load(over_s=0.6 * lab.tier.leads)
         while experiment.is_loading():
