@@ -12,6 +12,7 @@ from pointsman.envelope import derived_id, to_rfc3339
 from pointsman.errors import RefusedError
 from pointsman.plaintext import many_lines, one_line
 from pointsman.store import Document, DocumentStore
+from pointsman.telemetry.spans import Spans
 
 COLLECTION: Final = "leads"
 _NOT_SAID: Final = frozenset({"_id", "created_at", "traceparent"})
@@ -64,7 +65,9 @@ class Lead(BaseModel):
         return {name: value for name, value in self.model_dump().items() if value != ""}
 
 
-async def hand_in(store: DocumentStore, lead: Lead, *, sender: str, key: str | None, now: datetime) -> tuple[str, bool]:
+async def hand_in(
+    store: DocumentStore, lead: Lead, *, sender: str, key: str | None, now: datetime, spans: Spans
+) -> tuple[str, bool]:
     """Insert `lead` unless it is there; its id, and whether it was inserted now.
 
     Args:
@@ -73,14 +76,16 @@ async def hand_in(store: DocumentStore, lead: Lead, *, sender: str, key: str | N
         sender: who hands it in; keys of different senders have nothing to do with each other.
         key: the sender's `Idempotency-Key`: the same key means the same lead.
         now: the time, UTC.
+        spans: begin the lead's trace, which its field `traceparent` carries on.
 
     Raises:
         RefusedError: `key` was used for another lead.
         StoreUnavailableError: MongoDB does not answer; the lead may or may not be there.
     """
     identity = derived_id("lead", sender, key) if key else secrets.token_hex(12)
-    document = {"_id": identity, "created_at": to_rfc3339(now), **lead.document()}
-    stored = await store.insert_once(COLLECTION, document)
+    with spans.insert(COLLECTION) as traced:
+        document = {"_id": identity, "created_at": to_rfc3339(now), **traced, **lead.document()}
+        stored = await store.insert_once(COLLECTION, document)
     if {name: value for name, value in stored.items() if name not in _NOT_SAID} != lead.document():
         raise RefusedError("this Idempotency-Key was used for another lead", "use a new key for each lead")
     return identity, stored == document

@@ -7,8 +7,9 @@ from typing import Any
 
 from pointsman.audit import Action, AuditEntry
 from pointsman.envelope import Record
+from pointsman.escalations import PREFIX
 from pointsman.topics import MESSAGES
-from pointsman.workflow_control import ESCALATION_PREFIX, cancellation, header, resumed
+from pointsman.workflow_control import cancellation, header, resumed
 
 
 def cancel_records(workflow_id: str, person: str, reason: str, now: datetime) -> list[Record]:
@@ -38,8 +39,8 @@ def resume_records(escalation: Record, person: str, agent: str | None, now: date
     details = {
         "message_id": header(escalation, "ce_id"),
         "sent_as": header(message, "ce_id"),
-        "agent": agent,
-        "reason_code": header(escalation, f"{ESCALATION_PREFIX}reason"),
+        "agent": header(message, "ce_targetagent") or None,
+        "reason_code": header(escalation, f"{PREFIX}reason"),
     }
     workflow_id = header(escalation, "ce_workflowid")
     return [message, _entry(Action.WORKFLOW_RESUMED, workflow_id, person, now, details)]

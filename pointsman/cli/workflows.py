@@ -141,7 +141,7 @@ def _retry_plan(workflow_id: str, plan: PlanView, person: str, *, dry_run: bool)
     news = [header(escalation, "ce_id") for escalation in waiting if header(escalation, "ce_type") == PLAN_FAILED]
     message = plan_retry(workflow_id, plan, news[-1] if news else None, person, datetime.now(UTC))
     if not dry_run:
-        _send(message.to_record(MESSAGES), message.id)
+        _send([message.to_record(MESSAGES)])
     failed = ", ".join(task.id for task in plan.tasks if task.status is TaskStatus.FAILED)
     told = f"{message.id} {message.event_type} workflow {_cell(workflow_id)}: {failed or 'the rest of the plan'}"
     typer.echo(f"{'would send ' if dry_run else ''}{told}")

@@ -25,6 +25,7 @@ from pointsman.publish import KafkaCatalogTopic
 from pointsman.settings import Settings, settings
 from pointsman.store import MongoStore
 from pointsman.telemetry import Telemetry
+from pointsman.telemetry.spans import Spans
 
 _log = structlog.get_logger(__name__)
 
@@ -39,7 +40,7 @@ def main() -> None:
         known = settings()
         configure_logging(known.log_level)
         telemetry = Telemetry.of(known, "console")
-        app = application(known)
+        app = application(known, telemetry.spans)
     except ConfigurationError as error:
         sys.exit(f"pointsman.console: {error}")
     try:
@@ -64,8 +65,12 @@ def serve(app: FastAPI, known: Settings, *, host: str, port: int) -> None:
     )
 
 
-def application(known: Settings) -> FastAPI:
+def application(known: Settings, spans: Spans) -> FastAPI:
     """The application as the settings describe it.
+
+    Args:
+        known: the settings.
+        spans: traces of leads that come in here.
 
     Raises:
         ConfigurationError: a setting does not fit.
@@ -87,6 +92,7 @@ def application(known: Settings) -> FastAPI:
         letters=KafkaDeadLetterTopics(known.kafka_bootstrap),
         now=_now,
         api_keys=keys,
+        spans=spans,
         flink_url=known.flink_url if urlsplit(known.flink_url).scheme in {"http", "https"} else "",
     )
     return create_app(desk, [KafkaFeed.of(view, known.kafka_bootstrap), watch], hosts=known.console_hosts)

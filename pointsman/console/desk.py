@@ -17,6 +17,7 @@ from pointsman.envelope import Record
 from pointsman.kafka import publish, read_all
 from pointsman.publish import CatalogTopic
 from pointsman.store import DocumentStore
+from pointsman.telemetry.spans import Spans
 from pointsman.workflow_records import read_topics
 
 
@@ -70,6 +71,7 @@ class Desk:
         letters: the dead letters.
         api_keys: who may post leads, by name.
         now: the clock, UTC.
+        spans: traces of leads that come in here.
         flink_url: Flink's page, empty when there is none to link to.
         epoch: differs with every start, so that a page knows when counting began anew.
     """
@@ -83,6 +85,7 @@ class Desk:
     letters: DeadLetterTopics
     now: Callable[[], datetime]
     api_keys: dict[str, str] = field(default_factory=dict, repr=False)
+    spans: Spans = field(default_factory=Spans, repr=False)
     flink_url: str = ""
     epoch: str = field(default_factory=lambda: f"{time.time_ns():x}")
 

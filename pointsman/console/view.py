@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from pointsman.audit import AuditEntry, read_entry
 from pointsman.catalog import Catalog, CatalogReader
-from pointsman.console.cards import card, stage_of, status_of
+from pointsman.console.cards import Marks, card, stage_of, status_of
 from pointsman.console.recent import RecentRecords, workflow_of
 from pointsman.console.spending import Spending, Spent
 from pointsman.console.stages import Stage, stages, traffic
@@ -120,9 +120,9 @@ class View:
         """How many workflows are in which state; how many stand in each stage, and how long it takes."""
         with self._lock:
             journeys, catalog = self._journeys.all(), self._catalog
-            died = self._died()
-            states = Counter(status_of(one, died, self._cancelled).value for one in journeys)
-            here = Counter(stage for one in journeys if (stage := stage_of(one, died, self._cancelled)))
+            marks = self._marks()
+            states = Counter(status_of(one, marks).value for one in journeys)
+            here = Counter(stage for one in journeys if (stage := stage_of(one, marks)))
         return dict(states), stages(journeys, here, catalog)
 
     def traffic(self) -> list[tuple[str, str, str, int]]:
@@ -158,7 +158,10 @@ class View:
             return self._spending.report(now)
 
     def _card(self, journey: Journey) -> dict[str, Any]:
-        return card(journey, key_of(journey.workflow_id), self._died(), self._cancelled)
+        return card(journey, key_of(journey.workflow_id), self._marks())
+
+    def _marks(self) -> Marks:
+        return Marks(letters=self._died(), waiting=self._waiting.by_message(), cancelled=self._cancelled)
 
     def _died(self) -> Mapping[str, DeadLetter]:
         """The open dead letters by message id; worked out anew when one came or was dealt with."""

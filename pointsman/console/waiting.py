@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from pointsman.envelope import OPERATOR_SOURCE, WORKFLOW_CANCELLED, Record
+from pointsman.escalations import PREFIX
 from pointsman.topics import ESCALATIONS, MESSAGES
-from pointsman.workflow_control import ESCALATION_PREFIX, header
+from pointsman.workflow_control import header
 
 _MOST: Final = 5_000
 _APPROVAL: Final = "approval_required"
@@ -38,7 +40,12 @@ class Waiting:
     @property
     def reason_code(self) -> str:
         """Why, for programs."""
-        return header(self.record, f"{ESCALATION_PREFIX}reason")
+        return header(self.record, f"{PREFIX}reason")
+
+    @property
+    def reason(self) -> str:
+        """Why, for people."""
+        return header(self.record, f"{PREFIX}message")
 
     @property
     def kind(self) -> str:
@@ -50,12 +57,12 @@ class Waiting:
     @property
     def proposed(self) -> str:
         """The agent that the router would give it to if a person says yes; empty when it chose none."""
-        return header(self.record, f"{ESCALATION_PREFIX}proposed")
+        return header(self.record, f"{PREFIX}proposed")
 
     @property
     def candidates(self) -> list[str]:
         """Agents that could take it."""
-        return [name for name in header(self.record, f"{ESCALATION_PREFIX}candidates").split(",") if name]
+        return [name for name in header(self.record, f"{PREFIX}candidates").split(",") if name]
 
 
 class WaitingRoom:
@@ -75,6 +82,10 @@ class WaitingRoom:
     def all(self) -> list[Waiting]:
         """Those that wait, the oldest first."""
         return list(self._waiting.values())
+
+    def by_message(self) -> Mapping[str, Waiting]:
+        """Those that wait, by message id."""
+        return self._waiting
 
     def get(self, message_id: str) -> Waiting | None:
         """The one with that id, if it waits."""

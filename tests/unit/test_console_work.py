@@ -14,9 +14,9 @@ from pointsman.audit import read_entry
 from pointsman.catalog import Catalog
 from pointsman.definitions.loader import load_text
 from pointsman.envelope import Record, decode
+from pointsman.escalations import PREFIX
 from pointsman.publish import apply
 from pointsman.topics import AUDIT, CONTROLS, ERRORS, ESCALATIONS, MESSAGES
-from pointsman.workflow_control import ESCALATION_PREFIX
 from tests.console_desk import OPERATOR_KEY, VIEWER_KEY, MemoryCatalog, Office
 from tests.dead_letters import failed
 from tests.definitions import GOOD
@@ -44,7 +44,7 @@ def unlock(client: TestClient) -> None:
 def escalated(workflow: str, number: int = 1, *, code: str = "none_fits", candidates: str = "greeter") -> Record:
     original = message(workflow, number, "hello.said", {"text": "mara@nordhafen.example", "company": "Nordhafen"})
     why = {"reason": code, "message": "nobody fits", "candidates": candidates, "proposed": "greeter"}
-    headers = {f"{ESCALATION_PREFIX}{name}": text.encode() for name, text in why.items()}
+    headers = {f"{PREFIX}{name}": text.encode() for name, text in why.items()}
     return replace(original, topic=ESCALATIONS, headers={**original.headers, **headers})
 
 

@@ -95,7 +95,9 @@ async def post_lead(
 ) -> Accepted:
     """Insert one lead. It is in MongoDB, acknowledged by a majority, when the answer comes."""
     sender = _sender(desk.api_keys, api_key or "")
-    identity, is_new = await hand_in(desk.store, lead, sender=f"api/{sender}", key=idempotency_key, now=desk.now())
+    identity, is_new = await hand_in(
+        desk.store, lead, sender=f"api/{sender}", key=idempotency_key, now=desk.now(), spans=desk.spans
+    )
     response.status_code = 201 if is_new else 200
     return Accepted(id=identity)
 
@@ -120,7 +122,7 @@ async def post_form(
         errors = [{"pointer": "/lead/consent", "detail": "We may only write to you if you agree."}]
         raise ProblemError(422, "Correct what is named under errors.", code="invalid", errors=errors)
     lead = form.lead.model_copy(update={"source": _FORM})
-    await hand_in(desk.store, lead, sender=_FORM, key=idempotency_key, now=desk.now())
+    await hand_in(desk.store, lead, sender=_FORM, key=idempotency_key, now=desk.now(), spans=desk.spans)
     return {"accepted": True}
 
 

@@ -16,10 +16,11 @@ from pointsman.console.waiting import Waiting
 from pointsman.controls import EffectsControl
 from pointsman.envelope import Record, decode_payload, to_rfc3339
 from pointsman.errors import InvalidEnvelopeError
+from pointsman.escalations import PREFIX
 from pointsman.masking import masked, masked_line
 from pointsman.runtime.ledger import EFFECTS, EffectLedger, EffectState
 from pointsman.store import Document
-from pointsman.workflow_control import ESCALATION_PREFIX, header
+from pointsman.workflow_control import header
 
 router = APIRouter(prefix="/api", include_in_schema=False)
 
@@ -85,8 +86,8 @@ def _message(desk: Desk, one: Waiting, *, unmask: bool) -> dict[str, Any]:
         "event_type": masked_line(header(one.record, "ce_type")),
         "from": masked_line(header(one.record, "ce_source")),
         "reason_code": one.reason_code,
-        "reason": masked_line(header(one.record, f"{ESCALATION_PREFIX}message")),
-        "at": header(one.record, f"{ESCALATION_PREFIX}at"),
+        "reason": masked_line(one.reason),
+        "at": header(one.record, f"{PREFIX}at"),
         "candidates": one.candidates,
         "proposed": one.proposed or None,
         "payload": _payload(one.record, unmask=unmask),
