@@ -8,7 +8,7 @@ POINTSMAN := $(PYTHON) -m pointsman
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast chaos chaos-nightly soak mutations lint setup install java \
+.PHONY: help demo up down test test-fast chaos chaos-nightly soak mutations screenshots lint setup install java \
 	prometheus compose check-deploy
 
 help:
@@ -23,6 +23,7 @@ help:
 	@echo "make chaos-nightly  the same with more of everything"
 	@echo "make soak       half an hour of leads and faults at random: what is lost, what comes twice, what grows"
 	@echo "make mutations  switches one mechanism off at a time and shows that a test notices"
+	@echo "make screenshots  takes the pictures of the console in docs/images, on a stack of its own"
 	@echo "make lint       style, types and imports"
 
 demo: java setup
@@ -55,6 +56,9 @@ soak: java setup
 mutations: java setup
 	@$(PYTHON) -m tests.mutations
 	@$(PYTHON) -m tests.chaos.report
+
+screenshots: java setup
+	@$(PYTHON) -m tests.e2e.screenshots
 
 lint: setup
 	@$(PYTHON) -m ruff check .

@@ -25,6 +25,9 @@ class Action(StrEnum):
     AGENT_ADDED = "agent.added"
     AGENT_CHANGED = "agent.changed"
     AGENT_REMOVED = "agent.removed"
+    WORKFLOW_CANCELLED = "workflow.cancelled"
+    WORKFLOW_RESUMED = "workflow.resumed"
+    PERSONAL_DATA_SHOWN = "personal_data.shown"
 
 
 @dataclass(frozen=True, kw_only=True)

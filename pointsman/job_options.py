@@ -13,6 +13,7 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final
 
 PYTHON_MODES: Final = ("thread", "process")
+JOB_NAME: Final = "pointsman-router"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class JobOptions:
     kafka_bootstrap: str
     kafka_security_protocol: str = "PLAINTEXT"
     kafka_sasl_mechanism: str = "SCRAM-SHA-512"
-    name: str = "pointsman-router"
+    name: str = JOB_NAME
     parallelism: int = 1
     python_mode: str = "thread"
     checkpoint_interval_ms: int = 1000

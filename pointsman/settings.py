@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import (
     BaseSettings,
     JsonConfigSettingsSource,
@@ -23,6 +23,25 @@ from pydantic_settings import (
 
 from pointsman.errors import ConfigurationError
 from pointsman.models.prices import Price
+
+AccessKey = Annotated[SecretStr, Field(min_length=24)]
+"""A random text that somebody proves who they are with."""
+
+
+class ConsoleAccount(BaseModel):
+    """Somebody who may log in to the console.
+
+    Attributes:
+        name: stands on everything that they do.
+        role: `viewer` sees, `operator` also decides and changes.
+        key: what they log in with: random, at least 24 characters.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,59}$")]
+    role: Literal["viewer", "operator"]
+    key: AccessKey
 
 
 class Settings(BaseSettings):
@@ -127,6 +146,19 @@ class Settings(BaseSettings):
     mail_dry_run: bool = False
     mail_allow: list[str] = Field(
         default=[], description='Only these addresses and @domains get mail; ["*"] means everybody; empty: nobody.'
+    )
+
+    console_accounts: list[ConsoleAccount] = Field(
+        default=[], description="Who may log in to the console: JSON list of name, role (viewer, operator) and key."
+    )
+    console_hosts: list[str] = Field(
+        default=["127.0.0.1", "localhost"], description="Host names that the console answers to."
+    )
+    console_trusted_proxies: str = Field(
+        default="", description="Addresses whose X-Forwarded-For and -Proto are believed, separated by commas."
+    )
+    leads_api_keys: dict[str, AccessKey] = Field(
+        default={}, description="Who may post leads to /api/leads: JSON object of names and keys."
     )
 
     java_home: Path | None = Field(

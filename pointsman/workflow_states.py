@@ -30,7 +30,7 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
-_STATUS: Final = {
+STATUS_OF: Final = {
     Outcome.ROUTED: Status.RUNNING,
     Outcome.COMPLETED: Status.COMPLETED,
     Outcome.ABSTAINED: Status.WAITING_FOR_PERSON,
@@ -90,7 +90,7 @@ class WorkflowState:
         """The state that a decision leaves its workflow in."""
         return WorkflowState(
             workflow_id=workflow_id,
-            status=Status.CANCELLED if is_cancelled else _STATUS[outcome],
+            status=Status.CANCELLED if is_cancelled else STATUS_OF[outcome],
             where=agent or event_type[:_LONGEST_TEXT],
             since=at,
             steps=step,

@@ -14,6 +14,7 @@ import typer
 
 from pointsman.cli.output import Output, OutputOption, print_data, print_rows
 from pointsman.cli.steps import shown_steps
+from pointsman.console.keys import local_keys, login_link
 from pointsman.definitions.words import did_you_mean
 from pointsman.errors import ConfigurationError
 from pointsman.local import LocalStack
@@ -134,7 +135,8 @@ def _tell(stack: LocalStack, seconds: float) -> None:
     """Say where everything is."""
     addresses, options = stack.addresses, stack.options
     typer.echo(f"Pointsman is up ({seconds:.1f} s).")
-    typer.echo(f"  page    {addresses.console_url}")
+    typer.echo(f"  console {login_link(addresses.console_url, local_keys(addresses.data_dir))}")
+    typer.echo(f"  form    {addresses.console_url}/form")
     typer.echo(f"  Flink   {addresses.flink_url}")
     typer.echo(f"  Kafka   {addresses.kafka_bootstrap}")
     typer.echo(f"  MongoDB {addresses.mongodb_uri}")

@@ -24,13 +24,12 @@ from pointsman.plaintext import one_line
 from pointsman.plans import PlanStatus, PlanView, TaskStatus
 from pointsman.settings import settings
 from pointsman.topics import DECISIONS, ERRORS, ESCALATIONS, MESSAGES, WORKFLOW_STATE
+from pointsman.workflow_acts import cancel_records, resume_records
 from pointsman.workflow_control import (
     belongs_to,
-    cancellation,
     header,
     open_escalations,
     plan_retry,
-    resumed,
 )
 from pointsman.workflow_states import Status, WorkflowState, latest_states
 
@@ -87,12 +86,11 @@ def cancel(
     if state.status is Status.CANCELLED:
         typer.echo(f"{_cell(workflow_id)} was cancelled already")
         return
-    message = cancellation(workflow_id, operator(by), reason, datetime.now(UTC))
+    records = cancel_records(workflow_id, operator(by), reason, datetime.now(UTC))
     if not dry_run:
         confirm(f"End workflow {_cell(workflow_id)} for good?", yes=yes)
-        _send(message.to_record(MESSAGES), message.id)
-    would = "would send " if dry_run else ""
-    typer.echo(f"{would}{message.id} {message.event_type} workflow {_cell(workflow_id)}")
+        _send(records)
+    _tell(records[0], dry_run=dry_run)
 
 
 @app.command()
@@ -113,11 +111,10 @@ def resume(
     if not waiting:
         what = f"nothing of workflow {_cell(workflow_id)} waits for a person: it is {state.status}"
         raise ConfigurationError(what, "`pointsman workflows show` tells its way")
-    record = resumed(waiting[-1], operator(by), agent, datetime.now(UTC))
+    records = resume_records(waiting[-1], operator(by), agent, datetime.now(UTC))
     if not dry_run:
-        _send(record, header(record, "ce_id"))
-    would = "would send " if dry_run else ""
-    typer.echo(f"{would}{header(record, 'ce_id')} {header(record, 'ce_type')} workflow {_cell(workflow_id)}")
+        _send(records)
+    _tell(records[0], dry_run=dry_run)
 
 
 @app.command()
@@ -144,7 +141,7 @@ def _retry_plan(workflow_id: str, plan: PlanView, person: str, *, dry_run: bool)
     news = [header(escalation, "ce_id") for escalation in waiting if header(escalation, "ce_type") == PLAN_FAILED]
     message = plan_retry(workflow_id, plan, news[-1] if news else None, person, datetime.now(UTC))
     if not dry_run:
-        _send(message.to_record(MESSAGES), message.id)
+        _send([message.to_record(MESSAGES)])
     failed = ", ".join(task.id for task in plan.tasks if task.status is TaskStatus.FAILED)
     told = f"{message.id} {message.event_type} workflow {_cell(workflow_id)}: {failed or 'the rest of the plan'}"
     typer.echo(f"{'would send ' if dry_run else ''}{told}")
@@ -216,8 +213,13 @@ def _of(workflow_id: str, topic: str) -> Sequence[Record]:
     return [record for record in read_all(settings().kafka_bootstrap, topic) if belongs_to(workflow_id, record)]
 
 
-def _send(record: Record, message_id: str) -> None:
-    publish(settings().kafka_bootstrap, [record], f"pointsman.workflows.{message_id}")
+def _send(records: Sequence[Record]) -> None:
+    publish(settings().kafka_bootstrap, records, f"pointsman.workflows.{header(records[0], 'ce_id')}")
+
+
+def _tell(message: Record, *, dry_run: bool) -> None:
+    would, workflow = "would send " if dry_run else "", _cell(header(message, "ce_workflowid"))
+    typer.echo(f"{would}{header(message, 'ce_id')} {header(message, 'ce_type')} workflow {workflow}")
 
 
 def in_short(state: WorkflowState) -> dict[str, Any]:

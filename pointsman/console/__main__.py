@@ -1,49 +1,105 @@
-"""`python -m pointsman.console`: serve the page."""
+"""`python -m pointsman.console`: serve the console."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
+import structlog
 import uvicorn
+from fastapi import FastAPI
 
-from pointsman.console.mailbox import Mailbox
+from pointsman.console.access import Access
+from pointsman.console.desk import Desk, KafkaTopics
+from pointsman.console.health import HealthWatch, RealCluster
+from pointsman.console.keys import local_keys
 from pointsman.console.reading import KafkaFeed
 from pointsman.console.server import create_app
 from pointsman.console.view import View
+from pointsman.deadletter_work import KafkaDeadLetterTopics
 from pointsman.errors import ConfigurationError
 from pointsman.logging import configure_logging
-from pointsman.settings import settings
+from pointsman.publish import KafkaCatalogTopic
+from pointsman.settings import Settings, settings
+from pointsman.store import MongoStore
 from pointsman.telemetry import Telemetry
+from pointsman.telemetry.spans import Spans
 
-_LOOPBACK = ("127.0.0.1", "localhost")
+_log = structlog.get_logger(__name__)
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT."""
-    parser = argparse.ArgumentParser(prog="python -m pointsman.console", description="The page: leads, mails, agents.")
+    parser = argparse.ArgumentParser(prog="python -m pointsman.console", description="The console and the lead form.")
     parser.add_argument("--port", type=int, default=18000)
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; the page has no login")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     given = parser.parse_args()
     try:
         known = settings()
         configure_logging(known.log_level)
         telemetry = Telemetry.of(known, "console")
-        view = View()
-        hosts = _LOOPBACK if given.host in _LOOPBACK else ("*",)
-        app = create_app(
-            view,
-            Mailbox(known.data_dir / "mailbox"),
-            KafkaFeed.of(view, known.kafka_bootstrap),
-            flink_url=known.flink_url,
-            hosts=hosts,
-        )
+        app = application(known, telemetry.spans)
     except ConfigurationError as error:
         sys.exit(f"pointsman.console: {error}")
     try:
-        uvicorn.run(app, host=given.host, port=given.port, log_config=None, access_log=False, server_header=False)
+        serve(app, known, host=given.host, port=given.port)
     finally:
         telemetry.close()
+
+
+def serve(app: FastAPI, known: Settings, *, host: str, port: int) -> None:
+    """Serve `app` until SIGTERM or SIGINT."""
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(known.console_trusted_proxies),
+        forwarded_allow_ips=known.console_trusted_proxies,
+        # Pages hold a stream open for as long as they are shown; they find the next process by themselves.
+        timeout_graceful_shutdown=2,
+    )
+
+
+def application(known: Settings, spans: Spans) -> FastAPI:
+    """The application as the settings describe it.
+
+    Args:
+        known: the settings.
+        spans: traces of leads that come in here.
+
+    Raises:
+        ConfigurationError: a setting does not fit.
+    """
+    local = local_keys(known.data_dir)
+    accounts = [*known.console_accounts, *local.accounts]
+    if not accounts:
+        _log.warning("nobody may log in to the console: set POINTSMAN_CONSOLE_ACCOUNTS")
+    keys = {name: key.get_secret_value() for name, key in {**known.leads_api_keys, **local.leads_api_keys}.items()}
+    view = View()
+    watch = HealthWatch(RealCluster(known.kafka_bootstrap, known.flink_url), lambda: view.catalog.definitions)
+    desk = Desk(
+        view=view,
+        watch=watch,
+        access=Access(accounts, _now),
+        store=MongoStore(known.mongodb_uri.get_secret_value(), known.mongodb_database),
+        topics=KafkaTopics(bootstrap=known.kafka_bootstrap),
+        catalog=KafkaCatalogTopic(known.kafka_bootstrap),
+        letters=KafkaDeadLetterTopics(known.kafka_bootstrap),
+        now=_now,
+        api_keys=keys,
+        spans=spans,
+        flink_url=known.flink_url if urlsplit(known.flink_url).scheme in {"http", "https"} else "",
+    )
+    return create_app(desk, [KafkaFeed.of(view, known.kafka_bootstrap), watch], hosts=known.console_hosts)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 if __name__ == "__main__":

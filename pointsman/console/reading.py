@@ -12,9 +12,22 @@ from pointsman.console.view import View
 from pointsman.envelope import Record
 from pointsman.errors import PointsmanError
 from pointsman.kafka import KafkaAdmin, tail
-from pointsman.topics import DECISIONS, DEFINITIONS, MESSAGES
+from pointsman.topics import (
+    AUDIT,
+    CONTROLS,
+    DECISIONS,
+    DEFINITIONS,
+    ERRORS,
+    ESCALATIONS,
+    LEADS,
+    MESSAGES,
+    WORKFLOW_STATE,
+)
 
-TOPICS: Final = (DEFINITIONS, MESSAGES, DECISIONS)
+INBOXES: Final = r"^agents\..*\.inbox$"
+TOPICS: Final = (
+    DEFINITIONS, CONTROLS, AUDIT, LEADS, MESSAGES, DECISIONS, INBOXES, ESCALATIONS, ERRORS, WORKFLOW_STATE,
+)  # fmt: skip
 _LOOK_AGAIN_S: Final = 2.0
 
 _log = structlog.get_logger(__name__)

@@ -1,40 +1,33 @@
-"""The page and its JSON over HTTP. Read-only; nothing from a message is ever sent as markup."""
+"""The console as one application: pages, the interface behind them, the public lead form and the leads' API."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from importlib.resources import files
-from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
+from typing import Final, Protocol
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.staticfiles import StaticFiles
 
-from pointsman.console.mailbox import Mailbox
-from pointsman.console.view import View
+from pointsman.console.desk import Desk
+from pointsman.console.guard import Guard
+from pointsman.console.overview import Overview
+from pointsman.console.problems import install_problems
+from pointsman.console.rates import Rates
+from pointsman.console.routes import agents, board, leads, letters, sessions, waiting, workflows
+from pointsman.console.sessions import TheDesk
+from pointsman.console.tickets import Tickets
+from pointsman.errors import PointsmanError
+from pointsman.leads import COLLECTION
 
-_ASSETS: Final = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/console.css": ("console.css", "text/css; charset=utf-8"),
-    "/console.js": ("console.js", "text/javascript; charset=utf-8"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
-}
-_HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
+_PAGES: Final = ("/", "/login", "/workflows/{key}", "/waiting", "/dead-letters", "/agents", "/agents/{name}")
+_OPEN_PAGES: Final = {"/form": "form.html", "/api/docs": "docs.html"}
 
 
 class Feed(Protocol):
-    """What fills the view while the server runs."""
+    """What runs beside the server: fills the view, watches the cluster."""
 
     def start(self) -> None:
         """Begin."""
@@ -45,57 +38,73 @@ class Feed(Protocol):
         ...
 
 
-def create_app(
-    view: View, mailbox: Mailbox, feed: Feed, *, flink_url: str = "", hosts: Sequence[str] = ("127.0.0.1", "localhost")
-) -> FastAPI:
+def create_app(desk: Desk, feeds: Sequence[Feed] = (), *, hosts: Sequence[str] = ("127.0.0.1", "localhost")) -> FastAPI:
     """The application.
 
     Args:
-        view: journeys and agents.
-        mailbox: the mails.
-        feed: started and stopped with the server.
-        flink_url: linked from the page when it is http or https.
+        desk: what it works with.
+        feeds: started and stopped with the server.
         hosts: host names it answers to; a page elsewhere cannot reach it under a name of its own.
     """
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        feed.start()
-        yield
-        feed.stop()
-
-    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
-    app.middleware("http")(_with_headers)
-    link = flink_url if urlsplit(flink_url).scheme in {"http", "https"} else ""
-
-    @app.get("/healthz")
-    def healthz() -> Response:
-        return PlainTextResponse("ok\n")
-
-    @app.get("/api/state")
-    def state(known: str = Query(default="", max_length=200)) -> Response:
-        names = mailbox.names()
-        version = f"{view.changes}-{len(names)}-{names[0] if names else ''}"
-        if known == version:
-            return Response(status_code=204)
-        return JSONResponse({"version": version, "flink_url": link, **view.state(), "mailbox": mailbox.state()})
-
-    for path, (name, media_type) in _ASSETS.items():
-        app.get(path)(_asset(name, media_type))
+    app = FastAPI(
+        title="Pointsman",
+        summary="Hand leads in over HTTP.",
+        version="1",
+        lifespan=_lifespan(desk, feeds),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    app.state.desk, app.state.overview = desk, Overview(desk)
+    app.state.rates, app.state.tickets = Rates(), Tickets(desk.now, desk.access.form_secret)
+    app.add_middleware(Guard, hosts=hosts)
+    install_problems(app)
+    for module in (leads, sessions, board, workflows, waiting, letters, agents):
+        app.include_router(module.router)
+    app.get("/healthz", summary="Does the process answer?", tags=["health"])(healthz)
+    app.get("/readyz", summary="Do the things it needs answer?", tags=["health"])(readyz)
+    _add_pages(app)
     return app
 
 
-def _asset(name: str, media_type: str) -> Callable[[], Response]:
-    content = files("pointsman.console").joinpath("static", name).read_bytes()
-
-    def serve() -> Response:
-        return Response(content, media_type=media_type)
-
-    return serve
+def healthz() -> Response:
+    """The process answers."""
+    return PlainTextResponse("ok\n")
 
 
-async def _with_headers(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Any:
-    response = await proceed(request)
-    response.headers.update(_HEADERS)
-    return response
+async def readyz(desk: TheDesk) -> Response:
+    """200 when Kafka and MongoDB answer, else 503; which of them does not is in the body."""
+    try:
+        await desk.store.get(COLLECTION, "-")
+        mongodb = "up"
+    except PointsmanError:
+        mongodb = "down"
+    parts = {"kafka": desk.view.kafka, "mongodb": mongodb}
+    return JSONResponse(parts, status_code=200 if set(parts.values()) == {"up"} else 503)
+
+
+def _lifespan(desk: Desk, feeds: Sequence[Feed]) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(desk.store.close)
+            for feed in feeds:
+                feed.start()
+                stack.callback(feed.stop)
+            yield
+
+    return lifespan
+
+
+def _add_pages(app: FastAPI) -> None:
+    """One document for all pages behind the login; it holds no data, so that it needs none itself."""
+    static = files("pointsman.console").joinpath("static")
+    for paths, name in [(_PAGES, "index.html"), *(((path,), name) for path, name in _OPEN_PAGES.items())]:
+        page = static.joinpath(name).read_bytes()
+
+        def serve(page: bytes = page) -> Response:
+            return Response(page, media_type="text/html; charset=utf-8")
+
+        for path in paths:
+            app.add_api_route(path, serve, include_in_schema=False, methods=["GET"])
+    app.mount("/static", StaticFiles(packages=[("pointsman.console", "static")]))

@@ -70,6 +70,25 @@ def load_folder(folder: Path, *, beside: Iterable[AgentDefinition] = ()) -> Load
     )
 
 
+def load_text(text: str, path: str, *, beside: Iterable[AgentDefinition] = ()) -> LoadResult:
+    """Read one definition from `text`, as `load_folder` reads a file.
+
+    Args:
+        text: the YAML.
+        path: the file's name, `<name>.yaml`; problems name it.
+        beside: definitions in force; they take part in the comparison.
+    """
+    source = parse(text, path)
+    definition, found = validate(source)
+    problems = _bounded(found)
+    if definition:
+        others = [other for other in beside if other.name != definition.name]
+        problems += check([definition, *others], {definition.name: source})
+    return LoadResult(
+        definitions=(definition,) if definition else (), problems=tuple(sorted(problems, key=_order)), sources={}
+    )
+
+
 def load_folder_or_raise(folder: Path) -> LoadResult:
     """As `load_folder`, for callers that can do nothing with a broken folder.
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
+from pointsman.console.keys import ensure_local_keys
 from pointsman.local.addresses import Addresses
 from pointsman.local.options import StackOptions
 from pointsman.local.ports import answers
@@ -18,18 +20,20 @@ _SWEEP_EVERY: Final = "5m"
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """One or more Python programs that need no preparation.
+    """One or more Python programs.
 
     Attributes:
         programs: what supervisord runs.
         health: whether they do their work now.
+        preparation: what must be there before they start.
     """
 
     programs: tuple[Program, ...]
     health: Callable[[], bool]
+    preparation: Callable[[], object] = lambda: None
 
     def prepare(self) -> None:
-        """Nothing to prepare."""
+        self.preparation()
 
     def is_ready(self) -> bool:
         return self.health()
@@ -52,12 +56,13 @@ def offline_model(ports: Mapping[str, int], options: StackOptions) -> Service:
 
 
 def console(ports: Mapping[str, int], addresses: Addresses) -> Service:
-    """The page."""
+    """The console, with keys for whoever may read the data folder."""
     port = ports["console"]
     command = _python("pointsman.console", "--port", str(port))
     environment = {**addresses.environment(), **addresses.metrics_environment("console")}
     program = Program(name="console", command=command, environment=environment, ports=(port,), tells=True)
-    return Service(programs=(program,), health=lambda: _is_healthy(port))
+    keys = partial(ensure_local_keys, addresses.data_dir)
+    return Service(programs=(program,), health=lambda: _is_healthy(port), preparation=keys)
 
 
 def system_metrics(addresses: Addresses) -> Service:

@@ -10,13 +10,14 @@ from datetime import timedelta
 import pytest
 from typer.testing import CliRunner
 
+from pointsman.audit import AuditEntry, read_entry
 from pointsman.cli import workflows
 from pointsman.cli.options import duration
 from pointsman.cli.workflows import app, chosen
 from pointsman.envelope import Record, decode
 from pointsman.errors import ConfigurationError, RefusedError
 from pointsman.plans import PlanStatus, PlanView, TaskStatus, TaskView
-from pointsman.topics import DECISIONS, ESCALATIONS, MESSAGES, WORKFLOW_STATE
+from pointsman.topics import AUDIT, DECISIONS, ESCALATIONS, MESSAGES, WORKFLOW_STATE
 from pointsman.workflow_states import Status
 from tests.dead_letters import MemoryTopics, failed
 from tests.journey_records import decision, message
@@ -36,7 +37,7 @@ PARKED = replace(
 
 @pytest.fixture
 def topics(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Record]]:
-    """What the topics hold; what is sent lands in `agent_messages`."""
+    """What the topics hold; what is sent lands on them."""
     held = {
         WORKFLOW_STATE: [RUNNING.to_record(), PARKED.to_record()],
         ESCALATIONS: [escalated("m1", "p")],
@@ -48,7 +49,8 @@ def topics(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Record]]:
         yield from held.get(topic, [])
 
     def publish(bootstrap: str, records: list[Record], transactional_id: str) -> None:
-        held[MESSAGES].extend(records)
+        for record in records:
+            held.setdefault(record.topic, []).append(record)
 
     monkeypatch.setattr(workflows, "read_all", read_all)
     monkeypatch.setattr(workflows, "publish", publish)
@@ -57,6 +59,10 @@ def topics(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Record]]:
 
 def replace_workflow_header(record: Record) -> Record:
     return replace(record, headers={"ce_workflowid": b"p"})
+
+
+def acts(topics: dict[str, list[Record]]) -> list[AuditEntry]:
+    return [entry for record in topics.get(AUDIT, []) if (entry := read_entry(record))]
 
 
 def run(*arguments: str) -> str:
@@ -102,6 +108,7 @@ def test_a_parked_message_is_sent_on_to_the_named_agent(topics: dict[str, list[R
     sent = decode(topics[MESSAGES][-1])
     assert (sent.target_agent, sent.causation_id) == ("outreach", "m1")
     assert sent.source.startswith("/operators/")
+    assert [entry.subject for entry in acts(topics)] == ["p"]
     with pytest.raises(ConfigurationError, match="nothing of workflow p waits"):
         run("resume", "p")
 
@@ -110,6 +117,7 @@ def test_a_workflow_is_cancelled_in_the_persons_name(topics: dict[str, list[Reco
     run("cancel", "w", "--reason", "lost")
     sent = decode(topics[MESSAGES][-1])
     assert (sent.event_type, sent.workflow_id, sent.payload) == ("workflow.cancelled", "w", {"reason": "lost"})
+    assert [entry.action.value for entry in acts(topics)] == ["workflow.cancelled"]
 
 
 def test_the_latest_dead_letter_of_a_workflow_is_sent_back(

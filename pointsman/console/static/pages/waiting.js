@@ -1,0 +1,101 @@
+// What waits for a person: decide here. The decision goes back in as a message with your name.
+
+import { get, post } from "../api.js";
+import { fill, h } from "../dom.js";
+import { live } from "../live.js";
+import { actionButton, confirmed, empty, heading, json, needsUnlock, toast } from "../parts.js";
+import { clock, many, spoken } from "../words.js";
+
+const KIND = {
+  approval: ["Needs your approval", "An agent is marked so that a person says yes first."],
+  limit: ["A limit was hit", "The workflow went further than it may on its own."],
+  undecided: ["Nobody fits", "The router found no agent that it would give this to."],
+};
+
+export async function showWaiting(main) {
+  let print = "";
+
+  async function load() {
+    const found = await get("/api/waiting");
+    const next = JSON.stringify(found);
+    if (next === print) return;
+    // Somebody is just choosing: what they see must not change under their hands.
+    if (print && main.querySelector("select:focus")) return;
+    print = next;
+    draw(main, found, load);
+  }
+
+  await load();
+  let heard = "";
+  return live.listen(() => {
+    const figures = live.figures();
+    const now = `${figures?.waiting} ${figures?.unknown_effects}`;
+    if (now === heard) return;
+    heard = now;
+    load().catch((error) => toast(error.message, "bad"));
+  });
+}
+
+function draw(main, found, load) {
+  const { messages, effects, agents } = found;
+  const count = messages.length + effects.length;
+  fill(main,
+    heading("For you", count ? h("p", { class: "hint" }, many(count, "decision", "decisions")) : null),
+    count ? null : empty("Nothing waits for you", "When the router is not sure, a limit is hit or a mail's fate is unknown, it appears here."),
+    count && !found.is_unlocked ? needsUnlock() : null,
+    h("ul", { class: "cards" }, messages.map((one) => drawMessage(one, agents, load)), effects.map((one) => drawEffect(one, load))),
+    found.left_out ? h("p", { class: "hint" }, `and ${found.left_out} more`) : null);
+}
+
+function drawMessage(one, agents, load) {
+  const [title, text] = KIND[one.kind];
+  const others = agents.filter((name) => !one.candidates.includes(name));
+  const id = `agent-${one.message_id}`;
+  const choose = h("select", { id },
+    one.kind === "approval" ? null : h("option", { value: "" }, "Let the router decide again"),
+    one.candidates.length ? h("optgroup", { label: "Their contract takes it" }, one.candidates.map((name) => h("option", { value: name }, spoken(name)))) : null,
+    others.length ? h("optgroup", { label: "Other agents" }, others.map((name) => h("option", { value: name }, spoken(name)))) : null);
+  if (one.proposed || one.candidates.length) choose.value = one.proposed || one.candidates[0];
+  const path = `/api/workflows/${encodeURIComponent(one.key)}`;
+  const send = async () => {
+    await post(`${path}/resume`, { message_id: one.message_id, agent: choose.value || null });
+    toast(choose.value ? `Sent on to ${spoken(choose.value)}.` : "Sent back to the router.");
+    await settled(load);
+  };
+  const end = async () => {
+    const reason = await confirmed({ title: "End this workflow?", text: "Nothing of it is routed any more, for good.", action: "End it", kind: "danger" });
+    if (reason === null) return;
+    await post(`${path}/cancel`, { reason });
+    toast("The workflow is ended.");
+    await settled(load);
+  };
+  return h("li", { class: "card", "data-kind": one.kind },
+    h("div", { class: "row" }, h("h2", {}, title), h("span", { class: "when" }, clock(one.at))),
+    h("p", {}, h("a", { href: `/workflows/${encodeURIComponent(one.key)}` }, one.title || one.key), " · ", h("span", { class: "type" }, one.event_type), h("span", { class: "hint" }, ` from ${one.from}`)),
+    h("p", { class: "why" }, one.reason || text),
+    h("details", {}, h("summary", {}, "What it says"), json(one.payload)),
+    h("div", { class: "row actions" }, h("label", { class: "field inline", for: id }, h("span", {}, one.kind === "approval" ? "Approve for" : "Send on to"), choose),
+      actionButton(one.kind === "approval" ? "Approve" : "Send on", send, "primary"), actionButton("End the workflow", end, "quiet danger")));
+}
+
+function drawEffect(one, load) {
+  const say = (verdict, text) => async () => {
+    await post(`/api/effects/${encodeURIComponent(one.effect_id)}/resolve`, { verdict });
+    toast(text);
+    await settled(load);
+  };
+  return h("li", { class: "card", "data-kind": "unknown" },
+    h("div", { class: "row" }, h("h2", {}, "Was this mail sent?"), h("span", { class: "when" }, clock(one.at))),
+    h("p", { class: "why" }, "The connection broke before the mail server answered. Look for the Message-ID at your mail provider, then say what you found. It is not sent again either way."),
+    h("p", {}, h("span", { class: "hint" }, "Message-ID "), h("code", {}, one.message_id || "none")),
+    h("details", {}, h("summary", {}, "What the ledger says"), json(one.facts)),
+    h("div", { class: "row actions" }, actionButton("It was sent", say("sent", "Noted: sent."), "primary"), actionButton("It was not sent", say("rejected", "Noted: not sent."))));
+}
+
+// What was decided comes back over Kafka within moments: look until it has.
+async function settled(load) {
+  for (const wait of [300, 700, 1500]) {
+    await new Promise((resolve) => setTimeout(resolve, wait));
+    await load();
+  }
+}

@@ -1,0 +1,59 @@
+"""The console as somebody at a browser uses it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.e2e.system import System
+
+expect.set_options(timeout=30_000)
+
+DESKTOP = {"width": 1280, "height": 860}
+PHONE = {"width": 390, "height": 844}
+
+
+def keys(system: System) -> dict[str, Any]:
+    """The keys of the stack's console, as its owner reads them."""
+    found: dict[str, Any] = json.loads((system.data_dir / "console-keys.json").read_text())
+    return found
+
+
+@contextmanager
+def page(
+    browser: Browser, system: System, *, width: Literal["desktop", "phone"] = "desktop", dark: bool = False,
+    login: bool = True,
+) -> Iterator[Page]:  # fmt: skip
+    """A fresh browser window; every error in its console fails the test."""
+    size = PHONE if width == "phone" else DESKTOP
+    context = browser.new_context(
+        base_url=system.settings["console_url"], viewport=size, color_scheme="dark" if dark else "light",  # type: ignore[arg-type]
+        permissions=["clipboard-read", "clipboard-write"],
+    )  # fmt: skip
+    opened = context.new_page()
+    errors: list[str] = []
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    try:
+        if login:
+            opened.goto(f"/login#{keys(system)['accounts'][0]['key']}")
+            expect(opened.get_by_role("heading", name="Board")).to_be_visible()
+        yield opened
+        assert errors == []
+    finally:
+        context.close()
+
+
+def violations(opened: Page) -> list[str]:
+    """What axe finds wrong with the page: rule and element."""
+    found = Axe().run(opened, options={"resultTypes": ["violations"]}).response["violations"]
+    return [f"{one['id']}: {node['target']} {node.get('failureSummary', '')}" for one in found for node in one["nodes"]]
+
+
+def fits(opened: Page) -> bool:
+    """Whether nothing sticks out to the side."""
+    return bool(opened.evaluate("document.documentElement.scrollWidth <= innerWidth"))
