@@ -103,7 +103,7 @@ class Deciding:
             return self._written(arrived, message, decision, began_at) if decision else None
         except Exception as error:
             # The message can still wait for the model.
-            self._on_fault(error)
+            self._on_fault(arrived, error)
             return None
 
     def _conclude(

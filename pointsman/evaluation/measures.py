@@ -66,6 +66,7 @@ class Figures:
         calibration_error: expected calibration error; None where no decision has a confidence.
         latency_ms: 50th and 95th percentile.
         tokens_per_1000: input and output tokens for 1,000 decisions.
+        usd_per_1000: US dollars for 1,000 decisions; None where the price of a model that was asked is unknown.
     """
 
     accuracy: Share
@@ -80,6 +81,7 @@ class Figures:
     calibration_error: float | None
     latency_ms: tuple[float, float]
     tokens_per_1000: tuple[float, float]
+    usd_per_1000: float | None
 
 
 def figures(results: Sequence[Result]) -> Figures:
@@ -104,7 +106,14 @@ def figures(results: Sequence[Result]) -> Figures:
             sum(result.input_tokens for result in results) / len(results) * 1000,
             sum(result.output_tokens for result in results) / len(results) * 1000,
         ),
+        usd_per_1000=_usd_per_1000(results),
     )
+
+
+def _usd_per_1000(results: Sequence[Result]) -> float | None:
+    costs = [result.cost_usd for result in results]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) / len(results) * 1000 if len(known) == len(costs) else None
 
 
 def _right(results: Sequence[Result]) -> Share:

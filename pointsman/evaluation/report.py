@@ -30,6 +30,7 @@ def terminal_lines(run: Run, comparison: Comparison | None) -> Iterator[str]:
     yield f"calibration error: {_calibration(found)}"
     yield f"latency: p50 {found.latency_ms[0]:.1f} ms, p95 {found.latency_ms[1]:.1f} ms"
     yield f"tokens per 1,000 decisions: {found.tokens_per_1000[0]:,.0f} in, {found.tokens_per_1000[1]:,.0f} out"
+    yield f"price per 1,000 decisions: {_price(found)}"
     if comparison:
         yield f"against the baseline: {len(comparison.mended)} mended, {len(comparison.broken)} broken"
         yield from (f"  broken: {result.id}" for result in comparison.broken[:_MOST_LINES])
@@ -48,6 +49,7 @@ def html_page(run: Run, comparison: Comparison | None) -> str:
         figures=found,
         tables=_tables(found),
         calibration=_calibration(found),
+        price=_price(found),
         answers=answers,
         decided=decided,
         wrong=[result for result in run.results if not result.is_right],
@@ -69,6 +71,12 @@ def _confusion(found: Figures) -> str:
     wrong = {pair: count for pair, count in found.confusion.items() if pair[0] != pair[1]}
     ranked = sorted(wrong.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{answer} → {agent}: {count}" for (answer, agent), count in ranked) or "none"
+
+
+def _price(found: Figures) -> str:
+    if found.usd_per_1000 is None:
+        return "unknown: the price of a model that was asked is not known"
+    return f"{found.usd_per_1000:.2f} US dollars by list prices"
 
 
 def _calibration(found: Figures) -> str:

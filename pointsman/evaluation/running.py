@@ -15,7 +15,8 @@ from pointsman.evaluation.dataset import Example
 from pointsman.models.port import ChatModel
 from pointsman.routing.decision import Decision
 from pointsman.routing.limits import Counters
-from pointsman.routing.router import ModelQuestion, Router
+from pointsman.routing.question import ModelQuestion
+from pointsman.routing.router import Router
 
 _WHEN = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -37,6 +38,7 @@ class Result:
         latency_ms: milliseconds for the decision.
         input_tokens: tokens of the model's prompt, 0 without one.
         output_tokens: tokens of its answer.
+        cost_usd: US dollars for it; None where a model was asked whose price is unknown.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Result:
     latency_ms: float = 0.0
     input_tokens: int = 0
     output_tokens: int = 0
+    cost_usd: float | None = 0.0
 
     @property
     def is_right(self) -> bool:
@@ -143,4 +146,5 @@ def _result(example: Example, decision: Decision, latency_ms: float) -> Result:
         latency_ms=latency_ms,
         input_tokens=call.input_tokens if call else 0,
         output_tokens=call.output_tokens if call else 0,
+        cost_usd=call.cost_usd if call else 0.0,
     )

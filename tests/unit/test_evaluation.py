@@ -122,6 +122,8 @@ def test_the_figures_of_a_run_are_right() -> None:
     assert found.calibration_error == pytest.approx(0.45)
     assert found.latency_ms == (3.0, 40.0)
     assert found.tokens_per_1000 == (25_000, 0)
+    assert figures([replace(RESULT, cost_usd=0.002), RESULT]).usd_per_1000 == pytest.approx(1.0)
+    assert figures([replace(RESULT, cost_usd=None), RESULT]).usd_per_1000 is None
 
 
 def run_of(found: list[Result]) -> Run:

@@ -20,9 +20,9 @@ from pointsman.local_model.training import Target, train
 
 AGENTS = ("parcels", "letters")
 SUBJECTS = {
-    "parcels": "box crate pallet heavy parcel carton freight bulky".split(),
-    "letters": "stamp envelope postcard letter paper writing ink address".split(),
-    NOBODY: "weather lunch football holiday song garden cat film".split(),
+    "parcels": ["box", "crate", "pallet", "heavy", "parcel", "carton", "freight", "bulky"],
+    "letters": ["stamp", "envelope", "postcard", "letter", "paper", "writing", "ink", "address"],
+    NOBODY: ["weather", "lunch", "football", "holiday", "song", "garden", "cat", "film"],
 }
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

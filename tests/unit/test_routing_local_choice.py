@@ -82,7 +82,21 @@ def test_asked_first_it_decides_where_it_is_sure_and_else_the_model_is_asked() -
     assert isinstance(unsure, ModelQuestion)
 
 
+def test_an_agent_that_needs_approval_does_not_get_it_from_the_local_model_either() -> None:
+    careful = Router(
+        Catalog.of([definition("cold"), definition("warm", approval="required")]), None, Chooser("warm", 0.9)
+    )
+    question = careful.prepare(message(), Counters(step=1), NOW)
+    assert isinstance(question, ModelQuestion)
+    decision = careful.stand_in(message(), question)
+    assert decision is not None
+    assert (decision.outcome, decision.reason_code, decision.proposed) == (
+        Outcome.ABSTAINED, "approval_required", "warm",
+    )  # fmt: skip
+    assert decision.how is Method.LOCAL_MODEL
+
+
 def test_a_limit_holds_also_where_it_is_sure() -> None:
-    parked = router(Chooser("cold", 1.0), first=True).prepare(message(), Counters(step=41), NOW)
+    parked = router(Chooser("cold", 1.0), first=True).prepare(message(), Counters(step=1_000), NOW)
     assert isinstance(parked, Decision)
     assert parked.reason_code == "step_limit"

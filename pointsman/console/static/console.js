@@ -4,7 +4,8 @@
 const POLL_MS = 1000;
 const HOW = {
   override: "a person named it", rule: "strict rule", single_candidate: "only candidate",
-  model: "chosen by the model", fallback_model: "chosen by a fallback model", contract: "by contract",
+  model: "chosen by the model", fallback_model: "chosen by a fallback model",
+  local_model: "chosen by the local model", contract: "by contract",
 };
 const byId = (id) => document.getElementById(id);
 let known = "";
