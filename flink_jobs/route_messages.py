@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
@@ -83,6 +84,7 @@ def route_options(options: JobOptions) -> RouteOptions:
             always_ask_model=options.always_ask_model,
             # Read here, so that a mistake in them is found before the job runs.
             limits=LimitsByType.from_json(options.limits).to_json(),
+            local_first=options.local_first,
         ),
         model=ModelAddress(
             base_url=options.openai_base_url or None,
@@ -91,11 +93,20 @@ def route_options(options: JobOptions) -> RouteOptions:
             timeout_s=options.model_timeout_s or None,
         ),
         min_catalog=options.min_catalog,
+        local_model=_local_model(options.local_model),
         parallelism=options.parallelism,
         python_mode=options.python_mode,
         state_ttl_hours=options.state_ttl_hours,
         name=options.name,
     )
+
+
+def _local_model(path: str) -> bytes | None:
+    if not path:
+        return None
+    from pointsman.local_model import read_file
+
+    return read_file(Path(path))
 
 
 def _outbox_schema() -> Schema:

@@ -74,11 +74,28 @@ def submit(options: SubmitOptions) -> str:
     live = FlinkRest(options.flink_url).live_job(options.job.name)
     if live is not None:
         return live.id
+    check_local_model(options.job)
     with tempfile.TemporaryDirectory(prefix="pointsman-submit-") as folder:
         archive = pack(Path(folder) / "pointsman-job.zip")
         configuration = _write_configuration(Path(folder) / "conf", options)
         said = _run_client(_command(options, archive, configuration), options, configuration)
     return said
+
+
+def check_local_model(job: JobOptions) -> None:
+    """Look at the local model before anything is stopped or started.
+
+    Raises:
+        ConfigurationError: its file is not there or of no use; or it shall be asked first, and there is none.
+    """
+    if job.local_model:
+        try:
+            from pointsman.local_model import read_file
+        except ImportError:
+            raise ConfigurationError("a local model needs numpy", "install pointsman[local-model]") from None
+        read_file(Path(job.local_model))
+    elif job.local_first:
+        raise ConfigurationError("--local-first needs a local model", "name one with --local-model")
 
 
 def pack(archive: Path, root: Path = ROOT) -> Path:
@@ -137,6 +154,7 @@ def upgrade(options: SubmitOptions, directory: str | None = None) -> str:
         FlinkRefusedError: no such job runs, or the savepoint failed; then the job runs on.
         JobSubmissionError: the new job was not submitted; the text names the savepoint to submit it from.
     """
+    check_local_model(options.job)
     _check_python_mode(running_options(options.flink_url, options.job.name), options.job.python_mode)
     place = stop(options.flink_url, options.job.name, directory)
     try:

@@ -35,6 +35,9 @@ class JobOptions:
         always_ask_model: ask the model also when one candidate is left.
         limits: how far a workflow may go, as `pointsman.workflow_limits.LimitsByType.to_json` writes it; empty: the
             built-in limits.
+        local_model: path of a local model that decides where it is sure and no model answers; empty for none. Read when
+            the job is submitted; it travels with the job.
+        local_first: the local model decides where it is sure, before any other model is asked.
         openai_base_url: address of the model API; empty leaves it to the TaskManager's environment.
         model: model that routes; empty leaves it to the TaskManager's environment.
         model_timeout_s: seconds for one attempt; 0 leaves it to the TaskManager's environment.
@@ -53,6 +56,8 @@ class JobOptions:
     min_catalog: int = 0
     always_ask_model: bool = False
     limits: str = ""
+    local_model: str = ""
+    local_first: bool = False
     openai_base_url: str = ""
     model: str = ""
     model_timeout_s: float = 0.0
@@ -85,7 +90,7 @@ class JobOptions:
         return JobOptions(**vars(_parser().parse_args(arguments)))
 
 
-_SWITCHES: Final = ("always_ask_model",)
+_SWITCHES: Final = ("always_ask_model", "local_first")
 _KINDS: Final[dict[str, Any]] = {"str": str, "int": int, "float": float}
 
 

@@ -152,12 +152,14 @@ def prepared_by(router: Router, logged: LoggedDecision, message: Envelope) -> De
     """What `router`, of any catalog, makes of a message that was decided on before.
 
     Raises:
-        NotTheRoutersError: what was decided hung on a plan, or on what Kafka takes.
+        NotTheRoutersError: what was decided hung on a plan, a local model, or on what Kafka takes.
         CannotReplayError: something that it was made from is no longer there.
     """
     inputs = inputs_of(logged)
     if inputs.by_plan:
         raise NotTheRoutersError("its plan decided, by where it stood")
+    if logged.how == Method.LOCAL_MODEL:
+        raise NotTheRoutersError("the local model decided, which the log does not hold")
     if logged.reason_code == ErrorReason.TOO_LARGE:
         raise NotTheRoutersError("its records were too large for Kafka, so it became a dead letter")
     return router.prepare(message, inputs.counters, inputs.now)

@@ -59,7 +59,7 @@ class AskingAgain:
 
     def _look_at(self, waiting: Waiting) -> None:
         outage = waiting.outage
-        if outage is None:
+        if outage is None or waiting.stand_in():
             return
         now = self._monotonic()
         waiting.failures += 1

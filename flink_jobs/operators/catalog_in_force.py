@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from pointsman.catalog import MANIFEST_KEY, Catalog, CatalogReader
 from pointsman.envelope import Record
+from pointsman.routing.local_choice import LocalChooser
 from pointsman.routing.router import Router, RoutingOptions
 from pointsman.topics import AGENT_NAME_PATTERN
 
@@ -27,13 +28,15 @@ class CatalogInForce:
     Args:
         options: how to route.
         min_sequence: a catalog below this sequence is history and never decides; messages wait for a later one.
+        local: decides without a chat model where it is sure, if there is one.
 
     Attributes:
         router: the router in force; None until the first catalog is complete.
     """
 
-    def __init__(self, options: RoutingOptions, min_sequence: int = 0) -> None:
+    def __init__(self, options: RoutingOptions, min_sequence: int = 0, local: LocalChooser | None = None) -> None:
         self._options = options
+        self._local = local
         self._min_sequence = min_sequence
         self._reader = CatalogReader()
         self.router: Router | None = None
@@ -55,7 +58,7 @@ class CatalogInForce:
 
     def _take_over(self, catalog: Catalog | None) -> None:
         if catalog is not None and catalog.sequence >= self._min_sequence:
-            self.router = Router(catalog, self._options)
+            self.router = Router(catalog, self._options, self._local)
 
 
 def _keep(record: Record, kept: KeptRecords) -> None:

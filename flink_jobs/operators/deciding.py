@@ -32,10 +32,12 @@ class Question:
     Attributes:
         request: what to ask.
         conclude: turns the answer, or the error that came instead, into the records to write.
+        stand_in: what to write while no model answers; None where the message waits until one does.
     """
 
     request: ChatRequest
     conclude: Callable[[Answer], Concluded]
+    stand_in: Callable[[], Concluded | None]
 
 
 class Deciding:
@@ -90,7 +92,19 @@ class Deciding:
         return Question(
             request=prepared.request,
             conclude=lambda answer: self._conclude(arrived, message, prepared, answer, began_at),
+            stand_in=lambda: self._stand_in(arrived, message, prepared, began_at),
         )
+
+    def _stand_in(
+        self, arrived: Arrived, message: Envelope, question: ModelQuestion, began_at: datetime
+    ) -> Concluded | None:
+        try:
+            decision = self._router.stand_in(message, question)
+            return self._written(arrived, message, decision, began_at) if decision else None
+        except Exception as error:
+            # The message can still wait for the model.
+            self._on_fault(arrived, error)
+            return None
 
     def _conclude(
         self, arrived: Arrived, message: Envelope, question: ModelQuestion, answer: Answer, began_at: datetime

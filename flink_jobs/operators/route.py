@@ -41,6 +41,7 @@ from flink_jobs.operators.shipped import with_own_code
 from flink_jobs.operators.telling import SHARED, Telling
 from pointsman.envelope import Record
 from pointsman.errors import ErrorReason, PermanentError
+from pointsman.routing.local_choice import LocalChooser
 from pointsman.routing.router import Router, RoutingOptions
 from pointsman.topics import DEFINITIONS, MESSAGES
 
@@ -63,6 +64,7 @@ class RouteOptions:
         routing: how to route.
         model: which model to ask.
         min_catalog: messages wait for a catalog of at least this sequence.
+        local_model: a local model's file, its bytes; None where there is none.
         parallelism: parallel instances.
         python_mode: `thread` or `process`. It is part of the operator's uid: the two keep their state differently, and
             a savepoint of one must not be taken for empty by the other.
@@ -73,6 +75,7 @@ class RouteOptions:
     routing: RoutingOptions = field(default=RoutingOptions())
     model: ModelAddress = field(default=ModelAddress())
     min_catalog: int = 0
+    local_model: bytes | None = None
     parallelism: int = 1
     python_mode: str = "thread"
     state_ttl_hours: int = 168
@@ -124,6 +127,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         self._telling = Telling(SHARED.take(), self._options.name)
         self._calls = shared_model_calls(self._options.model)
         self._again = AskingAgain(outage_limit_s())
+        self._local = _local_model(self._options.local_model)
         self._shards: dict[str, Shard] = {}
         self._plans: dict[Shard, PlanKeeping] = {}
         self._catalog: CatalogInForce | None = None
@@ -250,7 +254,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
 
     def _restored_catalog(self, state: Any) -> CatalogInForce:
         if self._catalog is None:
-            self._catalog = CatalogInForce(self._options.routing, self._options.min_catalog)
+            self._catalog = CatalogInForce(self._options.routing, self._options.min_catalog, self._local)
             try:
                 self._catalog.restore(state)
             except PermanentError:
@@ -285,6 +289,17 @@ def _index_of_subtask(runtime_context: RuntimeContext) -> int:
     if in_thread_mode is not None:
         return int(in_thread_mode.getTaskInfo().getIndexOfThisSubtask())
     return int(runtime_context.get_index_of_this_subtask())
+
+
+def _local_model(content: bytes | None) -> LocalChooser | None:
+    if content is None:
+        return None
+    # numpy is loaded only where there is a model to use.
+    from pointsman.local_model import from_bytes
+
+    model = from_bytes(content)
+    _log.info("local model %s", model.version)
+    return model
 
 
 def _now() -> datetime:

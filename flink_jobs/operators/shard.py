@@ -68,6 +68,12 @@ class Waiting:
         """As if the model had not been asked yet."""
         self.question, self.answer = None, None
 
+    def stand_in(self) -> bool:
+        """Decide without the model that does not answer; False where that cannot be done."""
+        if self.question is not None:
+            self.written = self.question.stand_in()
+        return self.written is not None
+
     def concluded(self) -> Concluded | None:
         """What to write, or what a plan makes of it; None while the model is still at it or will be asked again."""
         if self.written is None and self.question and self.answer and self.answer.done():

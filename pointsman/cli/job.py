@@ -35,6 +35,10 @@ AlwaysAsk = Annotated[bool, typer.Option("--always-ask-model", help="Ask the mod
 Limits = Annotated[
     Path | None, typer.Option("--limits", help="File with the limits of workflows; the setting when left out.")
 ]
+LocalModel = Annotated[
+    Path | None,
+    typer.Option("--local-model", help="A file of `local-model train`: decides where it is sure and no model answers."),
+]
 Lib = Annotated[Path | None, typer.Option(help="Folder with the jars of Flink's client.")]
 
 
@@ -46,6 +50,10 @@ def submit(
     checkpoint_interval_ms: Interval = _DEFAULTS.checkpoint_interval_ms,
     limits: Limits = None,
     always_ask_model: AlwaysAsk = False,
+    local_model: LocalModel = None,
+    local_first: Annotated[
+        bool, typer.Option("--local-first", help="Where the local model is sure, ask no other model.")
+    ] = False,
     restore: Annotated[str | None, typer.Option(help="Savepoint or checkpoint to start from.")] = None,
     restore_newest: Annotated[
         Path | None, typer.Option(help="Where the cluster remembers no state: start from the newest in this folder.")
@@ -73,6 +81,8 @@ def submit(
         min_catalog=load_catalog(told.kafka_bootstrap).sequence,
         limits=_limits(limits or told.workflow_limits),
         always_ask_model=always_ask_model,
+        local_model=str(local_model.absolute()) if local_model else "",
+        local_first=local_first,
         openai_base_url=told.openai_base_url or "",
         model=told.model,
     )
@@ -130,6 +140,11 @@ def upgrade(
     parallelism: Annotated[int | None, typer.Option(min=1, help="Another parallelism.")] = None,
     checkpoint_interval_ms: Annotated[int | None, typer.Option(min=10, help="Another interval.")] = None,
     limits: Limits = None,
+    local_model: LocalModel = None,
+    no_local_model: Annotated[bool, typer.Option("--no-local-model", help="Go on without the local model.")] = False,
+    local_first: Annotated[
+        bool | None, typer.Option("--local-first/--no-local-first", help="Whether the local model is asked first.")
+    ] = None,
     directory: Directory = None,
     flink_lib: Lib = None,
     *,
@@ -141,6 +156,8 @@ def upgrade(
         "parallelism": parallelism,
         "checkpoint_interval_ms": checkpoint_interval_ms,
         "limits": _limits(limits) if limits else None,
+        "local_model": str(local_model.absolute()) if local_model else "" if no_local_model else None,
+        "local_first": False if no_local_model and local_first is None else local_first,
         "min_catalog": load_catalog(told.kafka_bootstrap).sequence,
     }
     given: dict[str, Any] = {option: value for option, value in changes.items() if value is not None}

@@ -20,8 +20,10 @@ from pointsman.cli import (
     dlq,
     doctor,
     effects,
+    evaluation,
     job,
     leads,
+    local_model,
     messages,
     rebuilding,
     replay,
@@ -60,8 +62,10 @@ app.add_typer(case.app, name="case", help="Workflows as regression tests: save, 
 app.add_typer(decisions.app, name="decisions", help="The decision log: list, show, export.")
 app.add_typer(dlq.app, name="dlq", help="Dead letters: look, send again, mend, set aside.")
 app.add_typer(effects.app, name="effects", help="Mails and other effects: stop and start all, list, decide.")
+app.add_typer(evaluation.app, name="eval", help="How well messages are routed: measure it, collect examples.")
 app.add_typer(job.app, name="job", help="The router job on the Flink cluster.")
 app.add_typer(leads.app, name="leads", help="Leads in MongoDB.")
+app.add_typer(local_model.app, name="local-model", help="The local model: train, judge, look at it, propose one.")
 app.add_typer(messages.app, name="messages", help="Messages on Kafka.")
 app.add_typer(topics.app, name="topics", help="Topics on Kafka: make what is missing.")
 app.add_typer(workflows.app, name="workflows", help="Where each workflow stands; cancel, resume or retry one.")

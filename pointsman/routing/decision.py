@@ -29,6 +29,8 @@ class Method(StrEnum):
     MODEL = "model"
     FALLBACK_MODEL = "fallback_model"
     """As `model`, but by one that stood in for the configured one."""
+    LOCAL_MODEL = "local_model"
+    """A small classifier on the router's own machine chose, without a chat model."""
     CONTRACT = "contract"
     """No agent was chosen: contracts, limits or the envelope alone decided (completed, abstained, rejected)."""
 
@@ -90,6 +92,21 @@ class ModelCall:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LocalCall:
+    """What the local model said, where it decided.
+
+    Attributes:
+        model: its version.
+        confidence: how probable it is that its choice is right, 0 to 1.
+        threshold: what the confidence had to reach.
+    """
+
+    model: str
+    confidence: float
+    threshold: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelFailure:
     """Why a model that was asked gave no answer that could be used.
 
@@ -119,6 +136,7 @@ class Decision:
         candidates: every agent that lists the type, and why it fits or fell out.
         model_call: the model call, if a model answered, be it with something of no use.
         model_failure: why a model that was asked did not decide.
+        local_call: what the local model said, if it decided.
         budget: what models may still use for the workflow, when routed.
         catalog: version of the catalog that was used.
         catalog_sequence: its sequence.
@@ -134,6 +152,7 @@ class Decision:
     candidates: tuple[Candidate, ...] = field(default=())
     model_call: ModelCall | None = None
     model_failure: ModelFailure | None = None
+    local_call: LocalCall | None = None
     budget: Budget | None = None
     catalog: str = ""
     catalog_sequence: int = 0

@@ -15,7 +15,8 @@ The order of the decision:
    never replaced by a guess
 7. one candidate → that one (`single_candidate`), unless the options say that the model is asked for every message
 8. several → the model chooses among them, or says that none fits (`none_fits`); while it is not available a fallback
-   model does (`fallback_model`)
+   model does (`fallback_model`). Where there is a local model, it decides instead (`local_model`) when it is sure and
+   no model answers, or, if the options say so, before one is asked
 
 Whoever is chosen in 6, 7 or 8 and acts only with approval does not get it: abstained (`approval_required`), and a
 person sends it on by naming the agent.
@@ -35,8 +36,9 @@ from pointsman.envelope import AGENT_SOURCE, Envelope, Payload
 from pointsman.errors import InvalidEnvelopeError
 from pointsman.models.port import ChatAnswer, ChatRequest
 from pointsman.routing.candidates import CandidateFinder, fitting
-from pointsman.routing.decision import Candidate, Decision, Method, Outcome
+from pointsman.routing.decision import Candidate, Decision, LocalCall, Method, Outcome
 from pointsman.routing.limits import Counters, Excess, budget_left, excess, is_by_person, spent
+from pointsman.routing.local_choice import LocalChooser, sure_choice
 from pointsman.routing.prompt import PromptPrefix, prefix_for, user_turn
 from pointsman.routing.question import ModelQuestion, approved, concluded, failed, without_answer
 from pointsman.routing.transitions import DeclaredOutputs
@@ -55,6 +57,7 @@ class RoutingOptions:
         model: model name for routing; None is the adapter's default.
         timeout_s: seconds for one attempt; None is the adapter's default.
         max_output_tokens: upper bound of the answer, in tokens.
+        local_first: where the local model is sure, it decides and no other model is asked.
     """
 
     always_ask_model: bool = False
@@ -63,6 +66,7 @@ class RoutingOptions:
     model: str | None = None
     timeout_s: float | None = None
     max_output_tokens: int = 300
+    local_first: bool = False
 
 
 class Router:
@@ -71,11 +75,15 @@ class Router:
     Args:
         catalog: the definitions in force.
         options: how to route.
+        local: decides without a chat model where it is sure, if there is one.
     """
 
-    def __init__(self, catalog: Catalog, options: RoutingOptions | None = None) -> None:
+    def __init__(
+        self, catalog: Catalog, options: RoutingOptions | None = None, local: LocalChooser | None = None
+    ) -> None:
         self.catalog = catalog
         self.options = options or RoutingOptions()
+        self._local = local
         self._finder = CandidateFinder(catalog)
         self._declared = DeclaredOutputs(catalog)
         self._limits = LimitsByType.from_json(self.options.limits)
@@ -116,7 +124,15 @@ class Router:
             or self._over_limit(message, counters, now, candidates)
             or self._rule(message, candidates)
             or self._single(candidates)
+            or (self._by_local_model(message, candidates) if self.options.local_first else None)
         )
+
+    def stand_in(self, message: Envelope, question: ModelQuestion) -> Decision | None:
+        """The decision while no model answers: the local model's, if there is one and it is sure."""
+        decided = self._by_local_model(message, question.candidates)
+        if decided is None:
+            return None
+        return _noted(replace(decided, budget=question.budget if decided.agent else None), question.note)
 
     def refusal(self, message: Envelope) -> Decision | None:
         """The decision that refuses what an agent may not say; None when it may."""
@@ -228,6 +244,17 @@ class Router:
         fell_out = f", {others} fell out by contract" if others else ""
         reason = f"the only agent that takes this event{fell_out}"
         return self._routed(Method.SINGLE_CANDIDATE, "single_candidate", reason, fit[0], candidates)
+
+    def _by_local_model(self, message: Envelope, candidates: tuple[Candidate, ...]) -> Decision | None:
+        choice = sure_choice(self._local, message.event_type, message.payload, candidates)
+        if choice is None or self._local is None:
+            return None
+        chosen = next(each for each in fitting(candidates) if each.agent == choice.agent)
+        call = LocalCall(
+            model=self._local.version, confidence=round(choice.confidence, 4), threshold=round(choice.threshold, 4)
+        )
+        decided = self._routed(Method.LOCAL_MODEL, "local_choice", choice.reason, chosen, candidates)
+        return replace(decided, local_call=call)
 
     def _ask(self, message: Envelope, candidates: tuple[Candidate, ...], budget: Budget, note: str) -> ModelQuestion:
         prefix = self._prefix(tuple(each.agent for each in fitting(candidates)))

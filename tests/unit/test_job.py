@@ -10,7 +10,7 @@ import pytest
 from pointsman import job
 from pointsman.errors import ConfigurationError
 from pointsman.flink_rest import FlinkJob, FlinkRest
-from pointsman.job import JobSubmissionError, SubmitOptions, pack, submit
+from pointsman.job import JobSubmissionError, SubmitOptions, check_local_model, pack, submit
 from pointsman.job_options import JobOptions
 
 ID = "0123456789abcdef0123456789abcdef"
@@ -125,3 +125,11 @@ def test_an_upgrade_to_another_python_mode_is_refused_before_the_job_is_stopped(
 
     with pytest.raises(ConfigurationError, match="Python mode process"):
         job.upgrade(options(tmp_path, "exit 1"))
+
+
+def test_a_local_model_is_looked_at_before_anything_is_stopped_or_started(tmp_path: Path) -> None:
+    check_local_model(JobOptions(kafka_bootstrap="b"))
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        check_local_model(JobOptions(kafka_bootstrap="b", local_model=str(tmp_path / "missing")))
+    with pytest.raises(ConfigurationError, match="needs a local model"):
+        check_local_model(JobOptions(kafka_bootstrap="b", local_first=True))

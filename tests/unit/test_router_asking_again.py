@@ -27,9 +27,15 @@ class Asking:
     def __init__(self, dice: float = 0.0) -> None:
         self.now = 1000.0
         self.again = AskingAgain(LIMIT_S, lambda: self.now, lambda: dice)
+        self.stood_in: list[Record] | None = None
+
+    def stand_in(self) -> list[Record] | None:
+        return self.stood_in
 
     def ask(self, waiting: Waiting) -> None:
-        waiting.question = Question(request=ChatRequest(system="", user="", schema={}), conclude=lambda answer: [])
+        waiting.question = Question(
+            request=ChatRequest(system="", user="", schema={}), conclude=lambda answer: [], stand_in=self.stand_in
+        )
         waiting.answer = Future()
         self.again.watch(waiting)
 
@@ -115,3 +121,12 @@ def test_the_limit_is_the_workers_setting(monkeypatch: pytest.MonkeyPatch) -> No
     settings.cache_clear()
     assert outage_limit_s() == 900
     settings.cache_clear()
+
+
+def test_where_the_local_model_stands_in_the_message_is_decided_at_once() -> None:
+    asking, waiting = Asking(), message()
+    asking.stood_in = [Record(topic="decided", key=None, value=None, headers={})]
+    asking.ask(waiting)
+    asking.fail(waiting)
+    assert asking.next_question(waiting) is None
+    assert waiting.concluded() == asking.stood_in

@@ -25,7 +25,9 @@ def asked(workflow: str, offset: int) -> Waiting:
         topic = type(answer).__name__ if isinstance(answer, Exception) else name
         return [Record(topic=topic, key=None, value=None, headers={})]
 
-    waiting.question = Question(request=ChatRequest(system="", user="", schema={}), conclude=conclude)
+    waiting.question = Question(
+        request=ChatRequest(system="", user="", schema={}), conclude=conclude, stand_in=lambda: None
+    )
     waiting.answer = Future()
     return waiting
 

@@ -1,0 +1,108 @@
+r"""How good and how fast a local model is on messages that it has never seen, neither for weights nor for thresholds.
+
+    python bench/local_model.py examples/evaluation/sdr.jsonl --catalog agent_definitions \
+        --out bench/results/local-model.json
+
+Ten times a model is trained on nine tenths of the data set and judged on the last tenth; the figures are over all
+tenths. `open_set` trains without messages for nobody, as data sets of intents do (CLINC150); `closed_set` trains with
+them. Without --catalog every answer in the data set is a candidate for every message.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+# One core, as beside a router; before numpy is loaded.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from sklearn.model_selection import StratifiedKFold
+
+from pointsman.catalog import Catalog
+from pointsman.definitions.loader import load_folder_or_raise
+from pointsman.evaluation.dataset import Example, read_dataset
+from pointsman.local_model.judging import Choice, shares
+from pointsman.local_model.labelled import Labelled, choices
+from pointsman.local_model.model import NOBODY, LocalModel
+from pointsman.local_model.training import Target, train
+
+FOLDS = 10
+SEED = 11
+TARGETS = {"accuracy 0.95": Target(accuracy=0.95), "keep 0.963": Target(keep=0.963, accuracy=None)}
+
+
+def main() -> None:
+    """Run it and print the result as JSON."""
+    options = _options()
+    labelled = _labelled(read_dataset(options.dataset), options.catalog)
+    result = {
+        "dataset": options.dataset.name,
+        "messages": len(labelled),
+        "nobody": sum(each.answer == NOBODY for each in labelled),
+        "machine": f"{platform.machine()}, Python {platform.python_version()}, load {os.getloadavg()[0]:.0f}",
+        "closed_set": {name: _judged(labelled, target, with_nobody=True) for name, target in TARGETS.items()},
+        "open_set": {name: _judged(labelled, target, with_nobody=False) for name, target in TARGETS.items()},
+        "time_us": _times(train(labelled, Target()), labelled),
+    }
+    text = json.dumps(result, indent=2)
+    sys.stdout.write(text + "\n")
+    if options.out:
+        options.out.write_text(text + "\n", encoding="utf-8")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--catalog", type=Path, help="folder of agent definitions")
+    parser.add_argument("--out", type=Path)
+    return parser.parse_args()
+
+
+def _labelled(examples: Sequence[Example], catalog: Path | None) -> list[Labelled]:
+    if catalog:
+        return choices(examples, Catalog.of(load_folder_or_raise(catalog).definitions))
+    agents = tuple(sorted({each.answer for each in examples if each.answer}))
+    return [
+        Labelled(event_type=each.event_type, payload=each.payload, agents=agents, answer=each.answer or NOBODY)
+        for each in examples
+    ]
+
+
+def _judged(labelled: Sequence[Labelled], target: Target, *, with_nobody: bool) -> dict[str, Any]:
+    answers = [each.answer for each in labelled]
+    found: list[Choice] = []
+    for kept, left_out in StratifiedKFold(FOLDS, shuffle=True, random_state=SEED).split(answers, answers):
+        seen = [labelled[index] for index in kept if with_nobody or labelled[index].answer != NOBODY]
+        model = train(seen, target)
+        found += [_choice(model, labelled[index]) for index in left_out]
+    return shares(found)
+
+
+def _choice(model: LocalModel, each: Labelled) -> Choice:
+    choice = model.choose(each.event_type, each.payload, each.agents)
+    if choice is None:
+        return Choice(answer=each.answer, agent=NOBODY, is_taken=False)
+    return Choice(answer=each.answer, agent=choice.agent, is_taken=choice.is_sure)
+
+
+def _times(model: LocalModel, labelled: Sequence[Labelled], repeats: int = 5) -> dict[str, float]:
+    took = []
+    for each in [*labelled] * repeats:
+        began = time.perf_counter()
+        model.choose(each.event_type, each.payload, each.agents)
+        took.append((time.perf_counter() - began) * 1e6)
+    ordered = sorted(took)
+    return {"p50": round(statistics.median(ordered)), "p95": round(ordered[int(0.95 * len(ordered))])}
+
+
+if __name__ == "__main__":
+    main()

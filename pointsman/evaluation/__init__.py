@@ -1,0 +1,1 @@
+"""How well messages are routed: labelled messages, runs over them, figures and reports."""
