@@ -25,6 +25,7 @@ class Action(StrEnum):
     AGENT_ADDED = "agent.added"
     AGENT_CHANGED = "agent.changed"
     AGENT_REMOVED = "agent.removed"
+    LEAD_ERASED = "lead.erased"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +34,7 @@ class AuditEntry:
 
     Attributes:
         action: what.
-        subject: to what: a dead letter's id, a ledger id, the name of a control, or `agents/<name>`.
+        subject: to what: a dead letter's id, a ledger id, `lead/<id>`, the name of a control, or `agents/<name>`.
         by: who.
         at: when, UTC.
         details: more about it, by name; no personal data.

@@ -22,6 +22,7 @@ from pointsman.cli import (
     effects,
     job,
     leads,
+    mail,
     messages,
     rebuilding,
     replay,
@@ -62,6 +63,7 @@ app.add_typer(dlq.app, name="dlq", help="Dead letters: look, send again, mend, s
 app.add_typer(effects.app, name="effects", help="Mails and other effects: stop and start all, list, decide.")
 app.add_typer(job.app, name="job", help="The router job on the Flink cluster.")
 app.add_typer(leads.app, name="leads", help="Leads in MongoDB.")
+app.add_typer(mail.app, name="mail", help="Mails that came back.")
 app.add_typer(messages.app, name="messages", help="Messages on Kafka.")
 app.add_typer(topics.app, name="topics", help="Topics on Kafka: make what is missing.")
 app.add_typer(workflows.app, name="workflows", help="Where each workflow stands; cancel, resume or retry one.")

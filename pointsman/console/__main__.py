@@ -14,7 +14,9 @@ from pointsman.console.view import View
 from pointsman.errors import ConfigurationError
 from pointsman.logging import configure_logging
 from pointsman.settings import settings
+from pointsman.store import MongoStore
 from pointsman.telemetry import Telemetry
+from pointsman.unsubscribe_http import stored_unsubscriptions
 
 _LOOPBACK = ("127.0.0.1", "localhost")
 
@@ -31,12 +33,14 @@ def main() -> None:
         telemetry = Telemetry.of(known, "console")
         view = View()
         hosts = _LOOPBACK if given.host in _LOOPBACK else ("*",)
+        store = MongoStore(known.mongodb_uri.get_secret_value(), known.mongodb_database)
         app = create_app(
             view,
             Mailbox(known.data_dir / "mailbox"),
             KafkaFeed.of(view, known.kafka_bootstrap),
             flink_url=known.flink_url,
             hosts=hosts,
+            routers=[stored_unsubscriptions(store, known)],
         )
     except ConfigurationError as error:
         sys.exit(f"pointsman.console: {error}")

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -46,7 +46,13 @@ class Feed(Protocol):
 
 
 def create_app(
-    view: View, mailbox: Mailbox, feed: Feed, *, flink_url: str = "", hosts: Sequence[str] = ("127.0.0.1", "localhost")
+    view: View,
+    mailbox: Mailbox,
+    feed: Feed,
+    *,
+    flink_url: str = "",
+    hosts: Sequence[str] = ("127.0.0.1", "localhost"),
+    routers: Sequence[APIRouter] = (),
 ) -> FastAPI:
     """The application.
 
@@ -56,6 +62,7 @@ def create_app(
         feed: started and stopped with the server.
         flink_url: linked from the page when it is http or https.
         hosts: host names it answers to; a page elsewhere cannot reach it under a name of its own.
+        routers: more routes, e.g. those of unsubscription.
     """
 
     @asynccontextmanager
@@ -67,6 +74,8 @@ def create_app(
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
     app.middleware("http")(_with_headers)
+    for router in routers:
+        app.include_router(router)
     link = flink_url if urlsplit(flink_url).scheme in {"http", "https"} else ""
 
     @app.get("/healthz")
@@ -97,5 +106,6 @@ def _asset(name: str, media_type: str) -> Callable[[], Response]:
 
 async def _with_headers(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Any:
     response = await proceed(request)
-    response.headers.update(_HEADERS)
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
     return response
