@@ -19,7 +19,7 @@ from pointsman.store import DocumentStore
 from pointsman.topics import MESSAGES
 from pointsman.workflow_control import cancellation
 
-COLLECTIONS: Final = ("leads", "profiles", "scores", "campaigns")
+COLLECTIONS: Final = ("leads", "people", "profiles", "scores", "campaigns")
 """Where the shipped agents keep what they know of a lead; beside the ledger, which keeps no name."""
 
 AFTERWARDS: Final = "run it again in a minute: an agent may have had the lead in hand; Kafka forgets within 30 days"

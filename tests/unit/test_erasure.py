@@ -22,6 +22,7 @@ MARKERS = ("mara", "lind", "lead-1")
 DOCUMENTS: dict[str, dict[str, Any]] = {
     "leads": {"_id": "lead-1", "email": "Mara.Lind@nordhafen.example", "first_name": "Mara"},
     "profiles": {"_id": "lead-1", "person": PERSON, "email": PERSON, "profile": {"summary": "Mara runs operations."}},
+    "people": {"_id": PERSON, "lead_id": "lead-1"},
     "scores": {"_id": "lead-1", "lead_id": "lead-1", "score": 98},
     "campaigns": {"_id": "lead-1:nurture", "lead_id": "lead-1", "steps": [{"body": "Hello Mara"}]},
     "effects": {"_id": "0" * 64, "state": "sent", "facts": {"lead_id": "lead-1", "campaign_id": "lead-1:nurture"}},
