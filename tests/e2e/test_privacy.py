@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import urllib.request
 from email.message import EmailMessage
 from pathlib import Path
