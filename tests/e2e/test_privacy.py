@@ -65,9 +65,8 @@ def test_an_erased_lead_is_gone_from_the_database_and_gets_no_more_mail(system: 
 
     told = system.cli("leads", "erase", "--email", address, "--yes").stdout
 
-    assert re.match(
-        rf"{workflow}  1 in leads, 1 in people, 1 in profiles, 1 in scores, 1 in campaigns, 1 in effects", told
-    )
+    counts = ", ".join(f"1 in {name}" for name in ("leads", "people", "profiles", "scores", "campaigns", "effects"))
+    assert told.splitlines() == [f"{workflow}  {counts}"]
     for name in system.database.list_collection_names():
         assert not [one for one in system.database[name].find() if address in str(one) or workflow in str(one)], name
     assert "lead.erased" in [seen.type for seen in system.witness.read("agent_audit") if seen.workflow == workflow]
