@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -72,9 +71,8 @@ async def erase(store: DocumentStore, found: Found, now: datetime) -> list[str]:
     return lines
 
 
-def records(lead_ids: Iterable[str], now: datetime) -> list[Record]:
+def records(lead_ids: Iterable[str], who: str, now: datetime) -> list[Record]:
     """What is written to Kafka: each workflow is cancelled, and that a person did it."""
-    who = getpass.getuser()
     written = []
     for lead_id in lead_ids:
         written.append(cancellation(lead_id, who, _REASON, now).to_record(MESSAGES))
@@ -83,6 +81,6 @@ def records(lead_ids: Iterable[str], now: datetime) -> list[Record]:
     return written
 
 
-def tell_kafka(bootstrap: str, lead_ids: Sequence[str], now: datetime) -> None:
+def tell_kafka(bootstrap: str, lead_ids: Sequence[str], who: str, now: datetime) -> None:
     """Cancel the workflows, so that no agent writes the lead's documents anew, and note it in the audit topic."""
-    publish(bootstrap, records(lead_ids, now), f"pointsman.erasure.{uuid.uuid4()}")
+    publish(bootstrap, records(lead_ids, who, now), f"pointsman.erasure.{uuid.uuid4()}")

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 
 from pointsman.cli import lead_erasure
-from pointsman.cli.options import DryRun, duration, per_second
+from pointsman.cli.options import By, DryRun, Yes, confirm, duration, operator, per_second
 from pointsman.cli.output import Output, OutputOption, print_rows
 from pointsman.connect_rest import register
 from pointsman.envelope import to_rfc3339
@@ -149,19 +149,19 @@ def erase(
     lead_id: Annotated[str | None, typer.Option("--id", help="The lead's id.")] = None,
     email: Annotated[str | None, typer.Option(help="The person's address: every lead of that person.")] = None,
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which leads it would be.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    by: By = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """Erase a lead from the database, end its workflow, and write to that person no more."""
     found = with_store(lambda store: lead_erasure.look_for(store, lead_id, email))
-    for one in found.lead_ids:
-        typer.echo(f"{one}  {'would be erased' if dry_run else 'is being erased'}", err=True)
     if dry_run:
+        for one in found.lead_ids:
+            typer.echo(f"{one}  would be erased")
         return
-    if not yes:
-        typer.confirm(f"Erase {len(found.lead_ids)} leads for good?", abort=True)
+    confirm(f"Erase {len(found.lead_ids)} leads for good?", yes=yes)
     now = datetime.now(UTC)
-    lead_erasure.tell_kafka(settings().kafka_bootstrap, found.lead_ids, now)
+    lead_erasure.tell_kafka(settings().kafka_bootstrap, found.lead_ids, operator(by), now)
     for line in with_store(lambda store: lead_erasure.erase(store, found, now)):
         typer.echo(line)
     typer.echo(lead_erasure.AFTERWARDS, err=True)
