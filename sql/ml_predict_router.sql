@@ -43,6 +43,7 @@ FROM (
     FROM fresh_messages
 );
 
+-- What a map does not hold may come out of it as an empty text instead of NULL.
 -- By type alone: `only_one` has the agent that is the only one to take a type, `several` those that the model chooses among.
 CREATE TEMPORARY VIEW sorted_messages AS
 SELECT
@@ -59,9 +60,9 @@ SELECT
 FROM (
     SELECT
         *,
-        MAP[${only_one}][type] AS only_one,
-        MAP[${several}][type] AS several,
-        MAP[${terminal}][type] AS terminal
+        NULLIF(MAP[${only_one}][type], '') AS only_one,
+        NULLIF(MAP[${several}][type], '') AS several,
+        NULLIF(MAP[${terminal}][type], '') AS terminal
     FROM typed_messages
 );
 

@@ -29,7 +29,7 @@ def agent(
 
 
 def maps(text: str) -> dict[str, str]:
-    return {name: inside for inside, name in re.findall(r"MAP\[(.*)\]\[type\] AS (\w+)", text)}
+    return {name: inside for inside, name in re.findall(r"NULLIF\(MAP\[(.*)\]\[type\], ''\) AS (\w+)", text)}
 
 
 def test_each_type_goes_to_its_only_agent_or_to_the_model() -> None:
