@@ -22,6 +22,7 @@ from pointsman.errors import PointsmanError
 from pointsman.job_options import JobOptions
 from pointsman.routing.prompt import prefix_for
 from pointsman.topics import DECISIONS, ERRORS, ESCALATIONS, MESSAGES
+from pointsman.workflow_limits import WorkflowLimits
 
 _SCHEMA_LINE = "Answer with one JSON object that keeps this schema: "
 
@@ -58,7 +59,7 @@ def script(agents: Sequence[AgentDefinition], options: JobOptions, model: SqlMod
         name=options.name,
         state_ttl_hours=options.state_ttl_hours,
         checkpoint_interval_ms=options.checkpoint_interval_ms,
-        max_steps=options.max_steps,
+        max_steps=WorkflowLimits().steps,
         max_payload_bytes=MAX_PAYLOAD_BYTES,
         endpoint=model.endpoint,
         api_key=model.api_key,

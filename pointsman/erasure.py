@@ -73,6 +73,6 @@ async def keep_from_mail(store: DocumentStore, person: str, now: datetime) -> No
 async def _erase_from_ledger(store: DocumentStore, subject_id: str, now: datetime) -> int:
     effects = await store.find(EFFECTS, {"facts.lead_id": subject_id}, limit=_MOST)
     for effect in effects:
-        changes = {"facts.lead_id": ERASED, "facts.campaign_id": ERASED, "erased_at": now}
+        changes = {"facts.lead_id": ERASED, "facts.campaign_id": ERASED, "facts.content": {}, "erased_at": now}
         await store.update_if(EFFECTS, str(effect["_id"]), {}, changes)
     return len(effects)

@@ -25,7 +25,11 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "people": {"_id": PERSON, "lead_id": "lead-1"},
     "scores": {"_id": "lead-1", "lead_id": "lead-1", "score": 98},
     "campaigns": {"_id": "lead-1:nurture", "lead_id": "lead-1", "steps": [{"body": "Hello Mara"}]},
-    "effects": {"_id": "0" * 64, "state": "sent", "facts": {"lead_id": "lead-1", "campaign_id": "lead-1:nurture"}},
+    "effects": {
+        "_id": "0" * 64,
+        "state": "sent",
+        "facts": {"lead_id": "lead-1", "campaign_id": "lead-1:nurture", "content": {"To": PERSON}},
+    },
 }
 
 
