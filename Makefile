@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up down test test-fast chaos chaos-nightly soak mutations screenshots lint setup install java \
-	prometheus compose check-deploy
+	prometheus compose check-deploy audit
 
 help:
 	@echo "make demo       a stack of its own, some leads, what happened to each, the mails; then stops everything"
@@ -24,6 +24,7 @@ help:
 	@echo "make soak       half an hour of leads and faults at random: what is lost, what comes twice, what grows"
 	@echo "make mutations  switches one mechanism off at a time and shows that a test notices"
 	@echo "make screenshots  takes the pictures of the console in docs/images, on a stack of its own"
+	@echo "make audit      known weaknesses of what is pinned (needs PyPI), risky code, secrets in files"
 	@echo "make lint       style, types and imports"
 
 demo: java setup
@@ -72,6 +73,11 @@ compose:
 
 check-deploy: setup
 	@docker/check.sh
+
+audit: setup
+	@$(PYTHON) -m bandit --quiet --severity-level medium --recursive pointsman flink_jobs agents
+	@git ls-files -z | xargs -0 $(VENV)/bin/detect-secrets-hook --disable-plugin KeywordDetector --exclude-files '^tests/'
+	@$(PYTHON) -m pip_audit --disable-pip --no-deps --requirement constraints.txt
 
 # Named before the first download; `pointsman up` looks at versions, ports, disk and memory.
 java:

@@ -15,9 +15,9 @@ from pydantic import Field
 from agents.sdr.declared import DeclaredSettings, declared
 from agents.sdr.facts import Fact, LeadForm, account_facts, form_facts, read_form, website_facts
 from agents.sdr.indexes import Indexes
-from agents.sdr.people import Address, AddressError, read_address
 from pointsman.envelope import Envelope, Payload
 from pointsman.fetch import SafeFetcher
+from pointsman.people import Address, AddressError, read_address
 from pointsman.plaintext import one_line, without_addresses
 from pointsman.runtime import AgentContext, Reply
 from pointsman.runtime.asking import check_instructions, question

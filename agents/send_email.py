@@ -6,7 +6,6 @@ who may send; what SMTP cannot tell stays `unknown` and is never sent again.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -14,23 +13,24 @@ from email.utils import format_datetime, parseaddr
 from typing import Any, Final
 
 import stamina
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from agents.sdr.allowance import is_allowed, take_slot
 from agents.sdr.declared import DeclaredSettings, declared
 from agents.sdr.indexes import Indexes
-from agents.sdr.people import AddressError, read_address
 from agents.sdr.profiles import load_profile
 from agents.sdr.suppressions import is_suppressed, suppress
 from pointsman.envelope import Envelope, Payload, to_rfc3339
 from pointsman.errors import ConfigurationError, EffectsStoppedError, EffectUnavailableError, StoreUnavailableError
 from pointsman.mail import Delivery, Mailer, Outcome, SmtpMailer
 from pointsman.measured_mail import MeasuredMailer
+from pointsman.people import AddressError, read_address
 from pointsman.plaintext import many_lines, one_line
 from pointsman.runtime import AgentContext, Reply
 from pointsman.runtime.ledger import Effect, EffectLedger, EffectState, effect_id
 from pointsman.store import Document
-from pointsman.unsubscribe import UnsubscribeLinks
+from pointsman.suppressions import suppression_key
+from pointsman.unsubscribe import UnsubscribeLinks, unsubscribe_links
 
 _LEASE_S: Final = 180.0
 """Longer than a try lasts: seven answers of the server at 15 s each, and its reply to the ledger."""
@@ -100,7 +100,9 @@ class SendEmail:
         # All that can fail for another reason than the mail server's comes before the ledger's point of no return.
         mail = await self._mail(draft, profile, effect_key)
         self._check_effects_are_allowed()
-        effect = await self.ledger.begin(effect_key, _facts(message, mail))
+        # A returned mail is traced to its person by the ledger (pointsman/bounce_work.py).
+        recipient = await suppression_key(self.context.store, profile["person"])
+        effect = await self.ledger.begin(effect_key, _facts(message, mail, recipient))
         if effect.may_send:
             effect = await self._send(effect, mail, profile)
         return [_answer(message, effect)]
@@ -150,7 +152,7 @@ class SendEmail:
         return effect
 
     async def _mail(self, draft: Payload, profile: Document, effect_key: str) -> EmailMessage:
-        link = (await self._unsubscribe_links()).link(str(draft["lead_id"]))
+        link = (await self._unsubscribe_links()).link(await suppression_key(self.context.store, profile["person"]))
         mail = EmailMessage()
         mail["From"] = self.context.settings.mail_from
         mail["To"] = profile["email"]
@@ -166,16 +168,8 @@ class SendEmail:
 
     async def _unsubscribe_links(self) -> UnsubscribeLinks:
         if not self._links:
-            base_url = self.context.settings.mail_unsubscribe_base_url
-            self._links.append(UnsubscribeLinks(base_url=base_url, secret=await self._secret()))
+            self._links.append(await unsubscribe_links(self.context.store, self.context.settings))
         return self._links[0]
-
-    async def _secret(self) -> SecretStr:
-        """The key of unsubscribe links: as set, or made once for all instances, so that old links stay good."""
-        if self.context.settings.mail_unsubscribe_secret:
-            return self.context.settings.mail_unsubscribe_secret
-        fresh: Document = {"_id": "unsubscribe", "secret": secrets.token_urlsafe(32)}
-        return SecretStr(str((await self.context.store.insert_once("keys", fresh))["secret"]))
 
 
 def _sender(mail_from: str) -> str:
@@ -187,12 +181,13 @@ def _sender(mail_from: str) -> str:
         ) from None
 
 
-def _facts(message: Envelope, mail: EmailMessage) -> dict[str, Any]:
+def _facts(message: Envelope, mail: EmailMessage, recipient: str) -> dict[str, Any]:
     # With the Message-ID from the start: whoever must find out about an `unknown` mail looks for it.
     draft = message.payload
     return {
         "message": message.id,
         **_as_sent(mail),
+        "recipient": recipient,
         "lead_id": str(draft["lead_id"]),
         "campaign_id": str(draft["campaign_id"]),
         "step": int(draft["step"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import Final
@@ -83,11 +84,22 @@ def definitions(options: JobOptions) -> list[str]:
     return [*sources, sink, *(statement(view, **names) for view in VIEWS)]
 
 
-def statement(name: str, **values: str | int) -> str:
+def statement(name: str, fragments: Mapping[str, str] | None = None, /, **values: str | int) -> str:
     """The statement in `sql/<name>.sql`; every value goes in as the inside of a quoted SQL text.
+
+    Args:
+        name: the file's name without its ending.
+        fragments: values that go in as they are: SQL, made of `text_literal`.
+        values: values by placeholder.
 
     Raises:
         KeyError: the file has a placeholder that got no value.
     """
     text = (SQL_DIR / f"{name}.sql").read_text(encoding="utf-8")
-    return Template(text).substitute({key: str(value).replace("'", "''") for key, value in values.items()})
+    quoted = {key: str(value).replace("'", "''") for key, value in values.items()}
+    return Template(text).substitute({**quoted, **(fragments or {})})
+
+
+def text_literal(text: str) -> str:
+    """`text` as a SQL literal."""
+    return "'" + text.replace("'", "''") + "'"

@@ -28,6 +28,7 @@ class Action(StrEnum):
     WORKFLOW_CANCELLED = "workflow.cancelled"
     WORKFLOW_RESUMED = "workflow.resumed"
     PERSONAL_DATA_SHOWN = "personal_data.shown"
+    LEAD_ERASED = "lead.erased"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class AuditEntry:
 
     Attributes:
         action: what.
-        subject: to what: a dead letter's id, a ledger id, the name of a control, or `agents/<name>`.
+        subject: to what: a dead letter's id, a ledger id, `lead/<id>`, the name of a control, or `agents/<name>`.
         by: who.
         at: when, UTC.
         details: more about it, by name; no personal data.

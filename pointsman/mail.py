@@ -18,6 +18,7 @@ from typing import Final, Literal, Protocol
 import aiosmtplib
 from pydantic import SecretStr
 
+from pointsman.dkim_signing import DkimSigner
 from pointsman.errors import ConfigurationError, EffectUnavailableError
 from pointsman.settings import Settings
 
@@ -91,6 +92,7 @@ class SmtpMailer:
         password: its password.
         helo_name: our own name in the greeting.
         timeout_s: seconds for each answer of the server.
+        signer: signs every mail; none when None.
     """
 
     host: str
@@ -101,24 +103,33 @@ class SmtpMailer:
     helo_name: str = "localhost"
     timeout_s: float = 15.0
     tls_context: ssl.SSLContext | None = None
+    signer: DkimSigner | None = None
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_CONNECTIONS), init=False, repr=False)
 
     @staticmethod
     def of(settings: Settings) -> SmtpMailer:
-        """The mailer that the process's settings describe."""
+        """The mailer that the process's settings describe.
+
+        Raises:
+            ConfigurationError: the key of signatures is of no use, or its selector is missing.
+        """
         _, address = parseaddr(settings.mail_from)
+        domain = address.rpartition("@")[2] or "localhost"
         return SmtpMailer(
             host=settings.smtp_host,
             port=settings.smtp_port,
             security=_SECURITIES[settings.smtp_security],
             username=settings.smtp_username,
             password=settings.smtp_password,
-            helo_name=address.rpartition("@")[2] or "localhost",
+            helo_name=domain,
+            signer=_signer(settings, domain),
         )
 
     async def send(self, message: EmailMessage, *, sender: str, recipient: str) -> Delivery:
         """Try once to hand `message` over; see `Mailer.send`."""
         content = message.as_bytes(policy=_WIRE)
+        if self.signer:
+            content = self.signer.sign(content)
         async with self._slots:
             client = self._client()
             try:
@@ -192,6 +203,16 @@ class SmtpMailer:
         except (aiosmtplib.SMTPException, OSError):
             return Delivery(outcome=Outcome.UNKNOWN)
         return Delivery(outcome=Outcome.SENT, code=response.code)
+
+
+def _signer(settings: Settings, domain: str) -> DkimSigner | None:
+    if settings.mail_dkim_key is None and settings.mail_dkim_selector is None:
+        return None
+    if settings.mail_dkim_key is None or settings.mail_dkim_selector is None:
+        raise ConfigurationError(
+            "of POINTSMAN_MAIL_DKIM_KEY and POINTSMAN_MAIL_DKIM_SELECTOR one is missing", "set both, or neither"
+        )
+    return DkimSigner(domain=domain, selector=settings.mail_dkim_selector, key=settings.mail_dkim_key)
 
 
 def _refused(code: int, *, is_recipient_refused: bool = False) -> Delivery:

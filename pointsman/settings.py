@@ -142,6 +142,8 @@ class Settings(BaseSettings):
     mail_unsubscribe_secret: SecretStr | None = Field(
         default=None, description="Key of unsubscribe links; made once and kept in MongoDB when left out."
     )
+    mail_dkim_selector: str | None = Field(default=None, description="Mails are signed when it and the key are set.")
+    mail_dkim_key: SecretStr | None = Field(default=None, description="Private RSA key, PEM.")
     mail_daily_cap: int = Field(default=500, ge=0, description="Mails per day (UTC) over all leads.")
     mail_dry_run: bool = False
     mail_allow: list[str] = Field(

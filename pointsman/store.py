@@ -57,6 +57,10 @@ class DocumentStore(Protocol):
         """Set `changes` if the document still matches `expected`; it afterwards, or None if it did not."""
         ...
 
+    async def delete(self, collection: str, key: str) -> bool:
+        """Delete the document with that `_id`, also where a driver made it an ObjectId; whether there was one."""
+        ...
+
     async def count(self, collection: str, criteria: Mapping[str, Any]) -> int:
         """Number of documents that match."""
         ...
@@ -137,6 +141,13 @@ class MongoStore:
                 {**expected, "_id": key}, {"$set": dict(changes)}, return_document=ReturnDocument.AFTER
             )
         return updated
+
+    async def delete(self, collection: str, key: str) -> bool:
+        """Delete the document with that `_id`, also where a driver made it an ObjectId; whether there was one."""
+        names: list[Any] = [key, bson.ObjectId(key)] if bson.ObjectId.is_valid(key) else [key]
+        with _translated():
+            done = await self._database[collection].delete_many({"_id": {"$in": names}})
+        return done.deleted_count > 0
 
     async def count(self, collection: str, criteria: Mapping[str, Any]) -> int:
         """Number of documents that match."""

@@ -135,6 +135,10 @@ class InMemoryStore:
         await self.put(collection, after)
         return as_stored(after)
 
+    async def delete(self, collection: str, key: str) -> bool:
+        """Delete the document with that `_id`; whether there was one."""
+        return self._documents(collection).pop(key, None) is not None
+
     async def count(self, collection: str, criteria: Mapping[str, Any]) -> int:
         """Number of documents that match."""
         return sum(_matches(document, criteria) for document in self._documents(collection).values())

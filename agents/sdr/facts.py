@@ -9,10 +9,10 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
-from agents.sdr.people import Address
 from pointsman.envelope import Payload
 from pointsman.fetch import FetchError, SafeFetcher
 from pointsman.htmltext import read_page
+from pointsman.people import Address
 from pointsman.plaintext import many_lines, one_line
 from pointsman.store import DocumentStore
 

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
-from pointsman.cli.options import DryRun, duration, per_second
+from pointsman.cli import lead_erasure
+from pointsman.cli.options import By, DryRun, Yes, confirm, duration, operator, per_second
 from pointsman.cli.output import Output, OutputOption, print_rows
 from pointsman.connect_rest import register
 from pointsman.envelope import to_rfc3339
@@ -68,7 +69,7 @@ def add(
         return
     telemetry = Telemetry.of(settings().model_copy(update={"metrics_port": None}), "cli")
     try:
-        lines = _with_store(lambda store: insert(store, leads, datetime.now(UTC), telemetry.spans))
+        lines = with_store(lambda store: insert(store, leads, datetime.now(UTC), telemetry.spans))
     finally:
         telemetry.close()
     for line in lines:
@@ -81,7 +82,7 @@ def list_leads(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List the newest leads; addresses are shortened."""
-    leads = _with_store(lambda store: store.find(COLLECTION, {}, sort="-created_at", limit=limit))
+    leads = with_store(lambda store: store.find(COLLECTION, {}, sort="-created_at", limit=limit))
     print_rows([{name: _cell(lead.get(name, "")) for name in _COLUMNS} for lead in leads], _COLUMNS, output)
 
 
@@ -130,7 +131,7 @@ def sweep(
 
 def _sweep(window: Window, per_s: int, *, dry_run: bool) -> None:
     bootstrap, now = settings().kafka_bootstrap, datetime.now(UTC)
-    leads = _with_store(lambda store: leads_in(store, window, now))
+    leads = with_store(lambda store: leads_in(store, window, now))
     found = unheard_of(
         leads, known_ids(read_all(bootstrap, LEADS), read_all(bootstrap, WORKFLOW_STATE)) if leads else set()
     )
@@ -141,6 +142,29 @@ def _sweep(window: Window, per_s: int, *, dry_run: bool) -> None:
     records = [as_record(lead, now) for lead in found]
     for _ in paced(records, per_s, lambda some: publish(bootstrap, some, "pointsman.leads.sweep"), time.sleep):
         pass
+
+
+@app.command()
+def erase(
+    lead_id: Annotated[str | None, typer.Option("--id", help="The lead's id.")] = None,
+    email: Annotated[str | None, typer.Option(help="The person's address: every lead of that person.")] = None,
+    *,
+    by: By = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+) -> None:
+    """Erase a lead from the database, end its workflow, and write to that person no more."""
+    found = with_store(lambda store: lead_erasure.look_for(store, lead_id, email))
+    if dry_run:
+        for one in found.lead_ids:
+            typer.echo(f"{one}  would be erased")
+        return
+    confirm(f"Erase {len(found.lead_ids)} leads for good?", yes=yes)
+    now = datetime.now(UTC)
+    lead_erasure.tell_kafka(settings().kafka_bootstrap, found.lead_ids, operator(by), now)
+    for line in with_store(lambda store: lead_erasure.erase(store, found, now)):
+        typer.echo(line)
+    typer.echo(lead_erasure.AFTERWARDS, err=True)
 
 
 def read_leads(file: Path) -> list[Document]:
@@ -192,7 +216,9 @@ def open_store() -> DocumentStore:
     return MongoStore(settings().mongodb_uri.get_secret_value(), settings().mongodb_database)
 
 
-def _with_store(work: Callable[[DocumentStore], Awaitable[Result]]) -> Result:
+def with_store(work: Callable[[DocumentStore], Awaitable[Result]]) -> Result:
+    """What `work` gives for the store that the settings name."""
+
     async def run() -> Result:
         store = open_store()
         try:

@@ -24,6 +24,7 @@ from pointsman.cli import (
     job,
     leads,
     local_model,
+    mail,
     messages,
     rebuilding,
     replay,
@@ -66,6 +67,7 @@ app.add_typer(evaluation.app, name="eval", help="How well messages are routed: m
 app.add_typer(job.app, name="job", help="The router job on the Flink cluster.")
 app.add_typer(leads.app, name="leads", help="Leads in MongoDB.")
 app.add_typer(local_model.app, name="local-model", help="The local model: train, judge, look at it, propose one.")
+app.add_typer(mail.app, name="mail", help="Mails that came back.")
 app.add_typer(messages.app, name="messages", help="Messages on Kafka.")
 app.add_typer(topics.app, name="topics", help="Topics on Kafka: make what is missing.")
 app.add_typer(workflows.app, name="workflows", help="Where each workflow stands; cancel, resume or retry one.")

@@ -16,7 +16,7 @@ from pointsman.console.desk import Desk, KafkaTopics
 from pointsman.console.health import HealthWatch, RealCluster
 from pointsman.console.keys import local_keys
 from pointsman.console.reading import KafkaFeed
-from pointsman.console.server import create_app
+from pointsman.console.server import Feed, create_app
 from pointsman.console.view import View
 from pointsman.deadletter_work import KafkaDeadLetterTopics
 from pointsman.errors import ConfigurationError
@@ -26,6 +26,7 @@ from pointsman.settings import Settings, settings
 from pointsman.store import MongoStore
 from pointsman.telemetry import Telemetry
 from pointsman.telemetry.spans import Spans
+from pointsman.unsubscribe_http import stored_unsubscriptions
 
 _log = structlog.get_logger(__name__)
 
@@ -81,12 +82,13 @@ def application(known: Settings, spans: Spans) -> FastAPI:
         _log.warning("nobody may log in to the console: set POINTSMAN_CONSOLE_ACCOUNTS")
     keys = {name: key.get_secret_value() for name, key in {**known.leads_api_keys, **local.leads_api_keys}.items()}
     view = View()
+    store = MongoStore(known.mongodb_uri.get_secret_value(), known.mongodb_database)
     watch = HealthWatch(RealCluster(known.kafka_bootstrap, known.flink_url), lambda: view.catalog.definitions)
     desk = Desk(
         view=view,
         watch=watch,
         access=Access(accounts, _now),
-        store=MongoStore(known.mongodb_uri.get_secret_value(), known.mongodb_database),
+        store=store,
         topics=KafkaTopics(bootstrap=known.kafka_bootstrap),
         catalog=KafkaCatalogTopic(known.kafka_bootstrap),
         letters=KafkaDeadLetterTopics(known.kafka_bootstrap),
@@ -95,7 +97,8 @@ def application(known: Settings, spans: Spans) -> FastAPI:
         spans=spans,
         flink_url=known.flink_url if urlsplit(known.flink_url).scheme in {"http", "https"} else "",
     )
-    return create_app(desk, [KafkaFeed.of(view, known.kafka_bootstrap), watch], hosts=known.console_hosts)
+    feeds: list[Feed] = [KafkaFeed.of(view, known.kafka_bootstrap), watch]
+    return create_app(desk, feeds, hosts=known.console_hosts, routers=[stored_unsubscriptions(store, known)])
 
 
 def _now() -> datetime:

@@ -81,7 +81,8 @@ def _dressed(send: Send) -> Send:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
-                headers[name] = value
+                # A page of its own kind may say more precisely what it allows.
+                headers.setdefault(name, value)
         await send(message)
 
     return dressed

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from importlib.resources import files
 from typing import Final, Protocol
 
-from fastapi import FastAPI, Response
+from fastapi import APIRouter, FastAPI, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from starlette.staticfiles import StaticFiles
 
@@ -38,13 +38,20 @@ class Feed(Protocol):
         ...
 
 
-def create_app(desk: Desk, feeds: Sequence[Feed] = (), *, hosts: Sequence[str] = ("127.0.0.1", "localhost")) -> FastAPI:
+def create_app(
+    desk: Desk,
+    feeds: Sequence[Feed] = (),
+    *,
+    hosts: Sequence[str] = ("127.0.0.1", "localhost"),
+    routers: Sequence[APIRouter] = (),
+) -> FastAPI:
     """The application.
 
     Args:
         desk: what it works with.
         feeds: started and stopped with the server.
         hosts: host names it answers to; a page elsewhere cannot reach it under a name of its own.
+        routers: more routes, e.g. those of unsubscription.
     """
     app = FastAPI(
         title="Pointsman",
@@ -61,6 +68,8 @@ def create_app(desk: Desk, feeds: Sequence[Feed] = (), *, hosts: Sequence[str] =
     install_problems(app)
     for module in (leads, sessions, board, workflows, waiting, letters, agents):
         app.include_router(module.router)
+    for router in routers:
+        app.include_router(router)
     app.get("/healthz", summary="Does the process answer?", tags=["health"])(healthz)
     app.get("/readyz", summary="Do the things it needs answer?", tags=["health"])(readyz)
     _add_pages(app)

@@ -14,6 +14,7 @@ from pointsman.local.options import StackOptions
 from pointsman.local.ports import answers
 from pointsman.local.programs import MAIL_SECRETS, MODEL_SECRETS, Program
 from pointsman.local.rest import request
+from pointsman.unsubscribe_http import PATH as UNSUBSCRIBE_PATH
 
 _SWEEP_EVERY: Final = "5m"
 
@@ -119,6 +120,7 @@ def _mail(addresses: Addresses, options: StackOptions) -> dict[str, str]:
         return day
     return {
         **day,
+        "POINTSMAN_MAIL_UNSUBSCRIBE_BASE_URL": f"http://{addresses.host}:{addresses.ports['console']}{UNSUBSCRIBE_PATH}",
         "POINTSMAN_SMTP_HOST": addresses.host,
         "POINTSMAN_SMTP_PORT": str(addresses.ports["smtp"]),
         "POINTSMAN_SMTP_SECURITY": "none",

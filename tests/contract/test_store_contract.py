@@ -191,3 +191,22 @@ def test_a_malformed_connection_string_is_a_configuration_error_that_does_not_qu
         MongoStore(uri, "test")
     assert isinstance(raised.value, ConfigurationError)
     assert "hunter2" not in str(raised.value)
+
+
+async def test_a_deleted_document_is_gone_and_the_others_stay(store: DocumentStore) -> None:
+    for key in ("one", "two"):
+        await store.put("things", {"_id": key})
+    assert await store.delete("things", "one")
+    assert not await store.delete("things", "one")
+    assert await store.get("things", "one") is None
+    assert await store.get("things", "two")
+
+
+async def test_a_document_whose_id_a_driver_made_is_deleted_by_its_hexadecimal_form(mongod: str) -> None:
+    database = f"test_{uuid4().hex[:8]}"
+    with pymongo.MongoClient[dict[str, Any]](mongod) as client:
+        made = client[database].leads.insert_one({"email": "a@b.example"}).inserted_id
+        store = MongoStore(mongod, database)
+        assert await store.delete("leads", str(made))
+        await store.close()
+        assert client[database].leads.count_documents({}) == 0

@@ -20,6 +20,7 @@ from pointsman.errors import (
 )
 from pointsman.models import ChatRequest
 from pointsman.runtime.metering import MeteredModel
+from pointsman.suppressions import is_suppressed
 from pointsman.testing import InMemoryStore, ManualClock
 from tests import sdr
 
@@ -195,7 +196,7 @@ async def test_a_wish_to_stop_ends_the_series_and_all_other_mail() -> None:
     reply = await sdr.answer(agent, noted())
 
     assert (reply.event_type, reply.payload["campaign_id"]) == ("campaign.stopped", "lead-1:nurture")
-    assert await agent.context.store.get("suppressions", "mara.lind@nordhafen.example")
+    assert await is_suppressed(agent.context.store, "mara.lind@nordhafen.example")
     assert await leave(agent, 100) == []
 
 
@@ -205,7 +206,7 @@ async def test_a_lead_without_a_series_can_ask_for_no_more_mail() -> None:
     reply = await sdr.answer(agent, noted())
 
     assert reply.event_type == "campaign.stopped"
-    assert await agent.context.store.get("suppressions", "mara.lind@nordhafen.example")
+    assert await is_suppressed(agent.context.store, "mara.lind@nordhafen.example")
 
 
 async def test_a_wish_to_wait_moves_the_rest_of_the_series_once() -> None:

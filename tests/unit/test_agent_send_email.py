@@ -20,6 +20,7 @@ from pointsman.errors import (
 )
 from pointsman.mail import Delivery, Outcome
 from pointsman.runtime.ledger import EffectState, effect_id
+from pointsman.suppressions import suppression_key
 from pointsman.testing import InMemoryStore, ManualClock
 from pointsman.unsubscribe import UnsubscribeLinks
 from tests import sdr
@@ -74,17 +75,17 @@ async def test_a_draft_is_sent_to_the_lead_with_all_that_a_mail_needs() -> None:
     assert str(mail["List-Unsubscribe"]).strip("<>") in body
 
 
-async def test_the_unsubscribe_link_names_the_lead_and_cannot_be_forged() -> None:
+async def test_the_unsubscribe_link_is_for_the_person_and_cannot_be_forged() -> None:
     agent = await agent_with(mail_unsubscribe_secret="s3cret")
     await agent.handle(drafted())
 
     link = str(agent.mailer.mails[0][1]["List-Unsubscribe"]).strip("<>")
     token = link.removeprefix("https://sdr.example/unsubscribe/")
     links = UnsubscribeLinks(base_url="https://sdr.example/unsubscribe", secret=SecretStr("s3cret"))
-    assert links.lead_of(token) == "lead-1"
+    assert links.key_of(token) == await suppression_key(agent.context.store, "mara.lind@nordhafen.example")
     assert "mara" not in link
-    assert links.lead_of(token[:-2] + "xx") is None
-    assert links.lead_of("") is None
+    assert links.key_of(token[:-2] + "xx") is None
+    assert links.key_of("") is None
 
 
 async def test_the_key_of_unsubscribe_links_is_made_once_for_all_instances() -> None:

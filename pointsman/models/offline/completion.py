@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -16,6 +17,8 @@ from pointsman.models.offline.facts import UserTurn
 from pointsman.models.offline.texts import Ask, write_text
 
 _CHARS_PER_TOKEN: Final = 4
+# What a client without strict schemas (Flink SQL's) puts at the end of its system turn.
+_SCHEMA_IN_PROMPT: Final = re.compile(r"^Answer with one JSON object that keeps this schema: (\{.*\})$", re.MULTILINE)
 _NOT_STRICT: Final = (
     "allOf", "oneOf", "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "patternProperties",
     "propertyNames", "unevaluatedProperties", "unevaluatedItems", "contains", "prefixItems",
@@ -102,6 +105,9 @@ def _answer(wanted: Any, system: str, turn: UserTurn) -> str:
     kind = wanted.get("type") if isinstance(wanted, dict) else None
     if kind == "json_schema":
         return json.dumps(_filled(wanted.get("json_schema"), system, turn), ensure_ascii=False)
+    named = _SCHEMA_IN_PROMPT.search(system) if kind == "json_object" else None
+    if named:
+        return json.dumps(compose(json.loads(named.group(1)), system[: named.start()], turn), ensure_ascii=False)
     text = write_text(Ask(name="summary", guidance="", schema={}), turn, [])
     return json.dumps({"answer": text}, ensure_ascii=False) if kind == "json_object" else text
 

@@ -1,0 +1,81 @@
+"""Works off a folder of returned mails: who bounced for good, or complained, gets no more mail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from pointsman.bounces import Verdict, read_returned
+from pointsman.errors import ConfigurationError
+from pointsman.runtime.ledger import EFFECTS
+from pointsman.store import DocumentStore
+from pointsman.suppressions import suppress
+
+PROCESSED: Final = "processed"
+_LARGEST_BYTES: Final = 10 * 1024 * 1024
+_ENDS: Final = {Verdict.HARD_BOUNCE: "the mailbox returned a mail", Verdict.COMPLAINT: "complained about a mail"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What one file was.
+
+    Attributes:
+        file: its name.
+        outcome: a verdict, `unknown_mail` or `not_a_notification`.
+        is_suppressed: whether a person gets no more mail because of it.
+    """
+
+    file: str
+    outcome: str
+    is_suppressed: bool = False
+
+
+def waiting(folder: Path) -> list[Path]:
+    """The files in `folder`, or in `new` below it (a Maildir), that are to be read.
+
+    Raises:
+        ConfigurationError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise ConfigurationError(f"{folder} is no folder", "name the folder that returned mails are put in")
+    place = folder / "new" if (folder / "new").is_dir() else folder
+    return sorted(path for path in place.iterdir() if path.is_file() and not path.name.startswith("."))
+
+
+def read(file: Path) -> bytes:
+    """What `file` holds; nothing of one that is too large to be a notification."""
+    return file.read_bytes() if file.stat().st_size <= _LARGEST_BYTES else b""
+
+
+def put_aside(folder: Path, file: Path) -> None:
+    """Move `file`, which is dealt with, to `processed` in `folder`."""
+    (folder / PROCESSED).mkdir(exist_ok=True)
+    file.replace(folder / PROCESSED / file.name)
+
+
+async def work_off(name: str, raw: bytes, store: DocumentStore, now: datetime) -> Result:
+    """Do what one returned mail asks for; doing it again changes nothing.
+
+    Args:
+        name: its file's name, for the result.
+        raw: the mail.
+        store: where ledger and suppression list are.
+        now: the time, UTC.
+
+    Raises:
+        StoreUnavailableError: the store did not answer.
+    """
+    returned = read_returned(raw)
+    if returned is None:
+        return Result(file=name, outcome="not_a_notification")
+    effect = await store.get(EFFECTS, returned.effect)
+    person = effect["facts"].get("recipient") if effect else None
+    if person is None:
+        return Result(file=name, outcome="unknown_mail")
+    reason = _ENDS.get(returned.verdict)
+    if reason:
+        await suppress(store, person, reason=reason, now=now)
+    return Result(file=name, outcome=returned.verdict.value, is_suppressed=reason is not None)

@@ -1,0 +1,86 @@
+"""`pointsman leads erase`: ends what is under way for a lead and erases what is kept about it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from pointsman import erasure
+from pointsman.audit import Action, AuditEntry
+from pointsman.envelope import Record
+from pointsman.errors import ConfigurationError
+from pointsman.kafka import publish
+from pointsman.people import AddressError, read_address
+from pointsman.store import DocumentStore
+from pointsman.topics import MESSAGES
+from pointsman.workflow_control import cancellation
+
+COLLECTIONS: Final = ("leads", "people", "profiles", "scores", "campaigns")
+"""Where the shipped agents keep what they know of a lead; beside the ledger, which keeps no name."""
+
+AFTERWARDS: Final = "run it again in a minute: an agent may have had the lead in hand; Kafka forgets within 30 days"
+
+_REASON: Final = "the lead is erased"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Whom a request is about.
+
+    Attributes:
+        lead_ids: the leads.
+        people: the addresses that they are known under.
+    """
+
+    lead_ids: Sequence[str]
+    people: frozenset[str]
+
+
+async def look_for(store: DocumentStore, lead_id: str | None, email: str | None) -> Found:
+    """The leads that a request names by one id, or by an address.
+
+    Raises:
+        ConfigurationError: neither or both are given, or the address is none.
+    """
+    if (lead_id is None) == (email is None):
+        raise ConfigurationError("either --id or --email", "give one of them")
+    if lead_id is not None:
+        return Found(lead_ids=[lead_id], people=frozenset(await erasure.people_of(store, lead_id, COLLECTIONS)))
+    typed = email or ""
+    try:
+        address = read_address(typed)
+    except AddressError as error:
+        raise ConfigurationError(f"--email: {error}", "give the address of the lead") from None
+    spellings = [typed, typed.lower(), address.mailbox, address.mailbox.lower(), address.person]
+    found = await erasure.subjects_of(store, address.person, spellings, COLLECTIONS)
+    return Found(lead_ids=found, people=frozenset({address.person}))
+
+
+async def erase(store: DocumentStore, found: Found, now: datetime) -> list[str]:
+    """Erase, and keep the people from mail; a line for each lead. People first: nothing leaves in between."""
+    for person in found.people:
+        await erasure.keep_from_mail(store, person, now)
+    lines = []
+    for lead_id in found.lead_ids:
+        counts = await erasure.erase(store, lead_id, COLLECTIONS, now)
+        told = ", ".join(f"{number} in {name}" for name, number in counts.items())
+        lines.append(f"{lead_id}  {told or 'nothing is kept'}")
+    return lines
+
+
+def records(lead_ids: Iterable[str], who: str, now: datetime) -> list[Record]:
+    """What is written to Kafka: each workflow is cancelled, and that a person did it."""
+    written = []
+    for lead_id in lead_ids:
+        written.append(cancellation(lead_id, who, _REASON, now).to_record(MESSAGES))
+        entry = AuditEntry(action=Action.LEAD_ERASED, subject=f"lead/{lead_id}", by=who, at=now, workflow_id=lead_id)
+        written.append(entry.to_record())
+    return written
+
+
+def tell_kafka(bootstrap: str, lead_ids: Sequence[str], who: str, now: datetime) -> None:
+    """Cancel the workflows, so that no agent writes the lead's documents anew, and note it in the audit topic."""
+    publish(bootstrap, records(lead_ids, who, now), f"pointsman.erasure.{uuid.uuid4()}")
