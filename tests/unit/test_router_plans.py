@@ -96,7 +96,13 @@ def state(records: list[Record]) -> WorkflowState:
 
 
 def proposed(*tasks: dict[str, Any], source: str = "/agents/planner", **more: Any) -> Envelope:
-    about = {"id": "p1", "workflow_id": "w", "priority": 7, "extra": {"traceparent": b"00-t", "ce_modelcalls": b"1"}}
+    about = {
+        "id": "p1",
+        "workflow_id": "w",
+        "priority": 7,
+        "hop": 2,
+        "extra": {"traceparent": b"00-t", "ce_modelcalls": b"1"},
+    }
     return Envelope(
         source=source,
         event_type="plan.proposed",
@@ -135,8 +141,8 @@ def test_a_proposed_plan_sends_its_tasks_with_lineage_and_is_a_decision(job: Job
     assert [one.task for one in tasks] == [
         TaskRef(plan_id=tasks[0].task.plan_id, task_id=name) for name in ("site", "crm") if tasks[0].task
     ]
-    assert {(one.source, one.causation_id, one.priority, one.workflow_id) for one in tasks} == {
-        ("/router/plan", "p1", 7, "w")
+    assert {(one.source, one.causation_id, one.priority, one.hop, one.workflow_id) for one in tasks} == {
+        ("/router/plan", "p1", 7, 2, "w")
     }
     assert [dict(one.extra) for one in tasks] == [{"traceparent": b"00-t"}] * 2
     assert codes(records) == ["planned plan_started"]
