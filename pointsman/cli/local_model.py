@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pointsman.catalog import Catalog
+from pointsman.cli.output import Output as HowToPrint
+from pointsman.cli.output import OutputOption, print_lines
 from pointsman.definitions.loader import load_folder_or_raise
 from pointsman.errors import ConfigurationError
 from pointsman.evaluation.dataset import Example, read_dataset
@@ -67,12 +69,13 @@ def evaluate(file: ModelFile, datasets: Datasets, catalog: CatalogFolder = None)
 
 
 @app.command()
-def show(file: ModelFile) -> None:
+def show(file: ModelFile, output: OutputOption = HowToPrint.TABLE) -> None:
     """Say what a local model was trained on, how good it is and when it acts."""
     from pointsman.local_model.files import load
 
-    for line in described(load(file)):
-        typer.echo(line)
+    model = load(file)
+    data = {"version": model.version, "thresholds": dict(model.thresholds), "facts": dict(model.facts)}
+    print_lines(described(model), data, output)
 
 
 @app.command()
