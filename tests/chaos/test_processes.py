@@ -23,7 +23,7 @@ def test_taskmanager_killed_with_model_calls_in_flight(lab: Lab) -> None:
     kills = lab.tier.times(5)
     lab.partners.model.faults.latency_ms = LONGER_THAN_A_CHECKPOINT_MS
     # Leads come in as long as kills go on: each takes about a dozen seconds with all that follows.
-    experiment.load(over_s=12 * kills)
+    experiment.load(over_s=10 * kills)
     for _ in range(kills):
         experiment.pause(2, 6)
         for _ in range(LEADS_BEFORE_A_KILL):
@@ -41,7 +41,7 @@ def test_agents_killed_at_random(lab: Lab) -> None:
     lab.partners.model.faults.latency_ms = LONGER_THAN_A_CHECKPOINT_MS
     experiment.lukewarm = 0.25
     rounds = lab.tier.times(2)
-    experiment.load(over_s=25 * rounds)
+    experiment.load(over_s=20 * rounds)
     for agent in experiment.dice.sample(AGENTS * rounds, k=len(AGENTS) * rounds):
         experiment.pause(0.5, 3)
         at = experiment.kill(f"agent-{agent}")
@@ -56,7 +56,7 @@ def test_mail_agent_killed_while_it_sends(lab: Lab) -> None:
     experiment = lab.experiment("F28", "SIGKILL of the mail agent at random, slow mail server")
     lab.partners.mail.slow_s, lab.partners.mail.dice = 1.5, experiment.dice_for_a_thread()
     try:
-        experiment.load(over_s=0.6 * lab.tier.leads)
+        experiment.load(over_s=0.4 * lab.tier.leads)
         while experiment.is_loading():
             experiment.pause(1, 5)
             experiment.kill("agent-send_email")

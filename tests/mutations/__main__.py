@@ -64,7 +64,9 @@ def _outcome(tree: Path, mutation: Mutation) -> str:
         file.write_text(original, encoding="utf-8")
     if said is None:
         return "GREEN: the test does not notice"
-    return "red" if mutation.red_for in said else f"red for another reason:\n{said[-3000:]}"
+    failing = [line.removeprefix(">").strip() for line in said.splitlines() if line.startswith(">")]
+    is_right = any(line.startswith(mutation.red_for) for line in failing)
+    return "red" if is_right else f"red for another reason:\n{said[-3000:]}"
 
 
 def _fails(tree: Path, mutation: Mutation) -> str | None:

@@ -16,7 +16,7 @@ class Mutation:
         old: text that stands there exactly once.
         new: what stands there instead.
         test: the test that must fail, from the root, as pytest names it.
-        red_for: text of the failure, so that it fails for the right reason.
+        red_for: how the line of the test begins that must fail, so that it fails for the right reason.
         faults: faults whose measured rows rest on the mechanism.
     """
 
@@ -50,7 +50,7 @@ MUTATIONS: Final = (
         old="return await self._meet(document)\n        return _effect(document)\n\n    async def finish",
         new="return await self._start(document)\n        return _effect(document)\n\n    async def finish",
         test="tests/unit/test_runtime_ledger.py::test_a_crash_while_sending_is_unknown_and_never_sent_again",
-        red_for="may_send",
+        red_for="assert (effect.may_send, effect.state)",
         faults=("F27", "F28"),
     ),
     Mutation(
@@ -60,7 +60,7 @@ MUTATIONS: Final = (
         new="self._inbox.commit(records, [])\n"
         "            self._inbox.commit([], [_to_commit(partition) for partition in moved])",
         test="tests/unit/test_runtime_consuming.py::test_answers_and_position_are_in_the_same_transaction",
-        red_for="E       assert",
+        red_for="assert inbox.commits ==",
         faults=("F10", "F12", "F41"),
     ),
     Mutation(
@@ -78,7 +78,7 @@ MUTATIONS: Final = (
         old='self._who = f"pointsman.{agent}.{instance}"',
         new='self._who = f"pointsman.{agent}.{instance}.{id(self)}"',
         test="tests/chaos/test_freezes.py::test_a_frozen_agent_wakes_up_when_another_has_its_name_and_its_work",
-        red_for="a fenced",
+        red_for="eventually(partial(_is_fenced",
         faults=("F11",),
     ),
     Mutation(
@@ -87,7 +87,7 @@ MUTATIONS: Final = (
         old='criteria = {"state": expected.value, "token": effect.token}',
         new='criteria = {"state": expected.value}',
         test="tests/unit/test_runtime_ledger.py::test_who_lost_the_right_to_finish_changes_nothing",
-        red_for="E       assert",
+        red_for="assert (await first.finish(mine",
         faults=("F11", "F28"),
     ),
     Mutation(
@@ -97,7 +97,7 @@ MUTATIONS: Final = (
         new="return place_of(record).encode()",
         test="tests/unit/test_router_durable_call.py"
         "::test_a_decided_message_waits_behind_an_undecided_one_of_its_workflow",
-        red_for="E       assert",
+        red_for='assert flink.message(message("w", 2',
         faults=("F14", "F15"),
     ),
     Mutation(
@@ -107,7 +107,7 @@ MUTATIONS: Final = (
         new='lane = self._waiting.get(key := f"{key}{len(self._waiting)}")',
         test="tests/unit/test_runtime_lanes.py"
         "::test_work_of_one_workflow_waits_for_its_predecessor_and_other_workflows_do_not",
-        red_for="E       assert",
+        red_for='assert shop.began == ["a1", "b1"]',
         faults=("F14", "F15"),
     ),
     Mutation(
@@ -116,7 +116,7 @@ MUTATIONS: Final = (
         old="if counters.step > limits.steps:",
         new="if counters.step > 1_000_000:",
         test="tests/unit/test_routing_router.py::test_more_steps_than_allowed_abstain",
-        red_for="E       assert",
+        red_for="assert decide(allowed, message(), step=5)",
         faults=("F22",),
     ),
     Mutation(
@@ -125,7 +125,7 @@ MUTATIONS: Final = (
         old="and counters.visits > visits:",
         new="and counters.visits > 1_000_000:",
         test="tests/unit/test_routing_router.py::test_an_agent_that_says_the_same_too_often_abstains",
-        red_for="E       assert",
+        red_for="assert (parked.outcome, parked.reason_code)",
         faults=("F22",),
     ),
     Mutation(
@@ -134,7 +134,7 @@ MUTATIONS: Final = (
         old="most = active.definition.limits.max_replies",
         new="most = 1_000_000",
         test="tests/unit/test_runtime_handling.py::test_more_answers_than_allowed_are_cut_off_with_one_dead_letter",
-        red_for="E       assert",
+        red_for="assert [reply.topic for reply in replies]",
         faults=("F23",),
     ),
 )
