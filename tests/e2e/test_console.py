@@ -83,8 +83,9 @@ def test_a_lead_fills_in_the_form_and_is_followed_to_the_mail_that_it_got(
         assert where not in case.read_text()
         system.cli("case", "run", str(case))
         unlock(desk)
-        expect(desk.get_by_text("Hello Mara").first).to_be_visible()
-        expect(desk.get_by_text(where).first).to_be_visible()
+        mails = desk.get_by_role("region", name="Mails")
+        expect(mails.get_by_text("Hello Mara")).to_be_visible()
+        expect(mails.get_by_text(where)).to_be_visible()
     stored = list(system.database.leads.find({"email": where}))
     assert [one["source"] for one in stored] == ["form"]
     assert [mail["To"] for mail in system.mails_to(where)] == [where]

@@ -10,10 +10,12 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from fastapi import APIRouter, Response
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
 from pointsman.console.reading import KafkaFeed
+from pointsman.console.server import create_app
 from pointsman.console.view import View
 from pointsman.envelope import Record
 from pointsman.errors import BrokerUnavailableError, StoreUnavailableError
@@ -100,6 +102,19 @@ def test_every_answer_keeps_browsers_from_guessing_framing_and_storing(client: T
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["cache-control"] == "no-store"
         assert "frame-ancestors 'none'" in headers["content-security-policy"]
+
+
+def test_routes_of_others_keep_the_headers_that_they_set_themselves(office: Office) -> None:
+    more = APIRouter()
+
+    @more.get("/u")
+    def unsubscribe() -> Response:
+        return Response("ok", headers={"Content-Security-Policy": "form-action 'self'"})
+
+    with TestClient(create_app(office.desk, routers=[more]), base_url=ORIGIN) as client:
+        headers = client.get("/u").headers
+    assert headers["content-security-policy"] == "form-action 'self'"
+    assert headers["x-content-type-options"] == "nosniff"
 
 
 def test_errors_are_problem_details_that_repeat_nothing_of_the_request(client: TestClient) -> None:

@@ -23,7 +23,7 @@ export async function showAgent(main, name) {
 
 const prefixed = (prefix, values) => Object.fromEntries(Object.entries(values).map(([key, value]) => [`${prefix}_${key}`, value]));
 
-const listed = (title, texts) => h("div", {}, h("h3", {}, title), h("ul", {}, texts.map((text) => h("li", {}, text))));
+const listed = (title, texts) => h("div", {}, h("h2", { class: "small" }, title), h("ul", {}, texts.map((text) => h("li", {}, text))));
 
 const contracts = (title, entries) => h("div", {}, h("h3", {}, title), entries.map((entry) => h("details", { class: "contract" },
   h("summary", {}, h("span", { class: "type" }, entry.type), entry.terminal ? h("span", { class: "hint" }, " ends the workflow") : "", entry.next_agent ? h("span", { class: "hint" }, ` always goes to ${spoken(entry.next_agent)}`) : ""),

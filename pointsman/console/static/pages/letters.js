@@ -109,8 +109,8 @@ async function inspect(inside, one, load) {
       h("dl", {}, [["Lies at", one.id], ["Came from", found.origin], ["Tries", found.attempts], ["Sent again", many(found.redrives, "time", "times")], ["Catalog", found.catalog]].filter(([, value]) => value).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
       one.workflow ? h("p", {}, h("a", { href: `/workflows/${encodeURIComponent(one.workflow)}` }, "Its workflow")) : null,
       found.handled ? h("p", { class: "hint" }, `${spoken(found.handled.action.split(".")[1])} by ${found.handled.by}, ${clock(found.handled.at)}`) : null,
-      canEdit ? h("div", {}, h("label", { for: id }, h("h3", {}, "Payload")), editor, error, h("div", { class: "row actions" }, mend))
-        : h("div", {}, h("h3", {}, "Payload"), found.payload === null && found.text === null ? h("p", { class: "hint" }, `${found.size} bytes that are no JSON object`) : json(found.payload ?? found.text), found.is_unlocked ? null : needsUnlock()),
+      canEdit ? h("div", {}, h("label", { for: id }, h("h2", { class: "small" }, "Payload")), editor, error, h("div", { class: "row actions" }, mend))
+        : h("div", {}, h("h2", { class: "small" }, "Payload"), found.payload === null && found.text === null ? h("p", { class: "hint" }, `${found.size} bytes that are no JSON object`) : json(found.payload ?? found.text), found.is_unlocked ? null : needsUnlock()),
       h("details", {}, h("summary", {}, "Headers"), json(found.headers)));
   } catch (problem) {
     fill(inside, failed(problem, () => inspect(inside, one, load)));

@@ -55,7 +55,9 @@ function drawMessage(one, agents, load) {
     one.kind === "approval" ? null : h("option", { value: "" }, "Let the router decide again"),
     one.candidates.length ? h("optgroup", { label: "Their contract takes it" }, one.candidates.map((name) => h("option", { value: name }, spoken(name)))) : null,
     others.length ? h("optgroup", { label: "Other agents" }, others.map((name) => h("option", { value: name }, spoken(name)))) : null);
-  if (one.proposed || one.candidates.length) choose.value = one.proposed || one.candidates[0];
+  // The one that was proposed may have been removed meanwhile.
+  const first = [one.proposed, ...one.candidates].find((name) => [...choose.options].some((option) => option.value === name));
+  if (first) choose.value = first;
   const path = `/api/workflows/${encodeURIComponent(one.key)}`;
   const send = async () => {
     await post(`${path}/resume`, { message_id: one.message_id, agent: choose.value || null });
