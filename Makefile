@@ -77,7 +77,7 @@ check-deploy: setup
 audit: setup
 	@$(PYTHON) -m bandit --quiet --severity-level medium --recursive pointsman flink_jobs agents
 	@git ls-files -z | xargs -0 $(VENV)/bin/detect-secrets-hook --disable-plugin KeywordDetector --exclude-files '^tests/'
-	@$(PYTHON) -m pip_audit --disable-pip --no-deps --requirement constraints.txt
+	@$(PYTHON) -m pip_audit --strict --disable-pip --no-deps --requirement constraints.txt
 
 # Named before the first download; `pointsman up` looks at versions, ports, disk and memory.
 java:
