@@ -66,7 +66,7 @@ function nothing(figures, chosen) {
 
 function tilesOf(figures) {
   const { totals, model, job } = figures;
-  const rate = model.calls ? `${((100 * model.failed) / model.calls).toFixed(model.failed ? 1 : 0)} %` : "no calls";
+  const rate = model.calls ? `${((100 * model.failed) / model.calls).toFixed(model.failed ? 1 : 0)} %` : "–";
   const spent = model.cost_usd === null ? "unknown" : `${model.is_partial ? "≥ " : ""}${dollars(model.cost_usd)}`;
   const running = totals.running || 0;
   return [
@@ -74,8 +74,8 @@ function tilesOf(figures) {
     { label: "Done", value: totals.completed || 0, href: "/?status=completed" },
     { label: "Wait for you", value: figures.waiting + (figures.unknown_effects || 0), href: "/waiting", kind: figures.waiting ? "warn" : "" },
     { label: "Dead letters", value: figures.dead_letters, href: "/dead-letters", kind: figures.dead_letters ? "bad" : "" },
-    { label: "Model errors, last hour", value: rate, note: many(model.calls, "call", "calls"), kind: model.failed ? "warn" : "" },
-    { label: "Spent, last hour", value: spent, note: model.cost_usd === null ? "no price is set for the model" : "on models" },
+    { label: "Model errors", value: rate, note: `${many(model.calls, "call", "calls")}, last hour`, kind: model.failed ? "warn" : "" },
+    { label: "Spent on models", value: spent, note: model.cost_usd === null ? "price not known" : "last hour" },
     { label: "Last checkpoint", value: job.checkpoint_age_s === null ? "unknown" : job.checkpoint_age_s < 1.5 ? "just now" : `${duration(Math.round(job.checkpoint_age_s)).replace(".0", "")} ago`, note: job.state ? `job ${job.state.toLowerCase()}` : "Flink does not answer", kind: job.state === "RUNNING" && (job.checkpoint_age_s ?? 0) < 60 ? "" : "bad" },
   ];
 }
