@@ -10,6 +10,7 @@ import jinja2
 
 from pointsman.evaluation.measures import NOBODY, Figures, figures
 from pointsman.evaluation.runs import Comparison, Run
+from pointsman.models.offline.server import MODEL_NAME
 from pointsman.plaintext import one_line
 
 _MOST_LINES: Final = 50
@@ -21,6 +22,7 @@ def terminal_lines(run: Run, comparison: Comparison | None) -> Iterator[str]:
     found = figures(run.results)
     yield f"{run.dataset}: {len(run.results)} messages, catalog {run.catalog}"
     yield f"decided by: {run.decider}"
+    yield f"models that answered: {_models(run)}"
     yield f"accuracy: {found.accuracy}"
     yield f"abstention: precision {found.abstention_precision}, recall {found.abstention_recall}"
     for title, shares in _tables(found):
@@ -50,6 +52,7 @@ def html_page(run: Run, comparison: Comparison | None) -> str:
         tables=_tables(found),
         calibration=_calibration(found),
         price=_price(found),
+        models=_models(run),
         answers=answers,
         decided=decided,
         wrong=[result for result in run.results if not result.is_right],
@@ -71,6 +74,13 @@ def _confusion(found: Figures) -> str:
     wrong = {pair: count for pair, count in found.confusion.items() if pair[0] != pair[1]}
     ranked = sorted(wrong.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{answer} → {agent}: {count}" for (answer, agent), count in ranked) or "none"
+
+
+def _models(run: Run) -> str:
+    names = sorted({result.model for result in run.results if result.model})
+    if any(name.startswith(MODEL_NAME) for name in names):
+        return f"{', '.join(names)}: no language model, so the figures only prove the plumbing"
+    return ", ".join(names) or "none"
 
 
 def _price(found: Figures) -> str:

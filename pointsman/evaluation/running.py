@@ -36,6 +36,7 @@ class Result:
         why_right: why the answer is right, by the data set.
         confidence: how sure the local model was, if it decided.
         latency_ms: milliseconds for the decision.
+        model: the chat model that answered, by its own word; empty without one.
         input_tokens: tokens of the model's prompt, 0 without one.
         output_tokens: tokens of its answer.
         cost_usd: US dollars for it; None where a model was asked whose price is unknown.
@@ -51,6 +52,7 @@ class Result:
     why_right: str = ""
     confidence: float | None = None
     latency_ms: float = 0.0
+    model: str = ""
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = 0.0
@@ -144,6 +146,7 @@ def _result(example: Example, decision: Decision, latency_ms: float) -> Result:
         why_right=example.reason,
         confidence=decision.local_call.confidence if decision.local_call else None,
         latency_ms=latency_ms,
+        model=call.model if call else "",
         input_tokens=call.input_tokens if call else 0,
         output_tokens=call.output_tokens if call else 0,
         cost_usd=call.cost_usd if call else 0.0,

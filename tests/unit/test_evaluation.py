@@ -154,6 +154,13 @@ def test_reports_name_what_was_wrong_and_escape_what_a_message_said() -> None:
     assert "http" not in page
 
 
+def test_a_report_says_when_no_language_model_answered() -> None:
+    offline = run_of([replace(RESULT, model="offline-stand-in (gpt-4o-mini)")])
+    assert "no language model" in "\n".join(terminal_lines(offline, None))
+    assert "no language model" in html_page(offline, None)
+    assert "models that answered: none" in "\n".join(terminal_lines(run_of(results()), None))
+
+
 def test_labelled_text_becomes_a_data_set(tmp_path: Path) -> None:
     path = tmp_path / "in.csv"
     path.write_text('\ufeffsaid,who\n"hello, you",greeter\nwhatever,oos\nnothing,\n', encoding="utf-8")

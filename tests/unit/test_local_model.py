@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.errors import ConfigurationError
@@ -80,6 +80,7 @@ def test_a_candidate_that_it_does_not_know_leaves_it_without_a_choice(model: Loc
     assert model.choose("thing.brought", {"text": "a heavy pallet"}, []) is None
 
 
+@settings(deadline=None)
 @given(payload=st.dictionaries(st.text(max_size=8), JSON, max_size=6))
 def test_no_payload_makes_it_fail(model: LocalModel, payload: dict[str, Any]) -> None:
     choice = model.choose("thing.brought", payload, AGENTS)

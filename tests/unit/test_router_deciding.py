@@ -1,6 +1,6 @@
 """Whatever arrives and whatever the model does, records come out and nothing is raised."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import pytest
@@ -11,11 +11,12 @@ from flink_jobs.operators.deciding import Concluded, Deciding, Question
 from flink_jobs.operators.records import Arrived
 from pointsman.catalog import Catalog
 from pointsman.definitions.model import Accepts, AgentDefinition, Emits
-from pointsman.envelope import Envelope, Record
+from pointsman.envelope import Envelope, Payload, Record
 from pointsman.errors import ModelUnavailableError
 from pointsman.models.port import ChatAnswer
 from pointsman.routing.decision import Decision
 from pointsman.routing.limits import Counters
+from pointsman.routing.local_choice import LocalChoice
 from pointsman.routing.question import ModelQuestion
 from pointsman.routing.router import Router
 from pointsman.testing import ManualClock
@@ -137,3 +138,38 @@ def test_no_record_whatever_makes_it_raise(value: bytes | None, headers: dict[st
     begun = deciding().begin(Arrived(record, 1))
 
     assert isinstance(begun, Question) or begun
+
+
+class Chooser:
+    """A local model that is always sure of one agent, or fails."""
+
+    version = "v1"
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+
+    def choose(self, event_type: str, payload: Payload, agents: Sequence[str]) -> LocalChoice | None:
+        if self.error:
+            raise self.error
+        return LocalChoice(agent="cold", confidence=0.9, threshold=0.8)
+
+
+def stand_in(chooser: Chooser | None, seen: list[Exception]) -> Concluded | None:
+    router = Router(ROUTER.catalog, None, chooser)
+    begun = deciding(router, lambda arrived, error: seen.append(error)).begin(message())
+    assert isinstance(begun, Question)
+    return begun.stand_in()
+
+
+def test_the_local_model_stands_in_while_no_model_answers() -> None:
+    records = stand_in(Chooser(), [])
+    assert records is not None
+    assert not isinstance(records, Question)
+    assert topics(records) == ["agents.cold.inbox", "agent_decisions", "workflow_state"]
+    assert stand_in(None, []) is None
+
+
+def test_a_local_model_that_fails_is_reported_and_the_message_waits() -> None:
+    seen: list[Exception] = []
+    assert stand_in(Chooser(KeyError(SECRET)), seen) is None
+    assert [type(error) for error in seen] == [KeyError]
