@@ -1,25 +1,35 @@
-"""How the memory of each process of a stack grows."""
+"""How the memory of each process of a stack grows.
+
+A JVM lets garbage fill its heap before it collects, so that its size says little: it is read after a full collection,
+when what it keeps is what is in use. That needs `jcmd`, which comes with a JDK.
+"""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Sequence
 from statistics import linear_regression, mean
 
+import psutil
+
 from pointsman.local import LocalStack
 
 Sample = tuple[float, float]
 """Seconds and bytes."""
 _TEN_MINUTES_S = 600.0
+_LONGEST_COLLECTION_S = 30.0
 
 
 class MemoryWatch:
     """Samples the resident memory of every program of `stack` on a thread of its own, until `close`."""
 
-    def __init__(self, stack: LocalStack, *, every_s: float = 5.0) -> None:
+    def __init__(self, stack: LocalStack, *, every_s: float = 20.0) -> None:
         self._stack = stack
+        self._jcmd = shutil.which("jcmd")
         self._every_s = every_s
         self._samples: dict[tuple[str, int], list[Sample]] = defaultdict(list)
         self._stop = threading.Event()
@@ -39,8 +49,19 @@ class MemoryWatch:
         while not self._stop.wait(self._every_s):
             now = time.monotonic()
             for status in self._stack.status():
-                if status.pid and status.rss_bytes:
-                    self._samples[status.name, status.pid].append((now, float(status.rss_bytes)))
+                if status.pid and (size := self._size(status.pid)):
+                    self._samples[status.name, status.pid].append((now, float(size)))
+
+    def _size(self, pid: int) -> int:
+        """Resident bytes; 0 for a process that has just ended."""
+        try:
+            process = psutil.Process(pid)
+            if self._jcmd and process.name() == "java":
+                command = [self._jcmd, str(pid), "GC.run"]
+                subprocess.run(command, check=False, capture_output=True, timeout=_LONGEST_COLLECTION_S)
+            return int(process.memory_info().rss)
+        except (psutil.Error, subprocess.TimeoutExpired):
+            return 0
 
 
 def growth_percent(samples: Sequence[Sample]) -> float:
