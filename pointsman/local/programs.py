@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -52,8 +53,6 @@ class Program:
 
 def quote(text: str) -> str:
     """Quote one word for supervisord: a shell word in which `%` is doubled and nothing starts a comment."""
-    # The file's parser takes " ;" and " #" for a comment, also inside quotes: let a quote stand between.
-    word = shlex.quote(text)
-    for sign in ";#":
-        word = word.replace(f" {sign}", f" ''{sign}")
+    # The file's parser takes white space and ";" or "#" for a comment, also inside quotes: let a quote stand between.
+    word = re.sub(r"(\s)([;#])", r"\1''\2", shlex.quote(text))
     return word.replace("%", "%%")

@@ -37,7 +37,7 @@ def system(tmp_path_factory: pytest.TempPathFactory, traces: Receiver) -> Iterat
     limits.write_text((ROOT / "workflow_limits.toml").read_text() + TIGHT_LIMITS)
     jars = ROOT / ".pointsman" / "jars"
     options = StackOptions(
-        data_dir=data_dir, free_ports=True, definitions_dir=ROOT / "agent_definitions", nurture_day_s=0.2,
+        data_dir=data_dir, free_ports=True, definitions_dir=ROOT / "agent_definitions", nurture_day_s=0.4,
         model_latency_ms=100, jars_dir=jars, limits_file=limits,
     )  # fmt: skip
     stack = LocalStack(options)

@@ -42,7 +42,7 @@ def as_supervisord_reads(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "word", ["plain", "a b", "my #2 folder", "a ;b", "50%", "it's", 'say "x"', "%(here)s", " # ; % "]
+    "word", ["plain", "a b", "my #2 folder", "a ;b", "50%", "it's", 'say "x"', "%(here)s", " # ; % ", "a\xa0;b"]
 )
 def test_a_word_reaches_the_program_as_it_is(word: str) -> None:
     assert as_supervisord_reads(f"env {quote(word)}") == ["env", word]

@@ -224,7 +224,7 @@ async def test_a_pause_beyond_reason_is_cut_to_an_hour(header: str) -> None:
 async def test_a_server_that_hangs_is_not_tried_beyond_two_time_outs(opened: Opened, faults: Faults) -> None:
     faults.plan(FaultPlan(hang_next=9))
     with pytest.raises(ModelUnavailableError):
-        await (await opened(timeout_s=0.1, attempts=9)).complete(request())
+        await (await opened(timeout_s=0.4, attempts=9)).complete(request())
     assert faults.calls == 2
 
 
