@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from pointsman.local import LocalStack, StackOptions
-from tests.e2e.system import ROOT, System, address, hot_lead
+from tests.e2e.system import ROOT, SECRET, System, address, hot_lead
 from tests.otlp import Receiver
 
 TIGHT_LIMITS = """
@@ -22,10 +22,11 @@ fan_out = 3
 
 @pytest.fixture(scope="session")
 def traces() -> Iterator[Receiver]:
-    """Where every process of the stack sends its spans."""
+    """Where every process of the stack sends its spans; what else its environment holds is set here, too."""
     with Receiver().running() as receiver, pytest.MonkeyPatch.context() as patch:
         patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint)
         patch.setenv("OTEL_BSP_SCHEDULE_DELAY", "200")
+        patch.setenv("POINTSMAN_MAIL_UNSUBSCRIBE_SECRET", SECRET)
         yield receiver
 
 

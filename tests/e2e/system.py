@@ -26,6 +26,8 @@ from pymongo import MongoClient
 from pointsman.local import LocalStack
 from tests.witness import Seen, Witness, eventually
 
+SECRET = "a-secret-that-nobody-shows"
+"""Given to every process of the stack."""
 ROOT = Path(__file__).parents[2]
 
 
