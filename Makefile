@@ -36,8 +36,8 @@ up: java setup
 down: setup
 	@$(POINTSMAN) down
 
-test: java prometheus setup
-	@$(PYTHON) -m pytest
+test: java prometheus test-fast
+	@$(PYTHON) -m pytest tests/e2e
 	@$(PYTHON) -m pytest tests/chaos -m critical --tier critical
 
 test-fast: setup

@@ -12,6 +12,12 @@ from hypothesis import settings
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
+STACK_ENVIRONMENT = (
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_BSP_SCHEDULE_DELAY",
+    "POINTSMAN_MAIL_UNSUBSCRIBE_SECRET",
+)
+"""What `e2e/conftest.py` sets for the session."""
 FOLDER_MARKS = {"integration": pytest.mark.stack, "e2e": pytest.mark.stack}
 
 
@@ -28,6 +34,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if folder in FOLDER_MARKS:
             item.add_marker(FOLDER_MARKS[folder])
             item.add_marker(pytest.mark.timeout(300))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_the_stacks_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the session's stack was told holds for tests of that stack only."""
+    if request.node.get_closest_marker("stack") is None:
+        for name in STACK_ENVIRONMENT:
+            monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -126,7 +126,7 @@ def test_the_board_filters_searches_and_goes_on_when_the_server_was_away(browser
 def test_what_the_router_leaves_to_a_person_is_decided_on_the_page(desk: Page, system: System) -> None:
     note = {"lead_id": "someone", "text": "The coffee machine is broken again."}
     workflow = system.send("lead.activity_noted", note)
-    desk.get_by_role("link", name="For you").click()
+    desk.get_by_role("navigation").get_by_role("link", name="For you").click()
     card = desk.get_by_role("listitem").filter(has=desk.locator(f'a[href="/workflows/{workflow}"]'))
     expect(card).to_contain_text("Nobody fits")
     card.get_by_label("Send on to").select_option("nurture_campaign")
@@ -208,7 +208,7 @@ def test_all_mails_are_stopped_and_started_on_the_page(desk: Page, system: Syste
 def test_an_agent_is_changed_on_the_page_and_what_is_wrong_is_refused(desk: Page, system: System) -> None:
     with system.edited_definitions():
         before = system.catalog_sequence()
-        desk.get_by_role("link", name="Agents").click()
+        desk.get_by_role("navigation").get_by_role("link", name="Agents").click()
         expect(desk.get_by_role("img", name="Who can follow whom")).to_be_visible()
         desk.get_by_role("heading", name="nurture campaign").get_by_role("link").click()
         editor = desk.get_by_label("Definition as YAML")

@@ -51,7 +51,9 @@ def test_every_decision_is_made_again_from_the_log_alone(system: System, lead: t
     of_lead = data(system, "replay", "--frozen", "--workflow", lead[0])
     assert of_lead["equal"] == len(system.outcomes(lead[0])) == 5
     calls = system.model_calls()
-    assert data(system, "replay", "--with", f"catalog={ROOT / 'agent_definitions'}")["changed"] == []
+    same = data(system, "replay", "--with", f"catalog={ROOT / 'agent_definitions'}", "--workflow", lead[0])
+    assert (same["changed"], same["skipped"]) == ([], [])
+    assert sum(row["count"] for row in same["summary"]) == 5
     assert system.model_calls() == calls, "the log has the answers to the same questions"
 
 

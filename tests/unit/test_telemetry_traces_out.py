@@ -21,9 +21,14 @@ def _small_queue(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[No
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "64")
     monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "16")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
+    before = delivering()
     yield
     # What still tries to deliver would disturb the tests that come after it.
-    eventually(lambda: not [thread for thread in threading.enumerate() if "OtelBatch" in thread.name], what="its end")
+    eventually(lambda: delivering() <= before, what="its end")
+
+
+def delivering() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if "OtelBatch" in thread.name}
 
 
 def write(telemetry: Telemetry, count: int) -> None:
