@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# How long an example takes says how busy the machine is.
-settings.register_profile("any machine", deadline=None)
+# How long an example takes says how busy the machine is. Half of the usual examples keep the fast tests fast.
+settings.register_profile("any machine", deadline=None, max_examples=50, stateful_step_count=30)
 settings.load_profile("any machine")
 
 STACK_ENVIRONMENT = (
