@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up down test test-fast chaos chaos-nightly soak mutations screenshots lint setup install java \
-	prometheus compose check-deploy audit
+	prometheus chromium compose check-deploy audit
 
 help:
 	@echo "make demo       a stack of its own, some leads, what happened to each, the mails; then stops everything"
@@ -36,7 +36,7 @@ up: java setup
 down: setup
 	@$(POINTSMAN) down
 
-test: java prometheus test-fast
+test: java prometheus chromium test-fast
 	@$(PYTHON) -m pytest tests/e2e
 	@$(PYTHON) -m pytest tests/chaos -m critical --tier critical
 
@@ -89,6 +89,10 @@ java:
 prometheus:
 	@{ command -v prometheus && command -v promtool; } >/dev/null 2>&1 || \
 		{ echo "prometheus was not found: the tests of metrics run it (Debian: apt-get install prometheus)" >&2; exit 3; }
+
+chromium:
+	@{ command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null 2>&1 || \
+		{ echo "chromium was not found: the tests of the console run it (Debian: apt-get install chromium)" >&2; exit 3; }
 
 # The marker holds what the virtual environment was made from, and where: a moved clone is set up anew.
 setup:
