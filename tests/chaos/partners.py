@@ -52,9 +52,13 @@ class MailServer:
     done: Counter[str] = field(default_factory=Counter)
     slow_s: float = 0.0
     dice: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - no secret hangs on it
+    _addresses: list[str] = field(default_factory=list)
 
     def to(self, address: str) -> list[EmailMessage]:
-        return [mail for mail in list(self.mails) if str(mail["To"]).lower() == address.lower()]
+        """Mails that name `address`; each mail's header is parsed once, since a soak asks this for thousands."""
+        mails = list(self.mails)
+        self._addresses += [str(mail["To"]).lower() for mail in mails[len(self._addresses) :]]
+        return [mail for mail, named in zip(mails, self._addresses, strict=False) if named == address.lower()]
 
     async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, _: list[str]) -> str:
         kind = self._next(address, lambda planned: planned in _AT_RECIPIENT or planned == "drop before data")
