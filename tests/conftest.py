@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer.testing
 from hypothesis import settings
 
 # How long an example takes says how busy the machine is. Half of the usual examples keep the fast tests fast.
 settings.register_profile("any machine", deadline=None, max_examples=50, stateful_step_count=30)
 settings.load_profile("any machine")
+
+# A test's command line need not be built from all commands anew: that takes longer than most commands.
+typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
 
 STACK_ENVIRONMENT = (
     "OTEL_EXPORTER_OTLP_ENDPOINT",

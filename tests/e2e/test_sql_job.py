@@ -65,7 +65,10 @@ def submit(system: System, jars: Path, folder: Path) -> str:
     # What bin/sql-client.sh of a Flink distribution runs; that script cannot live in a folder with a space.
     client = ["java", "-Xmx384m", *java_options(), "-cp", os.pathsep.join(classes)]
     client += ["org.apache.flink.table.client.SqlClient", "embedded", "-f", str(folder / "router.sql")]
-    client += ["-j", next(jars.glob("flink-model-openai-*.jar")).as_uri()]
+    # Nor does the client take a jar from one.
+    model_jar = folder / "flink-model-openai.jar"
+    model_jar.symlink_to(next(jars.glob("flink-model-openai-*.jar")))
+    client += ["-j", str(model_jar)]
     configuration = next((system.data_dir / "flink").rglob("config.yaml")).parent
     environment = {
         **os.environ, "FLINK_CONF_DIR": str(configuration), "FLINK_LIB_DIR": str(lib),

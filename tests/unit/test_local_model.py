@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from pointsman.local_model.features import features, numbers
 from pointsman.local_model.judging import changes, judged
 from pointsman.local_model.labelled import Labelled
 from pointsman.local_model.model import NOBODY
-from pointsman.local_model.training import Target, train
 
 AGENTS = ("parcels", "letters")
 SUBJECTS = {
@@ -41,9 +41,16 @@ def example(answer: str, number: int) -> Labelled:
 EXAMPLES = [example(answer, number) for answer in SUBJECTS for number in range(24)]
 
 
+def trained(examples: Sequence[Labelled], **target: Any) -> LocalModel:
+    # To import scikit-learn takes a second: only the process that trains pays for it.
+    from pointsman.local_model.training import Target, train
+
+    return train(examples, Target(**target))
+
+
 @pytest.fixture(scope="module")
 def model() -> LocalModel:
-    return from_bytes(to_bytes(train(EXAMPLES, Target())))
+    return from_bytes(to_bytes(trained(EXAMPLES)))
 
 
 def choose(model: LocalModel, text: str, **also: Any) -> Any:
@@ -97,22 +104,22 @@ def test_it_says_how_good_it_is_on_messages_that_it_has_not_seen(model: LocalMod
 
 
 def test_the_threshold_keeps_the_share_that_is_asked_for() -> None:
-    kept = train(EXAMPLES, Target(keep=0.9, accuracy=None)).facts["held_out"]["all"]["in_scope_kept"]
+    kept = trained(EXAMPLES, keep=0.9, accuracy=None).facts["held_out"]["all"]["in_scope_kept"]
     assert 0.88 <= kept <= 0.95
 
 
 def test_training_twice_makes_the_same_model() -> None:
-    assert to_bytes(train(EXAMPLES, Target())) == to_bytes(train(EXAMPLES, Target()))
+    assert to_bytes(trained(EXAMPLES)) == to_bytes(trained(EXAMPLES))
 
 
 @pytest.mark.parametrize("kept", [[], EXAMPLES[:24], EXAMPLES[:26]])
 def test_too_little_to_train_on_is_said(kept: list[Labelled]) -> None:
     with pytest.raises(ConfigurationError, match="collect more labelled messages"):
-        train(kept, Target())
+        trained(kept)
 
 
 def test_two_answers_are_enough() -> None:
-    model = train([each for each in EXAMPLES if each.answer != NOBODY] + [example(NOBODY, 1)] * 4, Target(accuracy=0.6))
+    model = trained([each for each in EXAMPLES if each.answer != NOBODY] + [example(NOBODY, 1)] * 4, accuracy=0.6)
     assert choose(model, "a heavy pallet and a crate", weight=70).agent == "parcels"
 
 
