@@ -50,21 +50,20 @@ async def leads_in(store: DocumentStore, window: Window, now: datetime) -> list[
     return list({str(lead["_id"]): lead for lead in found}.values())[: window.limit]
 
 
-def known_ids(leads: Iterable[Record], states: Iterable[Record]) -> set[str]:
-    """Ids of the leads that have come to Kafka.
+def unheard_of(leads: Iterable[Document], delivered: Iterable[Record], states: Iterable[Record]) -> list[Document]:
+    """Those of `leads` that have come nowhere; what else is on Kafka is read past and not kept.
 
     Args:
-        leads: the records of the leads topic.
+        leads: documents.
+        delivered: the records of the leads topic.
         states: the records of `workflow_state`; a lead's workflow has its id.
     """
-    delivered = (_id_in(record.value) for record in leads)
-    routed = ((record.key or b"").decode(errors="replace") for record in states)
-    return {each for each in (*delivered, *routed) if each}
-
-
-def unheard_of(leads: Iterable[Document], known: set[str]) -> list[Document]:
-    """Those of `leads` that have come nowhere."""
-    return [lead for lead in leads if str(lead["_id"]) not in known]
+    missing = {str(lead["_id"]): lead for lead in leads}
+    for record in delivered:
+        missing.pop(_id_in(record.value), None)
+    for record in states:
+        missing.pop((record.key or b"").decode(errors="replace"), None)
+    return list(missing.values())
 
 
 def as_record(lead: Document, now: datetime) -> Record:

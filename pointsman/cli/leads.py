@@ -20,7 +20,7 @@ from pointsman.connect_rest import register
 from pointsman.envelope import to_rfc3339
 from pointsman.errors import ConfigurationError, TransientError
 from pointsman.kafka import publish, read_all
-from pointsman.lead_sweep import COLLECTION, Window, as_record, known_ids, leads_in, paced, unheard_of
+from pointsman.lead_sweep import COLLECTION, Window, as_record, leads_in, paced, unheard_of
 from pointsman.local.connect import CONNECTOR, connector_config
 from pointsman.logging import mask
 from pointsman.plaintext import one_line
@@ -132,9 +132,7 @@ def sweep(
 def _sweep(window: Window, per_s: int, *, dry_run: bool) -> None:
     bootstrap, now = settings().kafka_bootstrap, datetime.now(UTC)
     leads = with_store(lambda store: leads_in(store, window, now))
-    found = unheard_of(
-        leads, known_ids(read_all(bootstrap, LEADS), read_all(bootstrap, WORKFLOW_STATE)) if leads else set()
-    )
+    found = unheard_of(leads, read_all(bootstrap, LEADS), read_all(bootstrap, WORKFLOW_STATE)) if leads else []
     for lead in found:
         typer.echo(f"{_cell(lead['_id'])} {'would be sent on' if dry_run else 'is sent on'}")
     if dry_run or not found:
