@@ -41,7 +41,7 @@ test: java prometheus chromium test-fast
 	@$(PYTHON) -m pytest tests/chaos -m critical --tier critical
 
 test-fast: setup
-	@$(PYTHON) -m pytest tests/unit tests/contract -n 2
+	@$(PYTHON) -m pytest tests/unit tests/contract -n auto
 
 chaos: java setup
 	@$(PYTHON) -m pytest tests/chaos -m "not soak and not nightly"
