@@ -44,14 +44,16 @@ async function open() {
     if (here) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  fill(main, loading());
+  // A place of its own: a page that was left while it loaded draws where nobody looks.
+  const place = h("div", {}, loading());
+  fill(main, place);
   try {
     const parameters = (pattern.exec(location.pathname) || []).slice(1).map(decodeURIComponent);
-    const cleanup = await show(main, ...parameters);
+    const cleanup = await show(place, ...parameters);
     if (mine === shown) leave = cleanup || null;
     else cleanup?.();
   } catch (error) {
-    if (mine === shown) fill(main, failed(error, open));
+    fill(place, failed(error, open));
   }
   if (mine === shown && mine > 1) (main.querySelector("h1") || main).focus({ preventScroll: true });
 }

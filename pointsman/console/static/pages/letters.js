@@ -1,27 +1,38 @@
 // Dead letters: browse by reason, look, mend, send again, set aside.
 
 import { get, isOperator, post } from "../api.js";
-import { fill, h } from "../dom.js";
+import { fill, h, reconcile } from "../dom.js";
 import { live } from "../live.js";
 import { actionButton, confirmed, empty, failed, heading, json, loading, needsUnlock, toast } from "../parts.js";
 import { clock, many, spoken } from "../words.js";
 
 export async function showLetters(main) {
-  const chosen = { group: "", ids: new Set(), all: false, busy: false };
-  let print = "";
+  const chosen = { group: "", ids: new Set(), all: false };
+  const places = { top: h("div"), bar: h("div", { class: "row actions sticky" }), list: h("ul", { class: "rows letters" }), rest: h("div") };
+  let found = null;
 
-  async function load(anew = false) {
-    const found = await get(`/api/dead-letters${chosen.all ? "?handled=true" : ""}`);
-    const next = JSON.stringify(found);
-    if (next === print && !anew) return;
-    // Somebody is mending one: the page waits until they are done.
-    if (print && !anew && main.querySelector("details[open]")) return;
-    print = next;
+  async function load() {
+    found = await get(`/api/dead-letters${chosen.all ? "?handled=true" : ""}`);
     chosen.ids = new Set([...chosen.ids].filter((id) => found.letters.some((one) => one.id === id)));
-    draw(main, found, chosen, () => draw(main, found, chosen, null, load), load);
+    show();
   }
 
+  function show() {
+    const letters = found.letters.filter((one) => !chosen.group || groupOf(one) === chosen.group);
+    drawTop(places.top, found, chosen, show);
+    const tell = drawBar(places.bar, letters, places.list, chosen, load);
+    // A letter that somebody has open stays as it is while others come and go around it.
+    reconcile(places.list, letters, (one) => one.id, (one) => drawLetter(one, load));
+    fill(places.rest, found.left_out ? h("p", { class: "hint" }, `and ${found.left_out} older`) : null);
+    tell();
+  }
+
+  const all = h("input", { type: "checkbox", onchange: () => {
+    chosen.all = all.checked;
+    load().catch((error) => toast(error.message, "bad"));
+  } });
   await load();
+  fill(main, heading("Dead letters", h("label", { class: "row" }, all, "also those dealt with")), Object.values(places));
   let heard;
   return live.listen(() => {
     const now = live.figures()?.dead_letters;
@@ -33,21 +44,23 @@ export async function showLetters(main) {
 
 const groupOf = (one) => `${one.stage}: ${one.reason}`;
 
-function draw(main, found, chosen, _, load) {
-  const again = () => draw(main, found, chosen, null, load);
-  const letters = found.letters.filter((one) => !chosen.group || groupOf(one) === chosen.group);
+function drawTop(place, found, chosen, show) {
+  fill(place,
+    found.letters.length ? h("p", { class: "hint" }, "What no retry could save, as it came. Mend the cause or the message, then send it again: it keeps its id, so nothing is done twice.") : empty("No dead letters", "What cannot be worked on lands here, with the reason, and can be sent again."),
+    found.groups.length ? h("ul", { class: "groups", "aria-label": "By reason" }, found.groups.map((group) => h("li", {}, h("button", { type: "button", "aria-pressed": String(chosen.group === groupOf(group)), onclick: () => {
+      chosen.group = chosen.group === groupOf(group) ? "" : groupOf(group);
+      show();
+    } }, h("strong", {}, String(group.count)), ` ${spoken(group.reason)} `, h("span", { class: "hint" }, `${spoken(group.stage)}, last ${clock(group.last_at)}`))))) : null);
+}
+
+// What is done with all that are chosen. Gives the function that tells how many these are.
+function drawBar(place, letters, list, chosen, load) {
+  const open = letters.filter((one) => !one.handled);
   const count = h("span", { class: "hint", role: "status" });
   const redrive = actionButton("Send again", () => act(chosen, load, "redrive", {}), "primary");
   const discard = actionButton("Set aside", () => setAside(chosen, load), "quiet");
-  const boxes = letters.filter((one) => !one.handled).map((one) => [one, h("input", { type: "checkbox", "aria-label": `Choose ${one.id}`, checked: chosen.ids.has(one.id), disabled: !isOperator(), onchange: (event) => {
-    if (event.target.checked) chosen.ids.add(one.id);
-    else chosen.ids.delete(one.id);
-    tell();
-  } })]);
-  const boxOf = new Map(boxes.map(([one, box]) => [one.id, box]));
   const every = h("input", { type: "checkbox", id: "every", disabled: !isOperator(), onchange: () => {
-    for (const [one, box] of boxes) {
-      box.checked = every.checked;
+    for (const one of open) {
       if (every.checked) chosen.ids.add(one.id);
       else chosen.ids.delete(one.id);
     }
@@ -55,34 +68,33 @@ function draw(main, found, chosen, _, load) {
   } });
 
   function tell() {
+    for (const box of list.querySelectorAll("input[data-letter]")) box.checked = chosen.ids.has(box.dataset.letter);
     count.textContent = chosen.ids.size ? `${chosen.ids.size} chosen` : "none chosen";
-    every.checked = boxes.length > 0 && boxes.every(([, box]) => box.checked);
+    every.checked = open.length > 0 && open.every((one) => chosen.ids.has(one.id));
     redrive.disabled = discard.disabled = !chosen.ids.size || !isOperator();
   }
 
-  tell();
-  fill(main,
-    heading("Dead letters", h("label", { class: "row" }, h("input", { type: "checkbox", checked: chosen.all, onchange: (event) => {
-      chosen.all = event.target.checked;
-      load(true).catch((error) => toast(error.message, "bad"));
-    } }), "also those dealt with")),
-    found.letters.length ? h("p", { class: "hint" }, "What no retry could save, as it came. Mend the cause or the message, then send it again: it keeps its id, so nothing is done twice.") : empty("No dead letters", "What cannot be worked on lands here, with the reason, and can be sent again."),
-    found.groups.length ? h("ul", { class: "groups", "aria-label": "By reason" }, found.groups.map((group) => h("li", {}, h("button", { type: "button", "aria-pressed": String(chosen.group === groupOf(group)), onclick: () => {
-      chosen.group = chosen.group === groupOf(group) ? "" : groupOf(group);
-      again();
-    } }, h("strong", {}, String(group.count)), ` ${spoken(group.reason)} `, h("span", { class: "hint" }, `${spoken(group.stage)}, last ${clock(group.last_at)}`))))) : null,
-    letters.length ? h("div", { class: "row actions sticky" }, h("label", { class: "row", for: "every" }, every, "All of these"), count, h("div", { class: "row end grow" }, redrive, discard)) : null,
-    h("ul", { class: "rows letters" }, letters.map((one) => drawLetter(one, boxOf.get(one.id), load))),
-    found.left_out ? h("p", { class: "hint" }, `and ${found.left_out} older`) : null);
+  list.onchange = (event) => {
+    const { letter } = event.target.dataset;
+    if (!letter) return;
+    if (event.target.checked) chosen.ids.add(letter);
+    else chosen.ids.delete(letter);
+    tell();
+  };
+  place.hidden = !letters.length;
+  fill(place, h("label", { class: "row", for: "every" }, every, "All of these"), count, h("div", { class: "row end grow" }, redrive, discard));
+  return tell;
 }
 
-function drawLetter(one, box, load) {
+function drawLetter(one, load) {
   const inside = h("div", { class: "inside" });
   const details = h("details", { ontoggle: () => details.open && inspect(inside, one, load) },
     h("summary", {}, h("span", { class: "title" }, spoken(one.reason)), h("span", { class: "hint" }, ` at ${spoken(one.stage)} · `), h("span", { class: "type" }, one.event_type || "no message"),
       h("span", { class: "when" }, clock(one.failed_at)), h("span", { class: "why" }, one.detail)),
     inside);
-  return h("li", { class: "letter-row" }, box || h("span", { class: "chip" }, one.handled ? spoken(one.handled.action.split(".")[1]) : ""), details);
+  const first = one.handled ? h("span", { class: "chip" }, spoken(one.handled.action.split(".")[1]))
+    : h("input", { type: "checkbox", "data-letter": one.id, "aria-label": `Choose ${one.id}`, disabled: !isOperator() });
+  return h("li", { class: "letter-row" }, first, details);
 }
 
 async function inspect(inside, one, load) {
@@ -99,7 +111,7 @@ async function inspect(inside, one, load) {
       error.textContent = "";
       try {
         told(await post(`${path}/edit`, { payload: editor.value }));
-        await load(true);
+        await load();
       } catch (problem) {
         error.textContent = problem.message;
       }
@@ -120,7 +132,7 @@ async function inspect(inside, one, load) {
 async function act(chosen, load, verb, body) {
   told(await post(`/api/dead-letters/${verb}`, { ids: [...chosen.ids], ...body }));
   chosen.ids.clear();
-  await load(true);
+  await load();
 }
 
 async function setAside(chosen, load) {

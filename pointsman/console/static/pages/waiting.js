@@ -1,7 +1,7 @@
 // What waits for a person: decide here. The decision goes back in as a message with your name.
 
 import { get, post } from "../api.js";
-import { fill, h } from "../dom.js";
+import { fill, h, reconcile } from "../dom.js";
 import { live } from "../live.js";
 import { actionButton, confirmed, empty, heading, json, needsUnlock, toast } from "../parts.js";
 import { clock, many, spoken } from "../words.js";
@@ -13,19 +13,23 @@ const KIND = {
 };
 
 export async function showWaiting(main) {
-  let print = "";
+  const places = { top: h("div"), list: h("ul", { class: "cards" }), rest: h("div") };
 
   async function load() {
-    const found = await get("/api/waiting");
-    const next = JSON.stringify(found);
-    if (next === print) return;
-    // Somebody is just choosing: what they see must not change under their hands.
-    if (print && main.querySelector("select:focus")) return;
-    print = next;
-    draw(main, found, load);
+    const { messages, effects, agents, is_unlocked, left_out } = await get("/api/waiting");
+    const count = messages.length + effects.length;
+    fill(places.top,
+      heading("For you", count ? h("p", { class: "hint" }, many(count, "decision", "decisions")) : null),
+      count ? null : empty("Nothing waits for you", "When the router is not sure, a limit is hit or a mail's fate is unknown, it appears here."),
+      count && !is_unlocked ? needsUnlock() : null);
+    // What somebody is looking at or choosing in stays as it is while other cards come and go.
+    const cards = [...messages.map((message) => ({ message, agents })), ...effects.map((effect) => ({ effect }))];
+    reconcile(places.list, cards, ({ message, effect }) => message?.message_id || effect.effect_id, ({ message, effect }) => (message ? drawMessage(message, agents, load) : drawEffect(effect, load)));
+    fill(places.rest, left_out ? h("p", { class: "hint" }, `and ${left_out} more`) : null);
   }
 
   await load();
+  fill(main, Object.values(places));
   let heard = "";
   return live.listen(() => {
     const figures = live.figures();
@@ -34,17 +38,6 @@ export async function showWaiting(main) {
     heard = now;
     load().catch((error) => toast(error.message, "bad"));
   });
-}
-
-function draw(main, found, load) {
-  const { messages, effects, agents } = found;
-  const count = messages.length + effects.length;
-  fill(main,
-    heading("For you", count ? h("p", { class: "hint" }, many(count, "decision", "decisions")) : null),
-    count ? null : empty("Nothing waits for you", "When the router is not sure, a limit is hit or a mail's fate is unknown, it appears here."),
-    count && !found.is_unlocked ? needsUnlock() : null,
-    h("ul", { class: "cards" }, messages.map((one) => drawMessage(one, agents, load)), effects.map((one) => drawEffect(one, load))),
-    found.left_out ? h("p", { class: "hint" }, `and ${found.left_out} more`) : null);
 }
 
 function drawMessage(one, agents, load) {
