@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import structlog
 import typer.testing
 from hypothesis import settings
 
@@ -16,6 +17,9 @@ settings.load_profile("any machine")
 
 # A test's command line need not be built from all commands anew: that takes longer than most commands.
 typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
+
+# So does a traceback in colours with the values of all variables, which is what a logger shows that nobody has set up.
+structlog.configure(processors=[structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)])
 
 STACK_ENVIRONMENT = (
     "OTEL_EXPORTER_OTLP_ENDPOINT",

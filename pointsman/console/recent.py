@@ -11,7 +11,7 @@ from pointsman.envelope import Record
 from pointsman.topics import AUDIT, DECISIONS, LEADS
 from pointsman.workflow_control import header
 
-MOST_BYTES: Final = 96 * 1024 * 1024
+MOST_BYTES: Final = 32 * 1024 * 1024
 _OVERHEAD_BYTES: Final = 600
 
 

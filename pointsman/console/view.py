@@ -27,7 +27,7 @@ from pointsman.plaintext import one_line
 from pointsman.topics import AUDIT, CONTROLS, DEFINITIONS, ERRORS, WORKFLOW_STATE
 from pointsman.workflow_states import Status, WorkflowState
 
-MOST_JOURNEYS: Final = 2_000
+MOST_JOURNEYS: Final = 1_000
 MOST_LETTERS: Final = 5_000
 _LONGEST_ID: Final = 200
 
