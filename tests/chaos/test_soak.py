@@ -10,13 +10,13 @@ import pytest
 
 from pointsman import topics
 from tests.chaos.lab import Experiment, Lab
-from tests.chaos.memory import MemoryWatch, growth_percent
+from tests.chaos.memory import MemoryWatch, Sample, growth_percent
 from tests.chaos.report import SOAK
 
 LEADS_PER_S = 1.0
 KILLS_UNTIL = 1 / 3
 """Part of the time in which processes are killed; afterwards every process lives on, so that its memory can be seen."""
-MEASURED_FROM = 1 / 2
+MEASURED_FROM = 2 / 3
 GROWTH_PERCENT_PER_10_MIN = 1.0
 _AGENTS = ("lead_ingestion", "lead_scoring", "active_outreach", "nurture_campaign", "send_email")
 
@@ -43,7 +43,7 @@ def test_soak(lab: Lab, request: pytest.FixtureRequest) -> None:
         memory.close()
     samples = memory.since(began + MEASURED_FROM * whole_s)
     grown = {name: growth_percent(found) for name, found in samples.items() if len(found) > 1}
-    _keep(lab, experiment, minutes, {name: (samples[name][-1][1], percent) for name, percent in grown.items()})
+    _keep(lab, experiment, minutes, grown, memory.since(began))
     assert account.duplicated() == []
     assert {name: percent for name, percent in grown.items() if percent >= GROWTH_PERCENT_PER_10_MIN} == {}
 
@@ -103,13 +103,25 @@ _KILLS: dict[str, Callable[[Experiment], None]] = {
 }  # fmt: skip
 
 
-def _keep(lab: Lab, experiment: Experiment, minutes: float, memory: dict[str, tuple[float, float]]) -> None:
+def _keep(
+    lab: Lab, experiment: Experiment, minutes: float, grown: dict[str, float], samples: dict[str, list[Sample]]
+) -> None:
     result = next(one for one in lab.results if one.fault == experiment.fault)
     found = {
         "minutes": minutes, "seed": lab.seed, "leads": result.leads, "faults": result.injected, "lost": result.lost,
         "duplicated": result.duplicated,
         "memory": {
-            name: {"mib": size / 2**20, "percent_per_10_min": percent} for name, (size, percent) in memory.items()
+            name: {
+                "mib": samples[name][-1][1] / 2**20,
+                "percent_per_10_min": percent,
+                "samples_s_mib": _curve(samples[name]),
+            }
+            for name, percent in grown.items()
         },
     }  # fmt: skip
     SOAK.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def _curve(samples: list[Sample]) -> list[tuple[int, float]]:
+    """Seconds from the first sample, and MiB."""
+    return [(round(at - samples[0][0]), round(size / 2**20, 1)) for at, size in samples]
