@@ -2,7 +2,9 @@
 -- visits (how often the same agent has said exactly this in it; what a person sends again as another attempt is counted
 -- anew); whether it is a person's word that cancels the workflow; its fan-out (how many answers of its agents were not the
 -- first to their message: what agents have said less the messages that they have answered); what models have used for
--- it; the type and the time of its first message. Counted here and not in Python: state reached from there costs about a
+-- it; the type and the time of its first message; its chain (so many answers one after the other it has at least, whatever
+-- hops its messages claim: what agents have said, spread over its branches, of which there are no more than messages that
+-- answer none, further answers to one message, and tasks of plans). Counted here and not in Python: state reached from there costs about a
 -- millisecond per new key. First comes the message's shard, which is what the stream is keyed by: 16 of them, one
 -- hexadecimal digit of the workflow's hash. Their number is fixed for ever, since a message in state stays in its shard.
 -- Bytes go to Python as hexadecimal text: Flink's thread mode would hand them over one number at a time, and not every
@@ -25,16 +27,21 @@ SELECT
         model_tokens,
         model_microusd,
         first_type,
-        began_ms
+        began_ms,
+        (said + branches - 1) / branches
     ) AS message
 FROM (
-    SELECT *, COUNT(*) OVER (PARTITION BY workflow, words ORDER BY proctime) AS visits
+    SELECT
+        *,
+        COUNT(*) OVER (PARTITION BY workflow, words ORDER BY proctime) AS visits,
+        GREATEST(step - answered + tasks, CAST(1 AS BIGINT)) AS branches
     FROM (
         SELECT
             *,
             COUNT(*) OVER of_workflow AS step,
             SUM(by_agent) OVER of_workflow AS said,
             COUNT(DISTINCT cause) OVER of_workflow AS answered,
+            COUNT(DISTINCT task) OVER of_workflow AS tasks,
             SUM(calls) OVER of_workflow AS model_calls,
             SUM(tokens) OVER of_workflow AS model_tokens,
             SUM(microusd) OVER of_workflow AS model_microusd,

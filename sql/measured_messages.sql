@@ -3,7 +3,7 @@
 -- goes to Python as text, so it is only what an event type can be.
 CREATE TEMPORARY VIEW measured_messages AS
 SELECT
-    k, v, headers, `partition`, `offset`, proctime, workflow, source, attempt, timestamp_ms, is_said, cause,
+    k, v, headers, `partition`, `offset`, proctime, workflow, source, attempt, timestamp_ms, is_said, cause, task,
     CASE WHEN REGEXP(type, '^[a-z][a-z0-9_.]{0,99}$$') THEN type ELSE '' END AS type,
     CASE WHEN is_said THEN CAST(1 AS BIGINT) ELSE CAST(0 AS BIGINT) END AS by_agent,
     CASE WHEN is_said AND attempt = '' THEN
@@ -24,7 +24,8 @@ FROM (
     SELECT
         *,
         source LIKE '${agent_source}%' AS is_said,
-        CASE WHEN source LIKE '${agent_source}%' THEN MD5(DECODE(headers['ce_causationid'], 'ISO-8859-1')) END AS cause
+        CASE WHEN source LIKE '${agent_source}%' THEN MD5(DECODE(headers['ce_causationid'], 'ISO-8859-1')) END AS cause,
+        CASE WHEN source LIKE '${agent_source}%' THEN MD5(DECODE(headers['ce_taskid'], 'ISO-8859-1')) END AS task
     FROM (
         SELECT
             *,

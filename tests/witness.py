@@ -103,6 +103,8 @@ def _until(consumer: KafkaConsumer, ends: dict[TopicPartition, int]) -> Iterator
         if time.monotonic() > deadline:
             raise TimeoutError("the topics did not reach their ends; an open transaction holds readers back")
         for records in consumer.poll(timeout_ms=200).values():
+            # Only standing still is a sign: there may be much to read, on a busy machine.
+            deadline = time.monotonic() + 30
             for record in records:
                 yield Seen(
                     record.topic, record.partition, record.offset, record.key, record.value, dict(record.headers)

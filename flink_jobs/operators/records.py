@@ -34,6 +34,7 @@ class Arrived(NamedTuple):
     model_microusd: int = 0
     workflow_type: str = ""
     began_ms: int = 0
+    chain: int = 0
 
     @property
     def counters(self) -> Counters:
@@ -58,7 +59,7 @@ def message_type() -> TypeInformation:
     """Type of the messages in `sql/counted_messages.sql`; a function for the same reason."""
     text, number = Types.STRING(), Types.LONG()
     place = [Types.INT(), number, number]
-    counted = [number, number, Types.INT(), number, number, number, number, text, number]
+    counted = [number, number, Types.INT(), number, number, number, number, text, number, number]
     message: TypeInformation = Types.ROW([text, text, text, *place, *counted])
     return message
 

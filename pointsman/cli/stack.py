@@ -38,6 +38,10 @@ Port = Annotated[
 ]
 FreePorts = Annotated[bool, typer.Option("--free-ports", help="Let the machine choose; the data folder remembers.")]
 Parallelism = Annotated[int | None, typer.Option(min=1, max=64, help="Parallel decisions, one TaskManager each.")]
+Spares = Annotated[
+    int | None,
+    typer.Option("--spare-taskmanagers", min=0, max=8, help="TaskManagers that stand by for one that dies."),
+]
 Mode = Annotated[PythonModeChoice | None, typer.Option(help="Python inside the TaskManager or beside it.")]
 
 
@@ -48,7 +52,11 @@ def register(app: typer.Typer) -> None:
 
 
 def up(
-    port: Port = None, free_ports: FreePorts = False, parallelism: Parallelism = None, python_mode: Mode = None
+    port: Port = None,
+    free_ports: FreePorts = False,
+    parallelism: Parallelism = None,
+    spares: Spares = None,
+    python_mode: Mode = None,
 ) -> None:
     """Start the local stack, or what is missing of it, and leave it running."""
     options = options_from_settings()
@@ -57,6 +65,7 @@ def up(
         ports={**options.ports, **_ports(port or [])},
         free_ports=free_ports or options.free_ports,
         parallelism=parallelism or options.parallelism,
+        spare_taskmanagers=options.spare_taskmanagers if spares is None else spares,
         python_mode=python_mode.value if python_mode else options.python_mode,
     )
     # While the broker starts, Kafka's client complains of what passes by itself.

@@ -1,4 +1,4 @@
-"""Flink: one JobManager and as many TaskManagers as the router's parallelism, run by `java` directly.
+"""Flink: one JobManager, as many TaskManagers as the router's parallelism, and spare ones, run by `java` directly.
 
 Flink's shell scripts are not used: they break on paths with spaces, and they need a whole Flink home.
 """
@@ -67,8 +67,12 @@ class Flink:
 
     @property
     def programs(self) -> tuple[Program, ...]:
-        numbers = range(1, self._options.parallelism + 1)
-        return (self._jobmanager(), *(self._taskmanager(number) for number in numbers))
+        return (self._jobmanager(), *(self._taskmanager(name) for name in self._taskmanagers))
+
+    @property
+    def _taskmanagers(self) -> list[str]:
+        number = self._options.parallelism + self._options.spare_taskmanagers
+        return [f"taskmanager-{one + 1}" for one in range(number)]
 
     def prepare(self) -> None:
         """Write the configuration of the cluster and of its client."""
@@ -93,7 +97,7 @@ class Flink:
             leave_target(metrics_folder(self._layout.data_dir) / f"{program}.flink.json", f"{HOST}:{port}", program)
 
     def is_ready(self) -> bool:
-        """Whether all slots are registered."""
+        """Whether all slots that the job needs are registered."""
         overview = get_json(self._rest_port, "/overview")
         return overview is not None and overview["slots-total"] >= self._options.parallelism
 
@@ -111,22 +115,25 @@ class Flink:
 
     def _metrics_ports(self) -> dict[str, int]:
         """Where Flink's own reporter listens: it takes a number and no wish for a free one."""
-        numbers = range(self._options.parallelism)
-        first = self._taskmanager_metrics_port
-        return {"jobmanager": self._metrics_port, **{f"taskmanager-{n + 1}": first + n for n in numbers}}
+        ports = enumerate(self._taskmanagers, start=self._taskmanager_metrics_port)
+        return {"jobmanager": self._metrics_port, **{name: port for port, name in ports}}
 
     def _reporter(self, program: str) -> tuple[str, str]:
         return ("-D", f"metrics.reporter.prometheus.port={self._metrics_ports()[program]}")
 
-    def _taskmanager(self, number: int) -> Program:
-        name = f"taskmanager-{number}"
+    def _taskmanager(self, name: str) -> Program:
         # How soon routing goes on after a kill is how much processor time a new JVM takes to get going; the second
         # compiler alone takes a third of it, and what is busy in steady state is Python.
         options = (*_TASKMANAGER_MEMORY, *SMALL_JVM)
         main_class = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
         return Program(
             name=name,
-            command=(*_java_command(self._java, name, options, main_class), *self._reporter(name)),
+            command=(
+                *_java_command(self._java, name, options, main_class),
+                *self._reporter(name),
+                "-D",
+                f"taskmanager.resource-id={name}",
+            ),
             # Python runs inside the TaskManager (thread mode) and must find what the job imports.
             environment={
                 **_environment(self._layout),

@@ -14,6 +14,7 @@ _HELD_BY_THE_STACK: Final = (
     "ports",
     "free_ports",
     "parallelism",
+    "spare_taskmanagers",
     "python_mode",
     "checkpoint_interval_ms",
     "own_model",
@@ -36,7 +37,8 @@ class StackOptions:
         java_home: JDK to use; None takes the `java` on the PATH.
         ports: chosen ports by name (see `pointsman.local.ports.DEFAULT_PORTS`); the others keep their default.
         free_ports: let the machine choose ports that are free; the data folder remembers them.
-        parallelism: parallelism of the router's decisions, and number of TaskManagers.
+        parallelism: parallelism of the router's decisions, and number of TaskManagers that it needs.
+        spare_taskmanagers: TaskManagers beyond those: when one dies, its work goes on in a process that runs already.
         python_mode: where Flink runs Python: inside the TaskManager (`thread`) or beside it (`process`).
         checkpoint_interval_ms: milliseconds between checkpoints, and so the wait before output becomes visible.
         definitions_dir: YAML folder that is applied when the catalog is still empty; None applies nothing.
@@ -56,6 +58,7 @@ class StackOptions:
     ports: Mapping[str, int] = field(default_factory=dict)
     free_ports: bool = False
     parallelism: int = 1
+    spare_taskmanagers: int = 0
     python_mode: PythonMode = "thread"
     checkpoint_interval_ms: int = 200
     definitions_dir: Path | None = None

@@ -25,6 +25,7 @@ class Counters:
         model_microusd: micro-dollars of that, as far as prices are known.
         workflow_type: type of its first message.
         began_ms: Kafka's time of its earliest message, in milliseconds since 1970; 0 if unknown.
+        chain: number of answers that at least one chain of it has, whatever hops its messages claim.
     """
 
     step: int
@@ -36,6 +37,7 @@ class Counters:
     model_microusd: int = 0
     workflow_type: str = ""
     began_ms: int = 0
+    chain: int = 0
 
     @property
     def used(self) -> Usage:
@@ -103,8 +105,8 @@ def _ways(message: Envelope, counters: Counters, limits: WorkflowLimits, visits:
     if message.source.startswith(AGENT_SOURCE) and counters.visits > visits:
         reason = f"the agent has said the same {counters.visits} times, at most {visits} are allowed: a circle"
         yield Excess(code="visit_limit", reason=reason)
-    if message.hop >= limits.hops:
-        reason = f"{message.hop} routing decisions led here one after the other, at most {limits.hops} are allowed"
+    if (hops := max(message.hop, counters.chain)) >= limits.hops:
+        reason = f"{hops} routing decisions led here one after the other, at most {limits.hops} are allowed"
         yield Excess(code="hop_limit", reason=reason)
     if message.source.startswith(AGENT_SOURCE) and counters.fan_out > limits.fan_out:
         reason = f"the workflow has branched {counters.fan_out} times, at most {limits.fan_out} are allowed"

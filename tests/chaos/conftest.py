@@ -57,7 +57,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, partners: Partners, seed: int,
     data_dir = tmp_path_factory.mktemp("chaos with a space")
     options = StackOptions(
         data_dir=data_dir, free_ports=True, definitions_dir=ROOT / "agent_definitions", nurture_day_s=0.2,
-        own_model=True, own_mail=True, jars_dir=ROOT / ".pointsman" / "jars",
+        own_model=True, own_mail=True, spare_taskmanagers=1, jars_dir=ROOT / ".pointsman" / "jars",
     )  # fmt: skip
     stack = LocalStack(options)
     system = System(stack=stack, data_dir=data_dir, early_address=address())

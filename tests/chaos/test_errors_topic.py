@@ -23,13 +23,13 @@ POISON = 10
 @pytest.mark.critical
 def test_the_topic_of_dead_letters_is_missing(lab: Lab) -> None:
     experiment = lab.experiment("F25", f"the topic of dead letters is missing for {MISSING_S} s, with poison under way")
-    restarts = lab.system.job_restarts()
+    restarts, router = lab.system.job_restarts(), lab.system.busy_taskmanager()
     experiment.load()
     with _no_errors_topic(lab):
         experiment.injected += 1
         since = time.monotonic()
         _write_poison(lab)
-        eventually(lambda: _complains(lab, "taskmanager-1"), within_s=30, what="the router's log names the topic")
+        eventually(lambda: _complains(lab, router), within_s=30, what="the router's log names the topic")
         eventually(lambda: _complains(lab, "agent-lead_scoring"), within_s=30, what="the agent's log names the topic")
         assert _nothing_is_decided(experiment), "messages were routed although dead letters could not be written"
         assert f"fix kafka {topics.ERRORS}" in lab.system.cli("doctor", expect=1).stdout

@@ -29,7 +29,7 @@ def test_taskmanager_killed_with_model_calls_in_flight(lab: Lab) -> None:
         for _ in range(LEADS_BEFORE_A_KILL):
             experiment.lead("hot")
         eventually(lambda: lab.partners.model.faults.in_flight > 0, every_s=0.01, what="a model call in flight")
-        experiment.routing_again(experiment.kill("taskmanager"))
+        experiment.routing_again(experiment.kill(lab.system.busy_taskmanager()))
     experiment.finish()
     eventually(lambda: lab.system.job_restarts() > 0, what="restarts in the job's own figures")
     assert experiment.back_within(ROUTING_BACK_WITHIN_S), experiment.recoveries_s

@@ -53,7 +53,7 @@ def _kill_agent(experiment: Experiment) -> None:
 
 
 def _kill_taskmanager(experiment: Experiment) -> None:
-    experiment.routing_again(experiment.kill("taskmanager"))
+    experiment.routing_again(experiment.kill(experiment.system.busy_taskmanager()))
 
 
 def _kill_broker(experiment: Experiment) -> None:

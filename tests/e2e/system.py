@@ -116,7 +116,7 @@ class System:
         """Write a message of a new workflow to `agent_messages`; the workflow id."""
         workflow = _new_workflow()
         for _ in range(times):
-            self._write(workflow, 1, event_type, payload, headers or {})
+            self.say_more(workflow, 1, event_type, payload, headers or {})
         return workflow
 
     def send_series(
@@ -130,12 +130,13 @@ class System:
         """
         workflow = _new_workflow()
         for number, (event_type, payload) in enumerate(messages, start=1):
-            self._write(workflow, number, event_type, payload, (answers or {}) if number > 1 else {})
+            self.say_more(workflow, number, event_type, payload, (answers or {}) if number > 1 else {})
         return workflow
 
-    def _write(
+    def say_more(
         self, workflow: str, number: int, event_type: str, payload: dict[str, Any], headers: dict[str, bytes]
     ) -> None:
+        """Write the message of that `number` of a workflow."""
         own = {
             "ce_specversion": "1.0", "ce_id": f"{workflow}/{number}", "ce_source": "/test", "ce_type": event_type,
             "ce_workflowid": workflow, "content-type": "application/json",
@@ -204,6 +205,14 @@ class System:
     def catalog_sequence(self) -> int:
         manifests = [seen for seen in self.witness.read("agent_definitions") if seen.key == b"@manifest"]
         return int(manifests[-1].json()["sequence"])
+
+    def busy_taskmanager(self) -> str:
+        """Name of the TaskManager in which the router's Python runs."""
+        job = self.job_id()
+        vertices = [one["id"] for one in self.flink(f"/jobs/{job}")["vertices"]]
+        at = [self.flink(f"/jobs/{job}/vertices/{one}/taskmanagers")["taskmanagers"] for one in vertices]
+        (name,) = {manager["taskmanager-id"] for managers in at for manager in managers}
+        return str(name)
 
     def job_id(self) -> str:
         """Id of the one running router job."""

@@ -95,6 +95,17 @@ def test_a_chain_of_answers_ends_at_its_hops(system: System) -> None:
         assert len(balls(system, workflow)) == MAX_HOPS + 1
 
 
+def test_who_forges_hops_is_stopped_by_the_chain_that_was_counted(system: System) -> None:
+    with players(system, visits=1000, at_work=False):
+        workflow = system.send("ball.served", {"word": "ball"})
+        for number in range(1, MAX_HOPS + 1):
+            said = {"ce_source": b"/agents/ping", "ce_causationid": f"{workflow}/{number}".encode(), "ce_hop": b"0"}
+            system.say_more(workflow, number + 1, "ball.returned", {"word": "ball"}, said)
+        (escalated,) = eventually(lambda: parked(system, workflow), within_s=60, what="the chain's end")
+        assert escalated.header("x_escalation_reason") == "hop_limit"
+        assert escalated.header("ce_id") == f"{workflow}/{MAX_HOPS + 1}"
+
+
 def test_a_workflow_uses_no_more_model_calls_than_it_may(system: System) -> None:
     with players(system, visits=1000):
         workflow = system.send("ball.tossed", {"word": "ball"})

@@ -51,13 +51,14 @@ def test_a_header_without_a_value_is_left_out() -> None:
 def test_a_message_row_ends_with_what_its_workflow_has_come_to() -> None:
     record = Record(topic="t", key=b"k", value=b"v", headers={}, partition=0, offset=0)
 
-    arrived = read_message(sql_row(record, 9, 2, 1, 3, 4, 500, 60, "lead.received", 7), "t")
+    arrived = read_message(sql_row(record, 9, 2, 1, 3, 4, 500, 60, "lead.received", 7, 5), "t")
 
-    assert arrived == Arrived(record, 9, 2, True, 3, 4, 500, 60, "lead.received", 7)
+    assert arrived == Arrived(record, 9, 2, True, 3, 4, 500, 60, "lead.received", 7, 5)
     counters = arrived.counters
     assert (counters.step, counters.visits, counters.is_cancelled, counters.fan_out) == (9, 2, True, 3)
     assert (counters.used.calls, counters.used.tokens, counters.used.cost_microusd) == (4, 500, 60)
     assert (counters.workflow_type, counters.began_ms) == ("lead.received", 7)
+    assert counters.chain == 5
 
 
 counts = st.integers(0, 2**40)
@@ -68,6 +69,7 @@ counts = st.integers(0, 2**40)
         Arrived,
         record=records, step=counts, visits=counts, is_cancelled=st.booleans(), fan_out=counts, model_calls=counts,
         model_tokens=counts, model_microusd=counts, workflow_type=st.text(max_size=20), began_ms=counts,
+        chain=counts,
     )
 )  # fmt: skip
 def test_state_gives_back_what_was_put_in(arrived: Arrived) -> None:
