@@ -54,7 +54,8 @@ def configure_logging(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=number, force=True)
-    logging.getLogger("pymongo").setLevel(logging.WARNING)
+    for talkative in ("pymongo", "httpx", "httpx2"):  # a line for every call
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

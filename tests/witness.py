@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -79,9 +79,17 @@ class Witness:
         headers: dict[str, bytes] | None = None,
     ) -> None:
         """One raw record, garbage included."""
+        self.write_many(topic, [(key, value, headers or {})])
+
+    def write_many(self, topic: str, records: Iterable[tuple[bytes | None, bytes | None, dict[str, bytes]]]) -> None:
+        """Raw records (key, value, headers), one right after the other."""
         producer = KafkaProducer(bootstrap_servers=self.bootstrap, max_request_size=6_000_000, retries=3)
         try:
-            producer.send(topic, value=value, key=key, headers=list((headers or {}).items())).get(timeout=20)
+            sent = [
+                producer.send(topic, value=value, key=key, headers=[*named.items()]) for key, value, named in records
+            ]
+            for one in sent:
+                one.get(timeout=20)
         finally:
             producer.close()
 

@@ -137,12 +137,7 @@ class System:
         self, workflow: str, number: int, event_type: str, payload: dict[str, Any], headers: dict[str, bytes]
     ) -> None:
         """Write the message of that `number` of a workflow."""
-        own = {
-            "ce_specversion": "1.0", "ce_id": f"{workflow}/{number}", "ce_source": "/test", "ce_type": event_type,
-            "ce_workflowid": workflow, "content-type": "application/json",
-        }  # fmt: skip
-        complete = {**{name: text.encode() for name, text in own.items()}, **headers}
-        self.witness.write("agent_messages", json.dumps(payload).encode(), key=workflow.encode(), headers=complete)
+        self.witness.write_many("agent_messages", [raw_message(workflow, number, event_type, payload, headers)])
 
     def messages(self, workflow: str) -> list[Seen]:
         return [seen for seen in self.witness.read("agent_messages") if seen.workflow == workflow]
@@ -292,6 +287,18 @@ class System:
     def _any_job(self) -> str:
         jobs = sorted(self.flink("/jobs/overview")["jobs"], key=lambda job: int(job["start-time"]))
         return str(jobs[-1]["jid"])
+
+
+def raw_message(
+    workflow: str, number: int, event_type: str, payload: dict[str, Any], headers: dict[str, bytes]
+) -> tuple[bytes, bytes, dict[str, bytes]]:
+    """Key, value and headers of the message of that `number` of a workflow; `headers` stand above its own."""
+    own = {
+        "ce_specversion": "1.0", "ce_id": f"{workflow}/{number}", "ce_source": "/test", "ce_type": event_type,
+        "ce_workflowid": workflow, "content-type": "application/json",
+    }  # fmt: skip
+    complete = {**{name: text.encode() for name, text in own.items()}, **headers}
+    return workflow.encode(), json.dumps(payload).encode(), complete
 
 
 def _new_workflow() -> str:
