@@ -15,7 +15,7 @@ from typing import Any, Final
 from pointsman.catalog import Catalog
 from pointsman.catalog_history import catalog_json, parse_catalog
 from pointsman.decision_log import LoggedDecision, Place
-from pointsman.envelope import OPERATOR_SOURCE, Record, decode, decode_payload, encode_payload
+from pointsman.envelope import JSON, OPERATOR_SOURCE, Record, decode, encode_payload, payload_of
 from pointsman.errors import ConfigurationError, InvalidEnvelopeError, PermanentError, RefusedError
 from pointsman.pseudonyms import disguised, vocabulary, without_people
 from pointsman.replay import CannotReplayError, Difference, Replay, concluded, prepared_by
@@ -186,7 +186,7 @@ def _masked(step: Step, words: frozenset[str]) -> Step:
     """`step` with the people in its payload, its headers, and in what the model said about them disguised."""
     record, logged = step.record, step.logged
     try:
-        payload = without_people(decode_payload(record.value or b""), words)
+        payload = without_people(payload_of(record), words)
     except InvalidEnvelopeError:
         return step
     headers = {name: _without_name(value) if name == "ce_source" else value for name, value in record.headers.items()}
@@ -195,7 +195,8 @@ def _masked(step: Step, words: frozenset[str]) -> Step:
     if call is not None:
         value["model_call"] = {**call, "raw_answer": _masked_answer(call.get("raw_answer"), words)}
     return Step(
-        record=replace(record, value=encode_payload(payload), headers=headers), logged=replace(logged, value=value)
+        record=replace(record, value=encode_payload(payload), decoded=None, headers={**headers, "content-type": JSON}),
+        logged=replace(logged, value=value),
     )
 
 
@@ -226,17 +227,18 @@ def _step_json(step: Step) -> dict[str, Any]:
         "timestamp_ms": record.timestamp_ms,
         "headers": {name: value.decode(errors="surrogateescape") for name, value in record.headers.items()},
         "key": _base64(record.key),
-        **_value_json(record.value),
+        **_value_json(record),
     }
 
 
-def _value_json(value: bytes | None) -> dict[str, Any]:
+def _value_json(record: Record) -> dict[str, Any]:
     """A payload as it reads; bytes that are none as base64."""
     try:
-        payload = decode_payload(value or b"")
+        payload = payload_of(record)
     except InvalidEnvelopeError:
-        return {"value": _base64(value)}
-    return {"payload": payload} if encode_payload(payload) == value else {"value": _base64(value)}
+        return {"value": _base64(record.value)}
+    is_payload = record.decoded is not None or encode_payload(payload) == record.value
+    return {"payload": payload} if is_payload else {"value": _base64(record.value)}
 
 
 def _parse_step(told: Mapping[str, Any]) -> Step:

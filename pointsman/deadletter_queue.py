@@ -13,7 +13,7 @@ from typing import Final
 
 from pointsman.audit import Action, AuditEntry
 from pointsman.deadletters import PREFIX
-from pointsman.envelope import Record, from_rfc3339
+from pointsman.envelope import JSON, Record, from_rfc3339
 from pointsman.errors import ErrorReason, RefusedError
 from pointsman.topics import ERRORS, LEADS, MESSAGES, agent_of
 
@@ -174,7 +174,7 @@ def sent_again(letter: DeadLetter, *, value: bytes | None = None) -> Record:
 
     Args:
         letter: the dead letter.
-        value: takes the place of its bytes.
+        value: JSON that takes the place of its bytes.
 
     Raises:
         RefusedError: see `check_may_be_sent`; or its bytes are missing.
@@ -185,6 +185,8 @@ def sent_again(letter: DeadLetter, *, value: bytes | None = None) -> Record:
         raise RefusedError(f"{letter.id}: {_why_empty(letter)}", "discard it, or give it a payload with `dlq edit`")
     headers = {name: octets for name, octets in letter.record.headers.items() if not name.startswith(PREFIX)}
     headers[_ATTEMPT] = str(letter.redrives + 1).encode()
+    if value is not None:
+        headers["content-type"] = JSON
     return Record(topic=topic, key=letter.record.key, value=kept, headers=headers)
 
 

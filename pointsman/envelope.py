@@ -35,8 +35,11 @@ PLAN_RETRIED: Final = "plan.retried"
 RESERVED_TYPES: Final = frozenset({PLAN_PROPOSED, TASK_FAILED, PLAN_RETRIED})
 """Event types that the job itself takes: no agent ever gets them."""
 
+AVRO: Final = b"application/avro"
+"""Content type of a value in Confluent's framing: a zero byte, a schema's id, an Avro body."""
+JSON: Final = b"application/json"
+
 _NAMESPACE: Final = uuid.UUID("8f3a1c52-6f0e-5d7c-9a55-2f6b1f0d7c11")
-_CONTENT_TYPE: Final = "application/json"
 _OWN_HEADERS: Final = frozenset({
     "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "content-type", "ce_workflowid",
     "ce_causationid", "ce_hop", "ce_deadline", "ce_priority", "ce_agentversion", "ce_catalog", "ce_targetagent",
@@ -59,6 +62,8 @@ class Record:
         partition: partition it was read from, -1 before it is written.
         offset: offset it was read at, -1 before it is written.
         timestamp_ms: Kafka's timestamp in milliseconds, 0 if unknown.
+        decoded: the payload in a value that is Avro, or why there is none (see `pointsman.avro`); None for any other
+            value, and while nobody has looked.
     """
 
     topic: str
@@ -68,6 +73,7 @@ class Record:
     partition: int = -1
     offset: int = -1
     timestamp_ms: int = 0
+    decoded: Payload | InvalidEnvelopeError | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,7 +177,7 @@ class Envelope:
             "ce_type": self.event_type,
             "ce_time": to_rfc3339(self.time),
             "ce_subject": self.subject,
-            "content-type": _CONTENT_TYPE,
+            "content-type": JSON.decode(),
             "ce_workflowid": self.workflow_id,
             "ce_causationid": self.causation_id,
             "ce_hop": str(self.hop),
@@ -212,7 +218,7 @@ def decode(record: Record) -> Envelope:
         source=_required(text, "ce_source"),
         event_type=_required(text, "ce_type"),
         workflow_id=_required(text, "ce_workflowid"),
-        payload=decode_payload(record.value),
+        payload=payload_of(record),
         time=_time(text, "ce_time") or datetime.fromtimestamp(record.timestamp_ms / 1000, UTC),
         subject=text["ce_subject"],
         causation_id=text["ce_causationid"],
@@ -229,6 +235,17 @@ def decode(record: Record) -> Envelope:
         routing_usage=Usage.from_text(text[ROUTING_HEADER] or ""),
         extra={name: value for name, value in record.headers.items() if name not in _OWN_HEADERS},
     )
+
+
+def payload_of(record: Record) -> Payload:
+    """The payload of a record, whatever it is written in.
+
+    Raises:
+        InvalidEnvelopeError: it has none.
+    """
+    if isinstance(record.decoded, InvalidEnvelopeError):
+        raise record.decoded
+    return decode_payload(record.value or b"") if record.decoded is None else record.decoded
 
 
 def encode_payload(payload: Payload) -> bytes:
@@ -249,6 +266,9 @@ def decode_payload(value: bytes) -> Payload:
     if len(value) > MAX_PAYLOAD_BYTES:
         detail = f"the value has {len(value)} bytes, at most {MAX_PAYLOAD_BYTES} are allowed"
         raise InvalidEnvelopeError(ErrorReason.TOO_LARGE, detail)
+    if value.startswith(b"\0"):
+        detail = "the value is Avro, and no schema registry is configured: set POINTSMAN_SCHEMA_REGISTRY_URL"
+        raise InvalidEnvelopeError(ErrorReason.INVALID_AVRO, detail)
     try:
         payload = json.loads(value, parse_constant=_refuse_constant, object_pairs_hook=_unique_names)
     except (ValueError, RecursionError) as error:

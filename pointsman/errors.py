@@ -6,6 +6,7 @@
     │   │   └── ModelBusyError            it is there and asks for patience: 429
     │   ├── BrokerUnavailableError
     │   ├── StoreUnavailableError
+    │   ├── RegistryUnavailableError  the schema registry does not answer
     │   └── EffectUnavailableError    an outside effect (mail) was refused for now, surely not done
     ├── PermanentError            no retry helps: dead letter
     │   ├── InvalidEnvelopeError      the record is no message
@@ -44,6 +45,8 @@ class ErrorReason(StrEnum):
     """A CloudEvents header is missing or malformed."""
     INVALID_JSON = "invalid_json"
     """The value is not a JSON object."""
+    INVALID_AVRO = "invalid_avro"
+    """The value is Avro that cannot be read."""
     TOMBSTONE = "tombstone"
     """The record has no value."""
     TOO_LARGE = "too_large"
@@ -105,6 +108,10 @@ class BrokerUnavailableError(TransientError):
 
 class StoreUnavailableError(TransientError):
     """The document store did not answer."""
+
+
+class RegistryUnavailableError(TransientError):
+    """The schema registry did not answer, and what is asked for is not known from before."""
 
 
 class EffectUnavailableError(TransientError):

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from pointsman.avro.codec import process_registry
+from pointsman.avro.subjects import register
 from pointsman.catalog import Catalog, CatalogDiff, diff
 from pointsman.catalog_history import Author, audit_records, kept_record
 from pointsman.definitions.checks import check
@@ -35,6 +37,15 @@ class CatalogTopic(Protocol):
         """Make the topics that are missing; their names."""
         ...
 
+    def register(self, definitions: Iterable[AgentDefinition]) -> None:
+        """Register the Avro schemas of `definitions`, where there is a schema registry.
+
+        Raises:
+            InvalidDefinitionsError: a contract cannot follow what is registered.
+            RegistryUnavailableError: the registry does not answer.
+        """
+        ...
+
     def publish(self, records: Iterable[Record]) -> None:
         """Write all or none; `records` is begun only when nobody else can publish any more."""
         ...
@@ -55,6 +66,11 @@ class KafkaCatalogTopic:
 
     def ensure_topics(self, topics: Iterable[Topic]) -> list[str]:
         return KafkaAdmin(self._bootstrap).ensure_topics(topics)
+
+    def register(self, definitions: Iterable[AgentDefinition]) -> None:
+        registry = process_registry()
+        if registry is not None:
+            register(registry, definitions)
 
     def publish(self, records: Iterable[Record]) -> None:
         try:
@@ -117,7 +133,9 @@ def apply(
         author: who does it, for the audit; None leaves no audit record.
 
     Raises:
-        InvalidDefinitionsError: together with agents that stay in force they contradict each other.
+        InvalidDefinitionsError: together with agents that stay in force they contradict each other, or a contract
+            cannot follow the schema that is registered.
+        RegistryUnavailableError: the schema registry does not answer; nothing was changed.
         ConfigurationError: somebody else applied at the same time, or is not allowed to.
         BrokerUnavailableError: Kafka does not answer; nothing was changed.
     """
@@ -162,6 +180,8 @@ def _publish(topic: CatalogTopic, plan: Callable[[Catalog], Move], author: Autho
         errors = [problem for problem in check([*move.after.definitions.values()]) if problem.severity == "error"]
         if errors:
             raise InvalidDefinitionsError(errors)
+        # Before anybody can write by the new contracts. A schema that no catalog follows does no harm.
+        topic.register(move.after.definitions.values())
         moves.append(move)
         if move.changes:
             yield from move.after.records(move.before)

@@ -92,6 +92,17 @@ class Settings(BaseSettings):
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
     kafka_ssl_ca: Path | None = Field(default=None, description="Certificates to trust, PEM; the system's if not set.")
+    schema_registry_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^@\s]+$",
+        description="Schema registry (Confluent's protocol): messages are Avro; JSON where it is not set.",
+    )
+    schema_registry_writes: bool = Field(
+        default=True, description="Write messages as Avro; false: only read what is Avro already."
+    )
+    schema_registry_username: str | None = None
+    schema_registry_password: SecretStr | None = None
+    schema_registry_ca: Path | None = Field(default=None, description="Certificates to trust, PEM.")
     mongodb_uri: SecretStr = Field(
         default=SecretStr("mongodb://127.0.0.1:27017/?replicaSet=rs0"),
         validation_alias=AliasChoices("MONGODB_URI", "mongodb_uri"),

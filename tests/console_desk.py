@@ -16,6 +16,7 @@ from pointsman.console.desk import Desk
 from pointsman.console.health import HealthWatch
 from pointsman.console.server import create_app
 from pointsman.console.view import View
+from pointsman.definitions import AgentDefinition
 from pointsman.envelope import Record
 from pointsman.errors import BrokerUnavailableError
 from pointsman.settings import ConsoleAccount
@@ -79,6 +80,9 @@ class MemoryCatalog:
 
     def ensure_topics(self, topics: Iterable[Topic]) -> list[str]:
         return [topic.name for topic in topics]
+
+    def register(self, definitions: Iterable[AgentDefinition]) -> None:
+        """There is no registry."""
 
     def publish(self, records: Iterable[Record]) -> None:
         self._kafka.write(*records)

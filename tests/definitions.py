@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pointsman.catalog import Catalog, CatalogReader
+from pointsman.definitions import AgentDefinition
 from pointsman.envelope import Record
 from pointsman.topics import DEFINITIONS, Topic
 
@@ -45,6 +46,9 @@ class MemoryCatalogTopic:
         made = {topic.name for topic in topics} - self.topics
         self.topics |= made
         return sorted(made)
+
+    def register(self, definitions: Iterable[AgentDefinition]) -> None:
+        self.log.append("register")
 
     def publish(self, records: Iterable[Record]) -> None:
         self.log.append("begin")

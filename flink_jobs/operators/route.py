@@ -39,6 +39,8 @@ from flink_jobs.operators.records import (
 from flink_jobs.operators.shard import Shard, Waiting, workflow_of
 from flink_jobs.operators.shipped import with_own_code
 from flink_jobs.operators.telling import SHARED, Telling
+from flink_jobs.operators.values import Values
+from pointsman.avro.codec import process_codec
 from pointsman.envelope import Record
 from pointsman.errors import ErrorReason, PermanentError
 from pointsman.routing.local_choice import LocalChooser
@@ -126,6 +128,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         self._is_first = _index_of_subtask(runtime_context) == 0
         self._telling = Telling(SHARED.take(), self._options.name)
         self._calls = shared_model_calls(self._options.model)
+        self._values = Values(process_codec())
         self._again = AskingAgain(outage_limit_s())
         self._local = _local_model(self._options.local_model)
         self._shards: dict[str, Shard] = {}
@@ -182,6 +185,8 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         if self._deciding is not None:
             for waiting in shard.take_idle():
                 self._begin(waiting)
+                if not waiting.has_begun:
+                    shard.put_back(waiting)
         self._ask_again()
         yield from self._leave(shard)
         if shard:
@@ -198,7 +203,11 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
     def _begin(self, waiting: Waiting) -> None:
         if self._deciding is None:
             return
-        self._telling.arrived(waiting.arrived.record)
+        record = self._values.readable(waiting.arrived.record)
+        if record is None:
+            return  # it stays idle until the registry has told its schema
+        waiting.arrived = waiting.arrived._replace(record=record)
+        self._telling.arrived(record)
         begun = self._deciding.begin(waiting.arrived)
         if isinstance(begun, Question):
             waiting.question = begun
@@ -222,7 +231,8 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         """What a message writes that leaves now; a plan moves on with it."""
         plans = self._plans[shard]
         records = plans.settle(concluded, _now()) if isinstance(concluded, PlanMatter) else concluded
-        yield from map(write_row, self._telling.leaving(waiting.arrived.record, plans.shown(records)))
+        written = [self._values.written(record) for record in plans.shown(records)]
+        yield from map(write_row, self._telling.leaving(waiting.arrived.record, written))
 
     def _make_room(self, shard: Shard) -> Iterator[Row]:
         """Back-pressure: while the shard is full, its next message waits for an answer."""

@@ -133,6 +133,10 @@ class Shard:
         idle, self._idle = self._idle, []
         return idle
 
+    def put_back(self, waiting: Waiting) -> None:
+        """It could not be looked at yet: `take_idle` gives it out once more."""
+        self._idle.append(waiting)
+
     def heads(self) -> list[Waiting]:
         """The first of each workflow: those that may leave next."""
         return [queue[0] for queue in self._queues.values()]

@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pointsman.avro.codec import process_registry
+from pointsman.avro.subjects import problems as schema_problems
 from pointsman.catalog_history import Author, named
 from pointsman.cli.agent_history import catalogs
 from pointsman.cli.catalog_changes import change_lines, summary
@@ -50,8 +52,10 @@ Prune = Annotated[bool, typer.Option("--prune", help="Also remove agents that th
 
 @app.command()
 def validate(folder: Folder = None) -> None:
-    """Check every definition of a folder; exit 3 if one is wrong."""
+    """Check every definition of a folder, and against the schema registry if there is one; exit 3 if one is wrong."""
     result = _loaded(_folder(folder))
+    if not _can_follow(result):
+        raise typer.Exit(EXIT_INVALID)
     warned = f", {len(result.warnings)} warnings" if result.warnings else ""
     typer.echo(f"{len(result.definitions)} agent definitions are valid{warned}")
 
@@ -168,7 +172,7 @@ def _apply(folder: Path, *, prune: bool, by: str | None) -> bool:
     topic = catalog_topic()
     others = () if prune else topic.load().definitions.values()
     result = load_folder(folder, beside=others)
-    if not _valid(result):
+    if not (_valid(result) and _can_follow(result, others)):
         return False
     move = publish_definitions(topic, result.definitions, prune=prune, author=author(by))
     _echo(change_lines(move))
@@ -192,6 +196,20 @@ def _valid(result: LoadResult, *, with_warnings: bool = True) -> bool:
     if result.errors:
         typer.echo(f"{len(result.errors)} errors: nothing is applied", err=True)
     return not result.errors
+
+
+def _can_follow(result: LoadResult, beside: Iterable[AgentDefinition] = ()) -> bool:
+    """Whether the schemas can follow those in the registry; where none is configured there is nothing to follow."""
+    registry = process_registry()
+    if registry is None:
+        return True
+    named = {definition.name for definition in result.definitions}
+    others = [definition for definition in beside if definition.name not in named]
+    errors = schema_problems(registry, [*result.definitions, *others], result.sources)
+    _complain(errors)
+    if errors:
+        typer.echo(f"{len(errors)} errors: nothing is applied", err=True)
+    return not errors
 
 
 def _complain(problems: Sequence[Problem]) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from pointsman.deadletter_queue import DeadLetter
 from pointsman.deadletters import PREFIX
-from pointsman.envelope import decode_payload
+from pointsman.envelope import Record, payload_of
 from pointsman.errors import InvalidEnvelopeError
 from pointsman.logging import mask
 from pointsman.masking import masked
@@ -50,7 +50,7 @@ def describe(letter: DeadLetter, *, unmask: bool) -> Iterator[str]:
         if not name.startswith(PREFIX):
             yield f"  {cell(name)}: {_header(name, octets, unmask=unmask)}"
     yield "payload"
-    yield _payload(letter.record.value, unmask=unmask)
+    yield _payload(letter.record, unmask=unmask)
 
 
 def exported(letter: DeadLetter) -> str:
@@ -70,11 +70,12 @@ def exported(letter: DeadLetter) -> str:
     return json.dumps(about)
 
 
-def _payload(value: bytes | None, *, unmask: bool) -> str:
+def _payload(record: Record, *, unmask: bool) -> str:
+    value = record.value
     if value is None:
         return "  none"
     try:
-        payload = decode_payload(value)
+        payload = payload_of(record)
     except InvalidEnvelopeError:
         return f"  {value!r}" if unmask else f"  {len(value)} bytes that are no JSON object; --unmask shows them"
     # ASCII only: what strangers wrote must not move the cursor.

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from pointsman.avro.codec import process_codec
 from pointsman.catalog import Catalog, CatalogReader
 from pointsman.controls import is_about_effects
 from pointsman.envelope import Record
@@ -36,6 +37,7 @@ def read_all(bootstrap: str, topic: str, *, since_ms: int | None = None) -> Iter
 
     Raises:
         BrokerUnavailableError: Kafka does not answer.
+        RegistryUnavailableError: a value is Avro, and its schema cannot be had now.
         ConfigurationError: there is no such topic.
     """
     with _consumer(bootstrap, {}) as consumer, translated(f"reading {topic}", bootstrap):
@@ -47,7 +49,7 @@ def read_all(bootstrap: str, topic: str, *, since_ms: int | None = None) -> Iter
         for message in _polled(consumer, bootstrap, open_partitions):
             where = (message.topic() or "", message.partition() or 0)
             if message.error() is None and _offset(message) < ends[where][1]:
-                yield to_record(message)
+                yield _readable(message)
             # Aborted records and transaction markers are never delivered, so the last offset alone is no sign.
             if message.error() is not None or _offset(message) + 1 >= ends[where][1]:
                 open_partitions.discard(where)
@@ -66,6 +68,7 @@ def tail(
         stop: looked at five times a second.
 
     Raises:
+        RegistryUnavailableError: a value is Avro, and its schema cannot be had now.
         ConfigurationError: not allowed.
     """
     stopped = stop or threading.Event()
@@ -76,7 +79,7 @@ def tail(
             message = consumer.poll(_POLL_S)
             if message is None or _is_passing(message):
                 continue
-            yield to_record(message)
+            yield _readable(message)
 
 
 def load_catalog(bootstrap: str) -> Catalog:
@@ -114,6 +117,11 @@ def accepted(reader: CatalogReader, record: Record) -> Catalog | None:
         return reader.accept(record.key, record.value)
     except PermanentError:
         return None
+
+
+def _readable(message: Message) -> Record:
+    record, codec = to_record(message), process_codec()
+    return codec.readable(record) if codec else record
 
 
 def _exists(bootstrap: str, topic: str) -> bool:

@@ -7,7 +7,9 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from pointsman.avro.codec import process_codec
 from pointsman.envelope import Record
+from pointsman.errors import RegistryUnavailableError
 from pointsman.kafka.clients import REQUEST_TIMEOUT_S, translated, writer_config
 
 _TRANSACTION_TIMEOUT_S: Final = 15.0
@@ -26,12 +28,13 @@ class Failure(NamedTuple):
 
 
 def publish(bootstrap: str, records: Iterable[Record], transactional_id: str) -> None:
-    """Write `records` so that readers see all of them or none.
+    """Write `records` so that readers see all of them or none; messages as Avro where a registry is configured.
 
     A transaction that another process has open under the same `transactional_id` is aborted.
 
     Raises:
         BrokerUnavailableError: Kafka does not answer; nothing was written.
+        RegistryUnavailableError: the schema registry does not; nothing was written.
         FencedError: a second process published under the same id meanwhile.
         ConfigurationError: a topic is missing or not allowed.
     """
@@ -40,8 +43,13 @@ def publish(bootstrap: str, records: Iterable[Record], transactional_id: str) ->
         producer.init_transactions(REQUEST_TIMEOUT_S)
         producer.begin_transaction()
         failures: list[Failure] = []
-        for record in records:
-            produce(producer, record, failures)
+        codec = process_codec()
+        try:
+            for record in records:
+                produce(producer, codec.written(record) if codec else record, failures)
+        except RegistryUnavailableError:
+            producer.abort_transaction(REQUEST_TIMEOUT_S)
+            raise
         producer.flush(REQUEST_TIMEOUT_S)
         if failures:
             producer.abort_transaction(REQUEST_TIMEOUT_S)

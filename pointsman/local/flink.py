@@ -23,7 +23,7 @@ from pointsman.local.java import SMALL_JVM
 from pointsman.local.layout import CONFIG, Layout
 from pointsman.local.options import StackOptions
 from pointsman.local.ports import HOST
-from pointsman.local.programs import MODEL_SECRETS, Program
+from pointsman.local.programs import MODEL_SECRETS, REGISTRY_SECRETS, Program
 from pointsman.local.rest import get_json
 from pointsman.telemetry.endpoint import leave_target
 
@@ -141,7 +141,7 @@ class Flink:
                 **self._addresses.metrics_environment(name),
             },
             tells=True,
-            may_see=MODEL_SECRETS if self._options.own_model else frozenset(),
+            may_see=REGISTRY_SECRETS | (MODEL_SECRETS if self._options.own_model else frozenset()),
         )
 
 

@@ -12,7 +12,7 @@ from pointsman.console.keys import ensure_local_keys
 from pointsman.local.addresses import Addresses
 from pointsman.local.options import StackOptions
 from pointsman.local.ports import answers
-from pointsman.local.programs import MAIL_SECRETS, MODEL_SECRETS, Program
+from pointsman.local.programs import MAIL_SECRETS, MODEL_SECRETS, REGISTRY_SECRETS, Program
 from pointsman.local.rest import request
 from pointsman.unsubscribe_http import PATH as UNSUBSCRIBE_PATH
 
@@ -61,7 +61,9 @@ def console(ports: Mapping[str, int], addresses: Addresses) -> Service:
     port = ports["console"]
     command = _python("pointsman.console", "--port", str(port))
     environment = {**addresses.environment(), **addresses.metrics_environment("console")}
-    program = Program(name="console", command=command, environment=environment, ports=(port,), tells=True)
+    program = Program(
+        name="console", command=command, environment=environment, ports=(port,), may_see=REGISTRY_SECRETS, tells=True
+    )
     keys = partial(ensure_local_keys, addresses.data_dir)
     return Service(programs=(program,), health=lambda: _is_healthy(port), preparation=keys)
 
@@ -69,7 +71,9 @@ def console(ports: Mapping[str, int], addresses: Addresses) -> Service:
 def system_metrics(addresses: Addresses) -> Service:
     """What shows the system's figures to Prometheus; nothing waits for it."""
     environment = {**addresses.environment(), **addresses.metrics_environment("metrics")}
-    program = Program(name="metrics", command=_python("pointsman.telemetry"), environment=environment)
+    program = Program(
+        name="metrics", command=_python("pointsman.telemetry"), environment=environment, may_see=REGISTRY_SECRETS
+    )
     return Service(programs=(program,), health=lambda: True)
 
 
@@ -83,9 +87,8 @@ def sweeper(addresses: Addresses) -> Service:
 def agents(names: Iterable[str], addresses: Addresses, options: StackOptions) -> Service:
     """One process per agent; they find their work when they are ready, so nothing is asked of them here."""
     environment = {**addresses.environment(), **_model(addresses, options), **_mail(addresses, options)}
-    may_see = (MODEL_SECRETS if options.own_model else frozenset()) | (
-        MAIL_SECRETS if options.own_mail else frozenset()
-    )
+    model, mail = (MODEL_SECRETS, options.own_model), (MAIL_SECRETS, options.own_mail)
+    may_see = REGISTRY_SECRETS.union(*(secrets for secrets, is_own in (model, mail) if is_own))
     programs = tuple(
         Program(
             name=agent_program(name),

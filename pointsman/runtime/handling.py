@@ -6,13 +6,16 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
+from typing import TypeVar
 
 import stamina
 import structlog
 
+from pointsman.avro.codec import PayloadCodec
 from pointsman.contracts import Contract
 from pointsman.deadletters import dead_letter
 from pointsman.definitions import AgentDefinition
@@ -36,6 +39,7 @@ from pointsman.topics import MESSAGES
 from pointsman.usage import Budget, Usage, microusd
 
 _log = structlog.get_logger(__name__)
+_Done = TypeVar("_Done")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +124,7 @@ class Handling:
         active: the agent in force; asked once per record.
         now: the clock, UTC.
         dice: random numbers from 0 to 1, for the spread of waits.
+        codec: reads and writes Avro; None where no schema registry is configured.
     """
 
     def __init__(
@@ -127,10 +132,12 @@ class Handling:
         active: Callable[[], ActiveAgent],
         now: Callable[[], datetime],
         dice: Callable[[], float] = random.random,
+        codec: PayloadCodec | None = None,
     ) -> None:
         self._active = active
         self._now = now
         self._dice = dice
+        self._codec = codec
 
     async def answer(self, record: Record, is_wanted: Callable[[], bool] = lambda: True) -> list[Record]:
         """The replies to `record` as records for `agent_messages`, or its dead letter, or the question to a person.
@@ -150,11 +157,13 @@ class Handling:
         active = self._active()
         attempt = _Try(record=record, first_at=self._now(), is_wanted=is_wanted)
         try:
+            record = attempt.record = await self._readable(active, attempt)
             message = decode(record)
             active.check_input(message)
             with measured(_budget(active, message)) as meter:
-                replies = await self._try(active, message, attempt)
+                replies = await self._try(active, attempt, lambda: active.agent.handle(message))
             records = self._records(active, message, replies, attempt, meter)
+            records = await self._written(active, attempt, records)
         except LeftToPersonError as error:
             return [self._for_person(active, attempt, error)]
         except PermanentError as error:
@@ -173,14 +182,34 @@ class Handling:
         self._note(active, message, attempt, replies)
         return records or [*task_failed(record, NO_ANSWER, active.definition, self._now())]
 
-    async def _try(self, active: ActiveAgent, message: Envelope, attempt: _Try) -> Sequence[Reply]:
+    async def _readable(self, active: ActiveAgent, attempt: _Try) -> Record:
+        codec, record = self._codec, attempt.record
+        if codec is None:
+            return record
+        if known := codec.readable_now(record):
+            return known
+        return await self._try(active, attempt, lambda: asyncio.to_thread(codec.readable, record))
+
+    async def _written(self, active: ActiveAgent, attempt: _Try, records: list[Record]) -> list[Record]:
+        codec = self._codec
+        if codec is None:
+            return records
+        written: list[Record] = []
+        for record in records:
+            # Apart from the agent's work: an outage of the registry must not have it done again.
+            known = codec.written_now(record)
+            ask = partial(asyncio.to_thread, codec.written, record)
+            written.append(known if known else await self._try(active, attempt, ask))
+        return written
+
+    async def _try(self, active: ActiveAgent, attempt: _Try, work: Callable[[], Awaitable[_Done]]) -> _Done:
         limits = active.definition.limits
         try:
             async with asyncio.timeout(limits.timeout_s) as working:
                 patience = Patience(
                     limits, now=self._now, dice=self._dice, is_wanted=attempt.is_wanted, working=working
                 )
-                return await _retried(active, message, attempt, patience)
+                return await _retried(work, attempt, patience)
         except TimeoutError:
             if not working.expired():  # the agent's own, and it did not say that trying again may help
                 raise
@@ -275,10 +304,10 @@ def _budget(active: ActiveAgent, message: Envelope) -> Budget:
     return message.budget.within(Budget(calls=limits.model_calls, cost_microusd=cost))
 
 
-async def _retried(active: ActiveAgent, message: Envelope, attempt: _Try, patience: Patience) -> Sequence[Reply]:
+async def _retried(work: Callable[[], Awaitable[_Done]], attempt: _Try, patience: Patience) -> _Done:
     async for current in stamina.retry_context(on=patience, attempts=None, timeout=None):
         with current:
             attempt.attempts = current.num
-            return await active.agent.handle(message)
+            return await work()
     never = "stamina tries at least once"
     raise AssertionError(never)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import structlog
 
+from pointsman.avro.codec import PayloadCodec, process_codec
 from pointsman.catalog import Catalog, CatalogReader
 from pointsman.definitions import AgentDefinition
 from pointsman.envelope import Record
@@ -77,6 +78,7 @@ async def _serve(name: str, settings: Settings, build: Build) -> None:
             _builder(build, settings, model, store, effects, telemetry),
             effects,
             telemetry,
+            process_codec(),
         )
         _on_signals(process.stop)
         _start_thread("following", lambda: _follow(settings.kafka_bootstrap, process), process.fail)
@@ -98,6 +100,7 @@ class AgentProcess:
         build: makes the agent of a definition.
         effects: the kill switch.
         telemetry: hears of each message.
+        codec: reads and writes Avro; None where no schema registry is configured.
     """
 
     def __init__(
@@ -107,14 +110,16 @@ class AgentProcess:
         build: Callable[[AgentDefinition], Agent],
         effects: EffectsSwitch,
         telemetry: Telemetry | None = None,
+        codec: PayloadCodec | None = None,
     ) -> None:
+        self._codec = codec
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._ready = asyncio.Event()
         self.stopping = threading.Event()
         self._following = Following(name, build)
         self._effects = effects
-        self._handling = Handling(self._in_force, _now)
+        self._handling = Handling(self._in_force, _now, codec=codec)
         self._work = AgentWork(telemetry or Telemetry(), name)
         self._lanes: Lanes[Delivery] = Lanes(self._handle, self._in_flight)
         self._consuming = Consuming(inbox, self._deliver, self._in_flight, self.stopping)
@@ -226,6 +231,8 @@ class AgentProcess:
         await asyncio.sleep(_LOOK_AGAIN_S / 10)  # an agent that says so by mistake must not spin
 
     async def _emit(self, records: Sequence[Record]) -> None:
+        if codec := self._codec:
+            records = [await asyncio.to_thread(codec.written, record) for record in records]
         written: asyncio.Future[None] = self._loop.create_future()
         self._consuming.emit(records, lambda: self._call(_resolve, written))
         await written

@@ -25,6 +25,9 @@ def task_failed(record: Record, reason_code: str, definition: AgentDefinition, n
         definition: the agent that had it.
         now: the time, UTC.
     """
+    if record.decoded is None and (record.value or b"").startswith(b"\0"):
+        # Avro whose schema could not be had: the news needs no payload.
+        record = replace(record, decoded={})
     try:
         message = decode(record)
     except InvalidEnvelopeError:

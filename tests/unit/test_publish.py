@@ -31,7 +31,7 @@ def agent(name: str, description: str = "Does it.", **emits: Any) -> AgentDefini
 def test_inboxes_exist_before_anything_is_published_and_the_set_in_force_is_read_inside_the_transaction() -> None:
     topic = MemoryCatalogTopic()
     move = apply(topic, [agent("one")])
-    assert topic.log == ["topics", "begin", "load", "commit"]
+    assert topic.log == ["topics", "begin", "load", "register", "commit"]
     assert topic.topics == {DEFINITIONS, CATALOGS, AUDIT, inbox("one")}
     assert move.topics_made == tuple(sorted(topic.topics))
     assert topic.load() == move.after

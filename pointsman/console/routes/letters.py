@@ -14,7 +14,7 @@ from pointsman.console.view import key_of
 from pointsman.deadletter_queue import DeadLetter, Selection, grouped, letter_id
 from pointsman.deadletter_work import Done
 from pointsman.deadletters import PREFIX
-from pointsman.envelope import decode_payload, encode_payload, to_rfc3339
+from pointsman.envelope import decode_payload, encode_payload, payload_of, to_rfc3339
 from pointsman.errors import InvalidEnvelopeError
 from pointsman.masking import masked, masked_line
 
@@ -140,7 +140,7 @@ def _headers(letter: DeadLetter, *, unmask: bool) -> dict[str, str]:
 def _payload(letter: DeadLetter, *, unmask: bool) -> dict[str, Any]:
     value = letter.record.value
     try:
-        payload: Any = decode_payload(value or b"")
+        payload: Any = payload_of(letter.record)
     except InvalidEnvelopeError:
         text = (value or b"").decode(errors="backslashreplace") if unmask else None
         return {"payload": None, "text": text, "size": len(value or b"")}

@@ -14,7 +14,7 @@ from pointsman.console.sessions import Operator, TheDesk, Viewer
 from pointsman.console.view import key_of
 from pointsman.console.waiting import Waiting
 from pointsman.controls import EffectsControl
-from pointsman.envelope import Record, decode_payload, to_rfc3339
+from pointsman.envelope import Record, payload_of, to_rfc3339
 from pointsman.errors import InvalidEnvelopeError
 from pointsman.escalations import PREFIX
 from pointsman.masking import masked, masked_line
@@ -96,7 +96,7 @@ def _message(desk: Desk, one: Waiting, *, unmask: bool) -> dict[str, Any]:
 
 def _payload(record: Record, *, unmask: bool) -> Any:
     try:
-        payload = decode_payload(record.value or b"")
+        payload = payload_of(record)
     except InvalidEnvelopeError:
         return None
     return payload if unmask else masked(payload)
