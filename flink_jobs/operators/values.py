@@ -14,6 +14,7 @@ from pointsman.avro.framing import schema_id
 from pointsman.envelope import Record
 from pointsman.errors import PointsmanError
 
+_MOST_REMEMBERED: Final = 1_000
 ASK_AGAIN_S: Final = 1.0
 """How long after a registry that did not answer it is asked again."""
 
@@ -62,6 +63,7 @@ class Values:
         return known or record
 
     def _ask(self, what: int | str, ask: Callable[[], None]) -> None:
+        self._forget_old()
         under_way = self._asked.get(what)
         if under_way is not None:
             if not under_way.done():
@@ -71,6 +73,13 @@ class Values:
         if self._clock() >= self._not_before.get(what, 0.0):
             self._not_before.pop(what, None)
             self._asked[what] = (self._executor or _executor()).submit(ask)
+
+    def _forget_old(self) -> None:
+        # Anybody may write any id.
+        if len(self._asked) > _MOST_REMEMBERED:
+            self._asked = {what: asked for what, asked in self._asked.items() if not asked.done()}
+        if len(self._not_before) > _MOST_REMEMBERED:
+            self._not_before.clear()
 
     def _note(self, what: int | str, error: BaseException | None) -> None:
         if error is None:

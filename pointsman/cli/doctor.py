@@ -25,7 +25,7 @@ def doctor(
     name: Annotated[str, typer.Option(help="The router job's name.")] = JobOptions(kafka_bootstrap="").name,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Look at Kafka, Connect, MongoDB, Flink, model and mail, and say each fix; exit 1 if one is wrong, 4 if down."""
+    """Look at Kafka, registry, Connect, MongoDB, Flink, model and mail, say each fix; exit 1 if wrong, 4 if down."""
     with working("looking at every part"):
         findings = examine(settings(), name)
     rows = [asdict(finding) | {"verdict": finding.verdict.value} for finding in findings]

@@ -12,6 +12,9 @@ from typing import Final
 
 import httpx2
 
+from pointsman.avro.codec import subject_of
+from pointsman.avro.registry import ConfluentRegistry
+from pointsman.avro.subjects import schemas
 from pointsman.catalog import Catalog
 from pointsman.doctor import judging
 from pointsman.doctor.findings import Finding, Verdict
@@ -45,6 +48,7 @@ def examine(settings: Settings, job_name: str) -> list[Finding]:
     """
     probes: dict[str, tuple[Probe, str]] = {
         "kafka": (kafka, "start the broker, or correct KAFKA_BOOTSTRAP_SERVERS"),
+        "registry": (registry, "start the schema registry, or correct POINTSMAN_SCHEMA_REGISTRY_URL"),
         "connect": (connect, "start Kafka Connect, or correct POINTSMAN_CONNECT_URL"),
         "mongodb": (mongodb, "start mongod, or correct MONGODB_URI"),
         "flink": (lambda one: flink(one, job_name), "start the JobManager, or correct POINTSMAN_FLINK_URL"),
@@ -98,6 +102,19 @@ def kafka(settings: Settings) -> Iterable[Finding]:
     newest_ms = admin.newest_timestamp_ms(DECISIONS) if DECISIONS in described else None
     newest = datetime.fromtimestamp(newest_ms / 1000, UTC) if newest_ms else None
     yield judging.newest_record(newest, datetime.now(UTC))
+
+
+def registry(settings: Settings) -> Iterable[Finding]:
+    """The schema registry and its subjects; nothing where none is configured."""
+    if not settings.schema_registry_url:
+        return
+    asked = ConfluentRegistry(settings)
+    wanted = schemas(load_catalog(settings.kafka_bootstrap).definitions.values())
+    missing = [event_type for event_type in wanted if asked.latest(subject_of(event_type)) is None]
+    yield _fine("registry", "reachable", f"schemas of {len(wanted) - len(missing)} event types")
+    if missing:
+        detail = f"{len(missing)} event types have no schema, and their messages are JSON: {', '.join(missing[:5])}"
+        yield _warned("registry", "schemas", detail, "`pointsman agents apply`")
 
 
 def connect(settings: Settings) -> Iterable[Finding]:

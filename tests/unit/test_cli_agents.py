@@ -10,12 +10,15 @@ import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner, Result
 
+from pointsman.avro.subjects import register
 from pointsman.cli import agents
 from pointsman.cli.watching import Changes, follow
+from pointsman.definitions.loader import load_folder
 from pointsman.definitions.schema import schema_text
 from pointsman.errors import BrokerUnavailableError, ConfigurationError
 from pointsman.publish import CatalogTopic
 from tests.definitions import GOOD, MemoryCatalogTopic
+from tests.memory_registry import MemoryRegistry
 
 
 @pytest.fixture
@@ -63,6 +66,22 @@ def test_validate_tells_every_problem_on_stderr_and_exits_3(folder: Path) -> Non
     assert "greeter.yaml:2:1: error: unknown key verson: did you mean version?" in result.stderr
     assert "greeter.yaml:9:15: error: " in result.stderr
     assert "2 errors: nothing is applied" in result.stderr
+
+
+def test_a_contract_that_cannot_follow_what_is_registered_is_refused_with_its_place(
+    topic: MemoryCatalogTopic, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = MemoryRegistry()
+    monkeypatch.setattr(agents, "process_registry", lambda: registry)
+    register(registry, load_folder(folder).definitions)
+    assert run("validate", folder).exit_code == 0
+    change(folder, "text: {type: string}", "text: {type: integer}")
+    for command in ("validate", "apply"):
+        result = run(command, folder)
+        assert result.exit_code == 3
+        assert "greeter.yaml:13:9: error: field text of greeting.written was string and is long now" in result.stderr
+        assert "1 errors: nothing is applied" in result.stderr
+    assert topic.records == []
 
 
 def test_apply_says_what_changed_and_what_was_made(topic: MemoryCatalogTopic, folder: Path) -> None:

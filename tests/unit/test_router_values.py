@@ -99,6 +99,13 @@ def test_a_registry_that_is_out_is_asked_again_after_a_while(desk: Desk) -> None
     assert desk.values.readable(record(avro())) is not None
 
 
+def test_ids_that_nobody_knows_are_not_remembered_for_ever(desk: Desk) -> None:
+    for number in range(2, 2_500):
+        assert desk.values.readable(record(avro(number))) is None
+        desk.executor.work()
+    assert len(desk.values._asked) < 1_100
+
+
 def test_what_the_router_writes_itself_is_json_until_its_schema_is_known(desk: Desk) -> None:
     said = record(b'{"a":7}')
     assert desk.values.written(said) == said
