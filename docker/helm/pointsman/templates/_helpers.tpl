@@ -47,6 +47,21 @@ capabilities: {drop: [ALL]}
 - name: POINTSMAN_KAFKA_SASL_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ index . 1 | quote }}, key: password}}
 - {name: POINTSMAN_KAFKA_SSL_CA, value: /etc/kafka-ca/ca.crt}
+{{- include "pointsman.registryEnv" $root }}
+{{- end }}
+
+{{/* What everybody who reads or writes messages is told; begins with a line break, for it may be nothing. */}}
+{{- define "pointsman.registryEnv" -}}
+{{- with .Values.schemaRegistry }}{{- if .url }}
+- {name: POINTSMAN_SCHEMA_REGISTRY_URL, value: {{ .url | quote }}}
+- {name: POINTSMAN_SCHEMA_REGISTRY_WRITES, value: {{ .writes | quote }}}
+{{- with .existingSecret }}
+- name: POINTSMAN_SCHEMA_REGISTRY_USERNAME
+  valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: username}}
+- name: POINTSMAN_SCHEMA_REGISTRY_PASSWORD
+  valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: password}}
+{{- end }}
+{{- end }}{{- end }}
 {{- end }}
 
 {{- define "pointsman.modelEnv" -}}
