@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pointsman.a2a_card import agent_card
 from pointsman.avro.codec import process_registry
 from pointsman.avro.subjects import problems as schema_problems
 from pointsman.catalog_history import Author, named
@@ -121,15 +122,17 @@ def list_agents(*, output: OutputOption = Output.TABLE) -> None:
 @app.command()
 def show(name: str, *, output: OutputOption = Output.YAML) -> None:
     """Show the definition of one agent in force."""
-    agents = catalog_topic().load().definitions
-    if name not in agents:
-        hint = did_you_mean(name, agents) or ": `pointsman agents ls` names them"
-        raise ConfigurationError(f"the catalog has no agent {name[:80]}{hint}")
-    definition = agents[name]
+    definition = _in_force(name)
     if output is Output.TABLE:
         _print_definition(definition)
     else:
         print_data(definition.model_dump(mode="json", exclude_none=True), output)
+
+
+@app.command()
+def card(name: str, *, output: OutputOption = Output.JSON) -> None:
+    """Print the A2A agent card of one agent in force."""
+    print_data(agent_card(_in_force(name), settings().kafka_bootstrap), output)
 
 
 @app.command()
@@ -221,6 +224,14 @@ def _echo(lines: Iterable[str]) -> None:
     colours = {"+": "green", "-": "red", "~": "yellow"}
     for line in lines:
         typer.secho(line, fg=colours.get(line[:1]))
+
+
+def _in_force(name: str) -> AgentDefinition:
+    agents = catalog_topic().load().definitions
+    if name not in agents:
+        hint = did_you_mean(name, agents) or ": `pointsman agents ls` names them"
+        raise ConfigurationError(f"the catalog has no agent {name[:80]}{hint}")
+    return agents[name]
 
 
 def _in_short(definition: AgentDefinition) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pointsman.console.guard import Guard
 from pointsman.console.overview import Overview
 from pointsman.console.problems import install_problems
 from pointsman.console.rates import Rates
-from pointsman.console.routes import agents, board, leads, letters, sessions, waiting, workflows
+from pointsman.console.routes import agents, board, cards, leads, letters, sessions, waiting, workflows
 from pointsman.console.sessions import TheDesk
 from pointsman.console.tickets import Tickets
 from pointsman.errors import PointsmanError
@@ -66,7 +66,7 @@ def create_app(
     app.state.rates, app.state.tickets = Rates(), Tickets(desk.now, desk.access.form_secret)
     app.add_middleware(Guard, hosts=hosts)
     install_problems(app)
-    for module in (leads, sessions, board, workflows, waiting, letters, agents):
+    for module in (leads, sessions, board, workflows, waiting, letters, agents, cards):
         app.include_router(module.router)
     for router in routers:
         app.include_router(router)

@@ -84,6 +84,14 @@ def test_a_contract_that_cannot_follow_what_is_registered_is_refused_with_its_pl
     assert topic.records == []
 
 
+def test_the_card_of_an_agent_in_force_is_printed(topic: MemoryCatalogTopic, folder: Path) -> None:
+    run("apply", folder)
+    card = json.loads(run("card", "greeter").stdout)
+    assert (card["name"], card["skills"][0]["id"]) == ("greeter", "hello.said")
+    with pytest.raises(ConfigurationError, match="no agent greter: did you mean greeter"):
+        CliRunner().invoke(agents.app, ["card", "greter"], catch_exceptions=False)
+
+
 def test_apply_says_what_changed_and_what_was_made(topic: MemoryCatalogTopic, folder: Path) -> None:
     first = run("apply", folder)
     assert first.exit_code == 0, first.output

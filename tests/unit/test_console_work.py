@@ -325,3 +325,12 @@ def test_nothing_is_in_force_before_the_first_apply() -> None:
     with office.client(VIEWER_KEY) as client:
         found = client.get("/api/agents").json()
     assert (found["agents"], found["version"]) == ([], Catalog().version)
+
+
+def test_an_agents_card_is_served_to_whoever_is_logged_in(office: Office) -> None:
+    where = "/agents/{}/.well-known/agent-card.json"
+    with office.client() as client:
+        assert client.get(where.format("greeter")).status_code == 401
+    with office.client(VIEWER_KEY) as client:
+        assert client.get(where.format("greeter")).json()["name"] == "greeter"
+        assert client.get(where.format("nobody")).status_code == 404
