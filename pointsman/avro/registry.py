@@ -18,6 +18,7 @@ COMPATIBILITY: Final = "BACKWARD"
 """What a subject that we make is held to: the newest schema reads what was written with the one before."""
 
 _TIMEOUT_S: Final = 3.0
+_LATEST_FOR_S: Final = 1
 _NOT_FOUND: Final = 404
 _CONFLICT: Final = 409
 _REFUSED: Final = frozenset({401, 403})
@@ -143,6 +144,8 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "timeout": _TIMEOUT_S,
         # Whoever asks has waits of its own between tries.
         "max.retries": 0,
+        # Otherwise what was newest once would be the newest for good.
+        "cache.latest.ttl.sec": _LATEST_FOR_S,
     }
     if settings.schema_registry_ca:
         config["ssl.ca.location"] = str(settings.schema_registry_ca)

@@ -79,6 +79,15 @@ def test_the_registry_in_memory_is_like_the_real_one(registry: Apicurio) -> None
     assert what_happens(real) == what_happens(MemoryRegistry()) == [None, None, True, True, False, False, True, True]
 
 
+def test_what_another_process_registers_is_the_newest_soon(registry: Apicurio) -> None:
+    one, other = (ConfluentRegistry(Settings(schema_registry_url=registry.url)) for _ in range(2))
+    first = {"name": "a", "type": "string"}
+    one.register("t-word.changed", schema(first))
+    assert other.latest("t-word.changed") is not None
+    newest = one.register("t-word.changed", schema(first, {"name": "b", "type": ["null", "long"], "default": None}))
+    eventually(lambda: (found := other.latest("t-word.changed")) and found.id == newest, what="the newest schema")
+
+
 def said(system: System, workflow: str) -> dict[str, Seen]:
     """What is on `agent_messages`, by type, once the mail is out."""
     eventually(lambda: "email.sent" in system.witness.events(workflow), within_s=90, what="the mail's event")
