@@ -137,4 +137,13 @@ MUTATIONS: Final = (
         red_for="assert [reply.topic for reply in replies]",
         faults=("F23",),
     ),
+    Mutation(
+        mechanism="waiting for a schema",
+        file="flink_jobs/operators/route.py",
+        old="                    shard.put_back(waiting)",
+        new="                    shard.heads()",
+        test="tests/unit/test_router_values.py::test_a_message_waits_in_state_for_its_schema_and_others_pass",
+        red_for='assert flink.tick() == ["agents.only.inbox", "agents.only.inbox"]',
+        faults=(),
+    ),
 )
