@@ -42,7 +42,9 @@ class _Step:
 
     @property
     def before(self) -> AvroSchema | None:
-        return json.loads(self.registered.text) if self.registered and self.registered.text else None
+        """The newest schema; None where there is none, or one of another kind that somebody else has registered."""
+        known = json.loads(self.registered.text) if self.registered and self.registered.text else None
+        return known if isinstance(known, dict) and known.get("type") == "record" else None
 
     @property
     def is_change(self) -> bool:

@@ -148,3 +148,14 @@ def test_a_problem_stands_where_the_field_stands_in_its_file(tmp_path: Path) -> 
     [problem] = problems(registry, result.definitions, result.sources)
     line = (tmp_path / "send_email.yaml").read_text().splitlines()[problem.line - 1]
     assert line.strip().startswith("subject:")
+
+
+def test_what_somebody_else_has_registered_under_the_subject_is_for_the_registry_to_judge() -> None:
+    class Strict(MemoryRegistry):
+        def takes(self, subject: str, text: str) -> bool:
+            return self.latest(subject) is None
+
+    registry = Strict()
+    registry.register("agent_messages-word.said", '"string"')
+    [problem] = problems(registry, [agent("ann", contract(["a"], a=TEXT))])
+    assert "word.said has changed in a way that the registry refuses" in problem.message
