@@ -21,7 +21,7 @@ from pyflink.table import DataTypes, Schema, StreamTableEnvironment
 from flink_jobs.operators.model_calls import ModelAddress
 from flink_jobs.operators.route import RouteOptions, route
 from flink_jobs.sql_files import definitions, statement
-from pointsman.job_options import JobOptions
+from pointsman.job_options import FAST, JobOptions
 from pointsman.routing.router import RoutingOptions
 from pointsman.workflow_limits import LimitsByType
 
@@ -98,6 +98,7 @@ def route_options(options: JobOptions) -> RouteOptions:
         python_mode=options.python_mode,
         state_ttl_hours=options.state_ttl_hours,
         name=options.name,
+        must_claim=options.delivery == FAST,
     )
 
 

@@ -35,13 +35,17 @@ PLAN_RETRIED: Final = "plan.retried"
 RESERVED_TYPES: Final = frozenset({PLAN_PROPOSED, TASK_FAILED, PLAN_RETRIED})
 """Event types that the job itself takes: no agent ever gets them."""
 
+CLAIM_HEADER: Final = "ce_claim"
+"""Says to an agent that the router may write this message more than once: act only after claiming it."""
+MUST_CLAIM: Final = b"required"
+
 _NAMESPACE: Final = uuid.UUID("8f3a1c52-6f0e-5d7c-9a55-2f6b1f0d7c11")
 _CONTENT_TYPE: Final = "application/json"
 _OWN_HEADERS: Final = frozenset({
     "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "content-type", "ce_workflowid",
     "ce_causationid", "ce_hop", "ce_deadline", "ce_priority", "ce_agentversion", "ce_catalog", "ce_targetagent",
     "ce_attempt", "ce_planid", "ce_taskid", "ce_tasktry", *USAGE_HEADERS.values(), *BUDGET_HEADERS.values(),
-    ROUTING_HEADER,
+    ROUTING_HEADER, CLAIM_HEADER,
 })  # fmt: skip
 
 Payload = dict[str, Any]
@@ -109,6 +113,7 @@ class Envelope:
         usage: what handling the message that this one answers has used; on an agent's first reply only.
         budget: what the models may still use for its workflow; from the router to the agent only.
         routing_usage: what the router's model has used for it; from the router to the agent and on its first reply.
+        must_claim: the agent that gets it may act only after claiming it; from the router to the agent only.
         extra: headers this version does not know; they survive a hop.
     """
 
@@ -131,6 +136,7 @@ class Envelope:
     usage: Usage = field(default=Usage())
     budget: Budget = field(default=Budget())
     routing_usage: Usage = field(default=Usage())
+    must_claim: bool = False
     extra: Mapping[str, bytes] = field(default_factory=dict)
 
     def reply(
@@ -160,6 +166,7 @@ class Envelope:
             usage=Usage(),
             budget=Budget(),
             routing_usage=Usage(),
+            must_claim=False,
         )
 
     def headers(self) -> dict[str, bytes]:
@@ -185,6 +192,7 @@ class Envelope:
             "ce_taskid": self.task.task_id if self.task else None,
             "ce_tasktry": str(self.task.number) if self.task else None,
             ROUTING_HEADER: self.routing_usage.to_text() if self.routing_usage else None,
+            CLAIM_HEADER: MUST_CLAIM.decode() if self.must_claim else None,
         }
         own = {name: text.encode() for name, text in texts.items() if text is not None}
         return {**self.extra, **own, **self.usage.headers(), **self.budget.headers()}
@@ -227,6 +235,7 @@ def decode(record: Record) -> Envelope:
         usage=Usage.from_headers(record.headers),
         budget=Budget.from_headers(record.headers),
         routing_usage=Usage.from_text(text[ROUTING_HEADER] or ""),
+        must_claim=text[CLAIM_HEADER] is not None,
         extra={name: value for name, value in record.headers.items() if name not in _OWN_HEADERS},
     )
 

@@ -48,6 +48,7 @@ class Deciding:
         clock: the time, UTC.
         on_fault: is told of an unforeseen exception; its text may hold personal data.
         on_decided: is told each decision, before it leaves.
+        must_claim: an agent may act on what it gets only after it has claimed it.
     """
 
     def __init__(
@@ -56,12 +57,15 @@ class Deciding:
         clock: Clock,
         on_fault: Callable[[Arrived, Exception], None],
         on_decided: Callable[[Arrived, Decision], None] = lambda arrived, decision: None,
+        *,
+        must_claim: bool = False,
     ) -> None:
         self._router = router
         self._clock = clock
         self._on_fault = on_fault
         self._planning = Planning(router=router, clock=clock)
         self._on_decided = on_decided
+        self._must_claim = must_claim
 
     def begin(self, arrived: Arrived) -> Concluded | Question:
         """The records to write, or what a plan makes of it, or what to ask first."""
@@ -157,6 +161,7 @@ class Deciding:
             decision=decision,
             inputs={**self._router.inputs(message, arrived.counters, began_at), "by_plan": by_plan},
             at=self._clock(),
+            must_claim=self._must_claim,
         )
         return outputs(decided)
 

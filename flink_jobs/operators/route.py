@@ -70,6 +70,7 @@ class RouteOptions:
             a savepoint of one must not be taken for empty by the other.
         state_ttl_hours: hours after which a plan that does not move is forgotten.
         name: the job's name, in traces.
+        must_claim: an agent may act on what it gets only after it has claimed it: it may be written more than once.
     """
 
     routing: RoutingOptions = field(default=RoutingOptions())
@@ -80,6 +81,7 @@ class RouteOptions:
     python_mode: str = "thread"
     state_ttl_hours: int = 168
     name: str = "pointsman-router"
+    must_claim: bool = False
 
 
 def definitions_state() -> MapStateDescriptor:
@@ -264,7 +266,9 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
 
     def _decide_with(self, router: Router | None) -> None:
         if router is not None:
-            self._deciding = Deciding(router, _now, self._report_fault, self._telling.decided)
+            self._deciding = Deciding(
+                router, _now, self._report_fault, self._telling.decided, must_claim=self._options.must_claim
+            )
             _log.info("catalog %d (%s) is in force", router.catalog.sequence, router.catalog.version)
 
     def _report_fault(self, arrived: Arrived, error: Exception) -> None:

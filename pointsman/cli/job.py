@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from pointsman import job
-from pointsman.cli.options import DryRun, Yes, confirm
+from pointsman.cli.options import DeliveryOption, DryRun, Yes, confirm
 from pointsman.cli.output import Output, OutputOption, print_lines
 from pointsman.errors import ConfigurationError, RefusedError
 from pointsman.flink_rest import FlinkRest
@@ -48,6 +48,7 @@ def submit(
     parallelism: Parallelism = _DEFAULTS.parallelism,
     python_mode: PythonMode = _DEFAULTS.python_mode,
     checkpoint_interval_ms: Interval = _DEFAULTS.checkpoint_interval_ms,
+    delivery: DeliveryOption = None,
     limits: Limits = None,
     always_ask_model: AlwaysAsk = False,
     local_model: LocalModel = None,
@@ -77,6 +78,7 @@ def submit(
         parallelism=parallelism,
         python_mode=python_mode,
         checkpoint_interval_ms=checkpoint_interval_ms,
+        delivery=delivery.value if delivery else _DEFAULTS.delivery,
         transactional_id_prefix=name,
         min_catalog=load_catalog(told.kafka_bootstrap).sequence,
         limits=_limits(limits or told.workflow_limits),
@@ -139,6 +141,7 @@ def upgrade(
     name: Name = _DEFAULTS.name,
     parallelism: Annotated[int | None, typer.Option(min=1, help="Another parallelism.")] = None,
     checkpoint_interval_ms: Annotated[int | None, typer.Option(min=10, help="Another interval.")] = None,
+    delivery: DeliveryOption = None,
     limits: Limits = None,
     local_model: LocalModel = None,
     no_local_model: Annotated[bool, typer.Option("--no-local-model", help="Go on without the local model.")] = False,
@@ -155,6 +158,7 @@ def upgrade(
     changes = {
         "parallelism": parallelism,
         "checkpoint_interval_ms": checkpoint_interval_ms,
+        "delivery": delivery.value if delivery else None,
         "limits": _limits(limits) if limits else None,
         "local_model": str(local_model.absolute()) if local_model else "" if no_local_model else None,
         "local_first": False if no_local_model and local_first is None else local_first,

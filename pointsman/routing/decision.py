@@ -159,4 +159,12 @@ class Decision:
 
     def to_json(self) -> dict[str, Any]:
         """The decision as a JSON object for `agent_decisions`."""
-        return asdict(self)
+        # Not `asdict` of the whole, which copies every leaf: it took a third of the router's time per message.
+        return {
+            **vars(self),
+            "candidates": tuple(vars(candidate).copy() for candidate in self.candidates),
+            "model_call": vars(self.model_call).copy() if self.model_call else None,
+            "model_failure": vars(self.model_failure).copy() if self.model_failure else None,
+            "local_call": vars(self.local_call).copy() if self.local_call else None,
+            "budget": asdict(self.budget) if self.budget is not None else None,
+        }

@@ -41,7 +41,7 @@ from pointsman.routing.limits import Counters, Excess, budget_left, excess, is_b
 from pointsman.routing.local_choice import LocalChooser, sure_choice
 from pointsman.routing.prompt import PromptPrefix, prefix_for, user_turn
 from pointsman.routing.question import ModelQuestion, approved, concluded, failed, without_answer
-from pointsman.routing.transitions import DeclaredOutputs
+from pointsman.routing.transitions import DeclaredOutputs, Refusal
 from pointsman.usage import Budget
 from pointsman.workflow_limits import LimitsByType
 
@@ -86,7 +86,9 @@ class Router:
         self._local = local
         self._finder = CandidateFinder(catalog)
         self._declared = DeclaredOutputs(catalog)
+        self._options_json = asdict(self.options)
         self._limits = LimitsByType.from_json(self.options.limits)
+        self._last_refusal: tuple[Envelope | None, Refusal | None] = (None, None)
         self._prefixes: dict[tuple[str, ...], PromptPrefix] = {}
 
     def prepare(self, message: Envelope, counters: Counters, now: datetime) -> Decision | ModelQuestion:
@@ -136,7 +138,11 @@ class Router:
 
     def refusal(self, message: Envelope) -> Decision | None:
         """The decision that refuses what an agent may not say; None when it may."""
-        found = self._declared.refusal(message)
+        # Asked several times for one message in a row: its payload is held against the contract once.
+        looked_at, found = self._last_refusal
+        if looked_at is not message:
+            found = self._declared.refusal(message)
+            self._last_refusal = (message, found)
         return self._undecided(Outcome.REJECTED, found.code, found.reason, ()) if found else None
 
     def held_by_limit(self, message: Envelope, counters: Counters, now: datetime) -> Decision | None:
@@ -182,8 +188,8 @@ class Router:
             "now": now.isoformat(),
             "is_terminal": message is not None and message.event_type in self.catalog.terminal_types,
             "is_declared": message is not None and self.refusal(message) is None,
-            "counters": asdict(counters),
-            "options": asdict(self.options),
+            "counters": vars(counters).copy(),
+            "options": self._options_json.copy(),
         }
 
     def _override(self, target: str, candidates: tuple[Candidate, ...]) -> Decision:

@@ -29,6 +29,7 @@ from pointsman.errors import (
 )
 from pointsman.escalations import escalation
 from pointsman.runtime.agent import Agent, Reply
+from pointsman.runtime.claims import ClaimedElsewhereError, Claims
 from pointsman.runtime.metering import Meter, measured
 from pointsman.runtime.patience import Patience
 from pointsman.runtime.task_news import NO_ANSWER, task_failed
@@ -119,6 +120,7 @@ class Handling:
     Args:
         active: the agent in force; asked once per record.
         now: the clock, UTC.
+        claims: who acts on a message that the router may write more than once.
         dice: random numbers from 0 to 1, for the spread of waits.
     """
 
@@ -126,10 +128,12 @@ class Handling:
         self,
         active: Callable[[], ActiveAgent],
         now: Callable[[], datetime],
+        claims: Claims,
         dice: Callable[[], float] = random.random,
     ) -> None:
         self._active = active
         self._now = now
+        self._claims = claims
         self._dice = dice
 
     async def answer(self, record: Record, is_wanted: Callable[[], bool] = lambda: True) -> list[Record]:
@@ -137,7 +141,7 @@ class Handling:
 
         More replies than the agent may give are cut off, and one dead letter says so. While the model, the store or an
         effect is out, this waits for up to the definition's `limits.retry_for_s`. When a message of a plan's task gets
-        no answer, one more record tells the plan.
+        no answer, one more record tells the plan. A copy of a message of which another copy was claimed gets nothing.
 
         Args:
             record: the record.
@@ -155,6 +159,9 @@ class Handling:
             with measured(_budget(active, message)) as meter:
                 replies = await self._try(active, message, attempt)
             records = self._records(active, message, replies, attempt, meter)
+        except ClaimedElsewhereError:
+            _log.info("a repeat is left alone", partition=record.partition, offset=record.offset)
+            return []
         except LeftToPersonError as error:
             return [self._for_person(active, attempt, error)]
         except PermanentError as error:
@@ -180,12 +187,23 @@ class Handling:
                 patience = Patience(
                     limits, now=self._now, dice=self._dice, is_wanted=attempt.is_wanted, working=working
                 )
-                return await _retried(active, message, attempt, patience)
+                return await self._retried(active, message, attempt, patience)
         except TimeoutError:
             if not working.expired():  # the agent's own, and it did not say that trying again may help
                 raise
             detail = f"no answer within {limits.timeout_s:g} s, in try {attempt.attempts}"
             raise PermanentError(ErrorReason.ATTEMPTS_EXHAUSTED, detail) from None
+
+    async def _retried(
+        self, active: ActiveAgent, message: Envelope, attempt: _Try, patience: Patience
+    ) -> Sequence[Reply]:
+        async for current in stamina.retry_context(on=patience, attempts=None, timeout=None):
+            with current:
+                attempt.attempts = current.num
+                await self._claims.take(message, attempt.record)
+                return await active.agent.handle(message)
+        never = "stamina tries at least once"
+        raise AssertionError(never)
 
     def _records(
         self, active: ActiveAgent, message: Envelope, replies: Sequence[Reply], attempt: _Try, meter: Meter
@@ -273,12 +291,3 @@ def _budget(active: ActiveAgent, message: Envelope) -> Budget:
     limits = active.definition.limits
     cost = None if limits.cost_usd is None else microusd(limits.cost_usd)
     return message.budget.within(Budget(calls=limits.model_calls, cost_microusd=cost))
-
-
-async def _retried(active: ActiveAgent, message: Envelope, attempt: _Try, patience: Patience) -> Sequence[Reply]:
-    async for current in stamina.retry_context(on=patience, attempts=None, timeout=None):
-        with current:
-            attempt.attempts = current.num
-            return await active.agent.handle(message)
-    never = "stamina tries at least once"
-    raise AssertionError(never)

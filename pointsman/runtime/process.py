@@ -22,6 +22,7 @@ from pointsman.models import ChatModel
 from pointsman.models.factory import chat_model
 from pointsman.runtime import declarative
 from pointsman.runtime.agent import Agent, AgentContext
+from pointsman.runtime.claims import Claims
 from pointsman.runtime.consuming import Consuming, Delivery
 from pointsman.runtime.effects_switch import EffectsSwitch
 from pointsman.runtime.following import Following
@@ -76,6 +77,7 @@ async def _serve(name: str, settings: Settings, build: Build) -> None:
             KafkaInbox(settings.kafka_bootstrap, name, settings.instance),
             _builder(build, settings, model, store, effects, telemetry),
             effects,
+            Claims(store, _now),
             telemetry,
         )
         _on_signals(process.stop)
@@ -97,6 +99,7 @@ class AgentProcess:
         inbox: its inbox.
         build: makes the agent of a definition.
         effects: the kill switch.
+        claims: who acts on a message that the router may write more than once.
         telemetry: hears of each message.
     """
 
@@ -106,6 +109,7 @@ class AgentProcess:
         inbox: Inbox,
         build: Callable[[AgentDefinition], Agent],
         effects: EffectsSwitch,
+        claims: Claims,
         telemetry: Telemetry | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -114,7 +118,7 @@ class AgentProcess:
         self.stopping = threading.Event()
         self._following = Following(name, build)
         self._effects = effects
-        self._handling = Handling(self._in_force, _now)
+        self._handling = Handling(self._in_force, _now, claims)
         self._work = AgentWork(telemetry or Telemetry(), name)
         self._lanes: Lanes[Delivery] = Lanes(self._handle, self._in_flight)
         self._consuming = Consuming(inbox, self._deliver, self._in_flight, self.stopping)

@@ -65,9 +65,9 @@ MUTATIONS: Final = (
     ),
     Mutation(
         mechanism="transactions of the router",
-        file="sql/outbox.sql",
-        old="'sink.delivery-guarantee' = 'exactly-once'",
-        new="'sink.delivery-guarantee' = 'at-least-once'",
+        file="flink_jobs/sql_files.py",
+        old='EXACTLY_ONCE: "exactly-once"',
+        new='EXACTLY_ONCE: "at-least-once"',
         test="tests/chaos/test_processes.py::test_taskmanager_killed_with_model_calls_in_flight",
         red_for="assert duplicated == []",
         faults=("F1", "F2", "F5"),
