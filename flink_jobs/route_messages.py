@@ -85,6 +85,7 @@ def route_options(options: JobOptions) -> RouteOptions:
             # Read here, so that a mistake in them is found before the job runs.
             limits=LimitsByType.from_json(options.limits).to_json(),
             local_first=options.local_first,
+            max_shown=options.max_shown,
         ),
         model=ModelAddress(
             base_url=options.openai_base_url or None,

@@ -40,6 +40,7 @@ class JobOptions:
         state_ttl_hours: hours for which message ids and step counts are remembered.
         min_catalog: messages wait for a catalog of at least this sequence.
         always_ask_model: ask the model also when one candidate is left.
+        max_shown: of more candidates than that, the model is shown the nearest; 0 shows all.
         limits: how far a workflow may go, as `pointsman.workflow_limits.LimitsByType.to_json` writes it; empty: the
             built-in limits.
         local_model: path of a local model that decides where it is sure and no model answers; empty for none. Read when
@@ -63,6 +64,7 @@ class JobOptions:
     state_ttl_hours: int = 168
     min_catalog: int = 0
     always_ask_model: bool = False
+    max_shown: int = 8
     limits: str = ""
     local_model: str = ""
     local_first: bool = False

@@ -31,8 +31,9 @@ def test_a_killed_taskmanager_loses_nothing_and_no_repeat_is_acted_on(system: Sy
     eventually(lambda: refusals(system) >= len(repeats), what="a refusal of each repeat")
     assert {address: len(system.mails_to(address)) for address in leads.values()} == dict.fromkeys(leads.values(), 1)
     for workflow in leads:
-        events = system.witness.events(workflow)
-        assert len(events) == len(set(events)) == 5
+        # What the job itself writes may stand there twice, and is dropped when it is read: the lead.
+        answers = [seen.type for seen in system.messages(workflow) if seen.header("ce_source").startswith("/agents/")]
+        assert sorted(answers) == ["campaign.drafted", "email.sent", "lead.profiled", "lead.scored"]
 
 
 @contextmanager
