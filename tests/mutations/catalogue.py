@@ -73,6 +73,16 @@ MUTATIONS: Final = (
         faults=("F1", "F2", "F5"),
     ),
     Mutation(
+        mechanism="claims",
+        file="pointsman/runtime/claims.py",
+        old="raise ClaimedElsewhereError(record.topic)",
+        new="return",
+        test="tests/unit/test_runtime_claims.py"
+        "::test_the_first_copy_is_acted_on_and_no_other_neither_here_nor_by_another_agent",
+        red_for="assert await first.gets(8) == []",
+        faults=(),
+    ),
+    Mutation(
         mechanism="fencing of agents",
         file="pointsman/kafka/inbox.py",
         old='self._who = f"pointsman.{agent}.{instance}"',
