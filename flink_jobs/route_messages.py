@@ -52,7 +52,8 @@ def configuration(options: JobOptions) -> Configuration:
         # The defaults (1000 ms and 100 ms) are waiting times that every message would pay.
         "python.fn-execution.bundle.size": "1000",
         "python.fn-execution.bundle.time": "2",
-        "execution.buffer-timeout.interval": "2 ms",
+        # A record crosses five exchanges, and would wait for half an interval at each.
+        "execution.buffer-timeout.interval": "0 ms",
         "execution.checkpointing.interval": f"{options.checkpoint_interval_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",

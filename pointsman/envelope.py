@@ -212,7 +212,7 @@ def decode(record: Record) -> Envelope:
     """
     if record.value is None:
         raise InvalidEnvelopeError(ErrorReason.TOMBSTONE, "the record has no value")
-    text = {name: _text(record.headers, name) for name in _OWN_HEADERS}
+    text = _texts(record.headers)
     if text["ce_specversion"] != "1.0":
         raise InvalidEnvelopeError(ErrorReason.NOT_A_MESSAGE, "header ce_specversion is missing or not 1.0")
     return Envelope(
@@ -259,7 +259,7 @@ def decode_payload(value: bytes) -> Payload:
         detail = f"the value has {len(value)} bytes, at most {MAX_PAYLOAD_BYTES} are allowed"
         raise InvalidEnvelopeError(ErrorReason.TOO_LARGE, detail)
     try:
-        payload = json.loads(value, parse_constant=_refuse_constant, object_pairs_hook=_unique_names)
+        payload = _STRICT_JSON.decode(value.decode(json.detect_encoding(value), "surrogatepass"))
     except (ValueError, RecursionError) as error:
         where = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
         raise InvalidEnvelopeError(ErrorReason.INVALID_JSON, f"the value is not JSON{where}") from None
@@ -293,14 +293,16 @@ def from_rfc3339(text: str) -> datetime:
     return time.astimezone(UTC)
 
 
-def _text(headers: Mapping[str, bytes], name: str) -> str | None:
-    value = headers.get(name)
-    if value is None:
-        return None
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise InvalidEnvelopeError(ErrorReason.NOT_A_MESSAGE, f"header {name} is not UTF-8") from None
+def _texts(headers: Mapping[str, bytes]) -> dict[str, str | None]:
+    """The headers of this version as text; None is one that is not there."""
+    texts: dict[str, str | None] = dict.fromkeys(_OWN_HEADERS)
+    for name, value in headers.items():
+        if name in texts:
+            try:
+                texts[name] = value.decode()
+            except UnicodeDecodeError:
+                raise InvalidEnvelopeError(ErrorReason.NOT_A_MESSAGE, f"header {name} is not UTF-8") from None
+    return texts
 
 
 def _required(text: Mapping[str, str | None], name: str) -> str:
@@ -354,3 +356,7 @@ def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         message = "a name stands twice in one object"
         raise ValueError(message)
     return result
+
+
+# Made once: `json.loads` would make one for each message.
+_STRICT_JSON: Final = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique_names)

@@ -79,10 +79,10 @@ class Deciding:
             message = decode(arrived.record)
         except InvalidEnvelopeError as error:
             return self._written(arrived, None, self._router.refuse(error), self._clock())
-        began_at = self._clock()
+        began_at, counters = self._clock(), arrived.counters
         planned = self._planning.concerns(
             message,
-            arrived.counters,
+            counters,
             lambda decision: self._outputs(arrived, message, decision, began_at, by_plan=True),
         )
         if isinstance(planned, PlanMatter):
@@ -90,7 +90,7 @@ class Deciding:
         if planned is not None:
             by_plan = self._router.refusal(message) is None
             return self._written(arrived, message, planned, began_at, by_plan=by_plan)
-        prepared = self._router.prepare(message, arrived.counters, began_at)
+        prepared = self._router.prepare(message, counters, began_at)
         if isinstance(prepared, Decision):
             return self._written(arrived, message, prepared, began_at)
         return Question(
@@ -154,12 +154,13 @@ class Deciding:
         by_plan: bool = False,
     ) -> list[Record]:
         self._on_decided(arrived, decision)
+        counters = arrived.counters
         decided = Decided(
             record=arrived.record,
             message=message,
-            counters=arrived.counters,
+            counters=counters,
             decision=decision,
-            inputs={**self._router.inputs(message, arrived.counters, began_at), "by_plan": by_plan},
+            inputs={**self._router.inputs(message, counters, began_at), "by_plan": by_plan},
             at=self._clock(),
             must_claim=self._must_claim,
         )
