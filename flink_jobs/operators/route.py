@@ -45,7 +45,10 @@ from pointsman.routing.local_choice import LocalChooser
 from pointsman.routing.router import Router, RoutingOptions
 from pointsman.topics import DEFINITIONS, MESSAGES
 
-TICK_MS: Final = 5
+TICK_MS: Final = 2
+BUSY_TICK_MS: Final = 5
+BUSY_FROM: Final = 16
+"""Messages that wait in a shard. With many, a look at all of them costs more, and some answer is always there."""
 IDLE_TICK_MS: Final = 100
 """While there is no catalog yet there is no answer to look for."""
 OUTAGE_TICK_MS: Final = 20
@@ -157,7 +160,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             return
         self._pending.put(waiting.place, to_state(waiting.arrived))
         shard.add(waiting)
-        self._tick(ctx)
+        self._tick(ctx, shard)
 
     def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Row]:
         """Follow the catalog."""
@@ -187,7 +190,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         self._ask_again()
         yield from self._leave(shard)
         if shard:
-            self._tick(ctx)
+            self._tick(ctx, shard)
 
     def _heeding_cancellations(self, shard: Shard, arrived: Arrived) -> Arrived:
         """`arrived`, cancelled if its workflow is. Unlike counts, a cancellation is never forgotten."""
@@ -281,8 +284,15 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             catalog = self._catalog.router.catalog.version if self._catalog and self._catalog.router else None
             yield write_row(shortened(error_record(record, reason, detail, _now(), catalog)))
 
-    def _tick(self, ctx: Any) -> None:
-        every = (OUTAGE_TICK_MS if self._again else TICK_MS) if self._deciding else IDLE_TICK_MS
+    def _look_every_ms(self, shard: Shard) -> int:
+        if self._deciding is None:
+            return IDLE_TICK_MS
+        if self._again:
+            return OUTAGE_TICK_MS
+        return BUSY_TICK_MS if len(shard) >= BUSY_FROM else TICK_MS
+
+    def _tick(self, ctx: Any, shard: Shard) -> None:
+        every = self._look_every_ms(shard)
         now = time.time_ns() // 1_000_000
         ctx.timer_service().register_processing_time_timer(now // every * every + every)
 
