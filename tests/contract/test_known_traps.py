@@ -14,34 +14,36 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 STARTS_A_TASK = {"create_task", "ensure_future"}
 
 
-def nodes() -> Iterator[tuple[Path, ast.AST]]:
-    for room in ("pointsman", "flink_jobs", "agents"):
-        for file in sorted((ROOT / room).rglob("*.py")):
-            for node in ast.walk(ast.parse(file.read_text())):
-                yield file.relative_to(ROOT), node
+@cache
+def sources() -> dict[Path, str]:
+    """The code that has something to do with a trap, by its file; the rest need not be parsed."""
+    files = [file for room in ("pointsman", "flink_jobs", "agents") for file in sorted((ROOT / room).rglob("*.py"))]
+    texts = {file: file.read_text() for file in files}
+    return {file: text for file, text in texts.items() if re.search(r"create_task|ensure_future|\bhash\(", text)}
+
+
+def nodes() -> Iterator[tuple[str, ast.AST]]:
+    for file, text in sources().items():
+        for node in ast.walk(ast.parse(text)):
+            yield file.name, node
+
+
+def starts_a_task(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in STARTS_A_TASK
 
 
 def test_no_task_is_started_and_dropped() -> None:
-    calls = [
-        (file, node)
-        for file, node in nodes()
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in STARTS_A_TASK
-    ]
+    assert any(starts_a_task(node) for _, node in nodes())
     dropped = [
-        f"{file}:{node.lineno}"
-        for file, node in nodes()
-        if isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Call)
-        and isinstance(node.value.func, ast.Attribute)
-        and node.value.func.attr in STARTS_A_TASK
+        f"{file}:{node.lineno}" for file, node in nodes() if isinstance(node, ast.Expr) and starts_a_task(node.value)
     ]
-    assert calls
     assert dropped == []
 
 

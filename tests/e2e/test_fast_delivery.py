@@ -39,12 +39,16 @@ def test_a_killed_taskmanager_loses_nothing_and_no_repeat_is_acted_on(system: Sy
 @contextmanager
 def fast(system: System) -> Iterator[None]:
     """The session's job in fast mode; it goes on exactly once afterwards."""
-    system.cli("job", "upgrade", "--delivery", "fast", "--checkpoint-interval-ms", str(CHECKPOINT_INTERVAL_MS))
+    change(system, "fast", CHECKPOINT_INTERVAL_MS)
     try:
         yield
     finally:
-        before = str(system.stack.options.checkpoint_interval_ms)
-        system.cli("job", "upgrade", "--delivery", "exactly-once", "--checkpoint-interval-ms", before)
+        change(system, "exactly-once", system.stack.options.checkpoint_interval_ms)
+
+
+def change(system: System, delivery: str, interval_ms: int) -> None:
+    arguments = ["--delivery", delivery, "--checkpoint-interval-ms", str(interval_ms)]
+    system.cli("job", "upgrade", *arguments, within_s=120)
 
 
 def waiting_at_router(system: System, leads: dict[str, str]) -> int:
