@@ -81,8 +81,10 @@ class CompletionsHttp:
     def _opened(self) -> aiohttp.ClientSession:
         # Not in the constructor: a session belongs to the running loop, and a constructor touches no network.
         if self._session is None:
+            # To read all certificates takes a while, and where none are needed a call's time-out would run meanwhile.
+            tls = create_ssl_context() if self._url.startswith("https:") else True
             # Whoever asks holds a slot of the model, which is what bounds connections.
-            connector = aiohttp.TCPConnector(limit=0, ssl=create_ssl_context())
+            connector = aiohttp.TCPConnector(limit=0, ssl=tls)
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
