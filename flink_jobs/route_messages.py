@@ -21,7 +21,7 @@ from pyflink.table import DataTypes, Schema, StreamTableEnvironment
 from flink_jobs.operators.model_calls import ModelAddress
 from flink_jobs.operators.route import RouteOptions, route
 from flink_jobs.sql_files import definitions, statement
-from pointsman.job_options import JobOptions
+from pointsman.job_options import FAST, JobOptions
 from pointsman.routing.router import RoutingOptions
 from pointsman.workflow_limits import LimitsByType
 
@@ -52,7 +52,8 @@ def configuration(options: JobOptions) -> Configuration:
         # The defaults (1000 ms and 100 ms) are waiting times that every message would pay.
         "python.fn-execution.bundle.size": "1000",
         "python.fn-execution.bundle.time": "2",
-        "execution.buffer-timeout.interval": "2 ms",
+        # A record crosses five exchanges, and would wait for half an interval at each.
+        "execution.buffer-timeout.interval": "0 ms",
         "execution.checkpointing.interval": f"{options.checkpoint_interval_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
@@ -85,6 +86,7 @@ def route_options(options: JobOptions) -> RouteOptions:
             # Read here, so that a mistake in them is found before the job runs.
             limits=LimitsByType.from_json(options.limits).to_json(),
             local_first=options.local_first,
+            max_shown=options.max_shown,
         ),
         model=ModelAddress(
             base_url=options.openai_base_url or None,
@@ -98,6 +100,7 @@ def route_options(options: JobOptions) -> RouteOptions:
         python_mode=options.python_mode,
         state_ttl_hours=options.state_ttl_hours,
         name=options.name,
+        must_claim=options.delivery == FAST,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from flink_jobs.operators.outputs import MAX_KEPT_BYTES
 from pointsman.envelope import AGENT_SOURCE, MAX_PAYLOAD_BYTES, OPERATOR_SOURCE, WORKFLOW_CANCELLED
-from pointsman.job_options import JobOptions
+from pointsman.job_options import EXACTLY_ONCE, FAST, JobOptions
 from pointsman.topics import (
     AGENT_NAME_PATTERN,
     DECISIONS,
@@ -32,6 +32,9 @@ SOURCES: Final = (
     ("definitions", DEFINITIONS, "earliest-offset"),
 )
 """Tables that read a topic, and where each starts when there is no state: the catalog always at its beginning."""
+
+GUARANTEES: Final = {EXACTLY_ONCE: "exactly-once", FAST: "at-least-once"}
+"""What the sink is told, by the job's delivery."""
 
 WRITTEN_TOPICS: Final = "|".join(
     [
@@ -69,6 +72,7 @@ def definitions(options: JobOptions) -> list[str]:
         bootstrap=options.kafka_bootstrap,
         max_record_bytes=MAX_RECORD_BYTES,
         transactional_id_prefix=options.transactional_id_prefix,
+        guarantee=GUARANTEES[options.delivery],
         **security,
     )
     names: dict[str, str | int] = {

@@ -39,12 +39,16 @@ AVRO: Final = b"application/avro"
 """Content type of a value in Confluent's framing: a zero byte, a schema's id, an Avro body."""
 JSON: Final = b"application/json"
 
+CLAIM_HEADER: Final = "ce_claim"
+"""Says to an agent that the router may write this message more than once: act only after claiming it."""
+MUST_CLAIM: Final = b"required"
+
 _NAMESPACE: Final = uuid.UUID("8f3a1c52-6f0e-5d7c-9a55-2f6b1f0d7c11")
 _OWN_HEADERS: Final = frozenset({
     "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "content-type", "ce_workflowid",
     "ce_causationid", "ce_hop", "ce_deadline", "ce_priority", "ce_agentversion", "ce_catalog", "ce_targetagent",
     "ce_attempt", "ce_planid", "ce_taskid", "ce_tasktry", *USAGE_HEADERS.values(), *BUDGET_HEADERS.values(),
-    ROUTING_HEADER,
+    ROUTING_HEADER, CLAIM_HEADER,
 })  # fmt: skip
 
 Payload = dict[str, Any]
@@ -115,6 +119,7 @@ class Envelope:
         usage: what handling the message that this one answers has used; on an agent's first reply only.
         budget: what the models may still use for its workflow; from the router to the agent only.
         routing_usage: what the router's model has used for it; from the router to the agent and on its first reply.
+        must_claim: the agent that gets it may act only after claiming it; from the router to the agent only.
         extra: headers this version does not know; they survive a hop.
     """
 
@@ -137,6 +142,7 @@ class Envelope:
     usage: Usage = field(default=Usage())
     budget: Budget = field(default=Budget())
     routing_usage: Usage = field(default=Usage())
+    must_claim: bool = False
     extra: Mapping[str, bytes] = field(default_factory=dict)
 
     def reply(
@@ -166,6 +172,7 @@ class Envelope:
             usage=Usage(),
             budget=Budget(),
             routing_usage=Usage(),
+            must_claim=False,
         )
 
     def headers(self) -> dict[str, bytes]:
@@ -191,6 +198,7 @@ class Envelope:
             "ce_taskid": self.task.task_id if self.task else None,
             "ce_tasktry": str(self.task.number) if self.task else None,
             ROUTING_HEADER: self.routing_usage.to_text() if self.routing_usage else None,
+            CLAIM_HEADER: MUST_CLAIM.decode() if self.must_claim else None,
         }
         own = {name: text.encode() for name, text in texts.items() if text is not None}
         return {**self.extra, **own, **self.usage.headers(), **self.budget.headers()}
@@ -210,7 +218,7 @@ def decode(record: Record) -> Envelope:
     """
     if record.value is None:
         raise InvalidEnvelopeError(ErrorReason.TOMBSTONE, "the record has no value")
-    text = {name: _text(record.headers, name) for name in _OWN_HEADERS}
+    text = _texts(record.headers)
     if text["ce_specversion"] != "1.0":
         raise InvalidEnvelopeError(ErrorReason.NOT_A_MESSAGE, "header ce_specversion is missing or not 1.0")
     return Envelope(
@@ -233,6 +241,7 @@ def decode(record: Record) -> Envelope:
         usage=Usage.from_headers(record.headers),
         budget=Budget.from_headers(record.headers),
         routing_usage=Usage.from_text(text[ROUTING_HEADER] or ""),
+        must_claim=text[CLAIM_HEADER] is not None,
         extra={name: value for name, value in record.headers.items() if name not in _OWN_HEADERS},
     )
 
@@ -270,7 +279,7 @@ def decode_payload(value: bytes) -> Payload:
         detail = "the value is Avro, and no schema registry is configured: set POINTSMAN_SCHEMA_REGISTRY_URL"
         raise InvalidEnvelopeError(ErrorReason.INVALID_AVRO, detail)
     try:
-        payload = json.loads(value, parse_constant=_refuse_constant, object_pairs_hook=_unique_names)
+        payload = _STRICT_JSON.decode(value.decode(json.detect_encoding(value), "surrogatepass"))
     except (ValueError, RecursionError) as error:
         where = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
         raise InvalidEnvelopeError(ErrorReason.INVALID_JSON, f"the value is not JSON{where}") from None
@@ -304,14 +313,16 @@ def from_rfc3339(text: str) -> datetime:
     return time.astimezone(UTC)
 
 
-def _text(headers: Mapping[str, bytes], name: str) -> str | None:
-    value = headers.get(name)
-    if value is None:
-        return None
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise InvalidEnvelopeError(ErrorReason.NOT_A_MESSAGE, f"header {name} is not UTF-8") from None
+def _texts(headers: Mapping[str, bytes]) -> dict[str, str | None]:
+    """The headers of this version as text; None is one that is not there."""
+    texts: dict[str, str | None] = dict.fromkeys(_OWN_HEADERS)
+    for name, value in headers.items():
+        if name in texts:
+            try:
+                texts[name] = value.decode()
+            except UnicodeDecodeError:
+                raise InvalidEnvelopeError(ErrorReason.NOT_A_MESSAGE, f"header {name} is not UTF-8") from None
+    return texts
 
 
 def _required(text: Mapping[str, str | None], name: str) -> str:
@@ -365,3 +376,7 @@ def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         message = "a name stands twice in one object"
         raise ValueError(message)
     return result
+
+
+# Made once: `json.loads` would make one for each message.
+_STRICT_JSON: Final = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_unique_names)

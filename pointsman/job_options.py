@@ -13,6 +13,11 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final
 
 PYTHON_MODES: Final = ("thread", "process")
+EXACTLY_ONCE: Final = "exactly-once"
+"""What the job writes becomes visible with the next checkpoint, and is written once."""
+FAST: Final = "fast"
+"""What the job writes is visible at once, perhaps again after a restart; agents act on the first only."""
+DELIVERIES: Final = (EXACTLY_ONCE, FAST)
 JOB_NAME: Final = "pointsman-router"
 
 
@@ -28,11 +33,14 @@ class JobOptions:
         name: the job's name; its consumer group and its transactions are named after it.
         parallelism: parallel instances of the operator that decides.
         python_mode: `thread` (Python inside the TaskManager) or `process`.
-        checkpoint_interval_ms: milliseconds between checkpoints; a written record becomes visible with the next one.
+        checkpoint_interval_ms: milliseconds between checkpoints; exactly once, what is written becomes visible with the
+            next one.
+        delivery: `exactly-once` or `fast`.
         transactional_id_prefix: prefix of the sink's transactional ids; two jobs that share one fence each other.
         state_ttl_hours: hours for which message ids and step counts are remembered.
         min_catalog: messages wait for a catalog of at least this sequence.
         always_ask_model: ask the model also when one candidate is left.
+        max_shown: of more candidates than that, the model is shown the nearest; 0 shows all.
         limits: how far a workflow may go, as `pointsman.workflow_limits.LimitsByType.to_json` writes it; empty: the
             built-in limits.
         local_model: path of a local model that decides where it is sure and no model answers; empty for none. Read when
@@ -51,10 +59,12 @@ class JobOptions:
     parallelism: int = 1
     python_mode: str = "thread"
     checkpoint_interval_ms: int = 1000
+    delivery: str = EXACTLY_ONCE
     transactional_id_prefix: str = "pointsman-router"
     state_ttl_hours: int = 168
     min_catalog: int = 0
     always_ask_model: bool = False
+    max_shown: int = 8
     limits: str = ""
     local_model: str = ""
     local_first: bool = False
@@ -91,6 +101,7 @@ class JobOptions:
 
 
 _SWITCHES: Final = ("always_ask_model", "local_first")
+_CHOICES: Final = {"python_mode": PYTHON_MODES, "delivery": DELIVERIES}
 _KINDS: Final[dict[str, Any]] = {"str": str, "int": int, "float": float}
 
 
@@ -105,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
             parser.add_argument(_flag(each.name), action="store_true")
         else:
             required = each.default is MISSING
-            choices = PYTHON_MODES if each.name == "python_mode" else None
+            choices = _CHOICES.get(each.name)
             default = None if required else each.default
             kind = _KINDS[str(each.type)]
             parser.add_argument(_flag(each.name), type=kind, required=required, default=default, choices=choices)

@@ -214,7 +214,8 @@ def inputs_of(logged: LoggedDecision) -> Inputs:
             is_declared=bool(told.get("is_declared", True)),  # type: ignore[union-attr]
             by_plan=bool(told.get("by_plan")),  # type: ignore[union-attr]
             counters=_known(Counters, told["counters"]),  # type: ignore[index]
-            options=_known(RoutingOptions, told["options"]),  # type: ignore[index]
+            # Before there were shortlists, the model was shown everybody.
+            options=_known(RoutingOptions, {"max_shown": 0, **told["options"]}),  # type: ignore[index]
         )
     except (TypeError, KeyError, ValueError, AttributeError):
         raise CannotReplayError("the log does not hold what it was made from") from None

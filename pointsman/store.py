@@ -65,8 +65,10 @@ class DocumentStore(Protocol):
         """Number of documents that match."""
         ...
 
-    async def ensure_index(self, collection: str, fields: Sequence[str], *, unique: bool = False) -> None:
-        """Make an ascending index if it is missing."""
+    async def ensure_index(
+        self, collection: str, fields: Sequence[str], *, unique: bool = False, expire_after_s: int | None = None
+    ) -> None:
+        """Make an ascending index if it is missing; documents expire so many seconds after the time in its field."""
         ...
 
     async def close(self) -> None:
@@ -116,10 +118,10 @@ class MongoStore:
         with _translated():
             try:
                 await self._database[collection].insert_one(stored)
-            except DuplicateKeyError:
+            except DuplicateKeyError as error:
                 existing: Document | None = await self._database[collection].find_one({"_id": document["_id"]})
                 if existing is None:
-                    raise _not_unique(collection) from None
+                    raise _in_the_way(collection, error) from None
                 return existing
         return stored
 
@@ -154,10 +156,14 @@ class MongoStore:
         with _translated():
             return await self._database[collection].count_documents(dict(criteria))
 
-    async def ensure_index(self, collection: str, fields: Sequence[str], *, unique: bool = False) -> None:
-        """Make an ascending index if it is missing."""
+    async def ensure_index(
+        self, collection: str, fields: Sequence[str], *, unique: bool = False, expire_after_s: int | None = None
+    ) -> None:
+        """Make an ascending index if it is missing; documents expire so many seconds after the time in its field."""
+        expiry: dict[str, Any] = {} if expire_after_s is None else {"expireAfterSeconds": expire_after_s}
+        keys = [(name, ASCENDING) for name in fields]
         with _translated():
-            await self._database[collection].create_index([(name, ASCENDING) for name in fields], unique=unique)
+            await self._database[collection].create_index(keys, unique=unique, **expiry)
 
     async def close(self) -> None:
         """Give connections back."""
@@ -266,6 +272,13 @@ def _translated() -> Iterator[None]:
 def _not_kept() -> InvalidPayloadError:
     detail = "a document holds something that MongoDB cannot keep, or is too large"
     return InvalidPayloadError(ErrorReason.CONTRACT_VIOLATION, detail)
+
+
+def _in_the_way(collection: str, error: DuplicateKeyError) -> InvalidPayloadError | StoreUnavailableError:
+    if (error.details or {}).get("keyPattern") == {"_id": 1}:
+        # Somebody else is inserting it at this moment, and a majority does not have it yet.
+        return StoreUnavailableError(f"a document of {collection} is being inserted by another process")
+    return _not_unique(collection)
 
 
 def _not_unique(collection: str) -> InvalidPayloadError:

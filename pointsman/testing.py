@@ -143,8 +143,10 @@ class InMemoryStore:
         """Number of documents that match."""
         return sum(_matches(document, criteria) for document in self._documents(collection).values())
 
-    async def ensure_index(self, collection: str, fields: Sequence[str], *, unique: bool = False) -> None:
-        """Remember a unique index; others make no difference here."""
+    async def ensure_index(
+        self, collection: str, fields: Sequence[str], *, unique: bool = False, expire_after_s: int | None = None
+    ) -> None:
+        """Remember a unique index; others make no difference here, and nothing expires."""
         if unique:
             self._unique.setdefault(collection, []).append(tuple(fields))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -103,7 +103,7 @@ class WorkflowState:
     def to_record(self) -> Record:
         """The state as a record for `workflow_state`, keyed by workflow id."""
         plan = self.plan.to_json() if self.plan else None
-        about = {**asdict(replace(self, plan=None)), "since": to_rfc3339(self.since), "plan": plan}
+        about = {**vars(self), "since": to_rfc3339(self.since), "plan": plan}
         value = json.dumps(about, ensure_ascii=False, separators=(",", ":"))
         return Record(
             topic=WORKFLOW_STATE,

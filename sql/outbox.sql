@@ -1,4 +1,5 @@
--- The one sink: every record names its topic, and all that one checkpoint covers is committed in one transaction.
+-- The one sink: every record names its topic. Exactly once, all that one checkpoint covers is committed in one transaction;
+-- fast, a record is visible at once, and after a restart perhaps a second time (docs/guarantees.md).
 CREATE TEMPORARY TABLE outbox (
     topic STRING METADATA,
     k BYTES,
@@ -14,7 +15,7 @@ CREATE TEMPORARY TABLE outbox (
     -- Must outlive the longest outage between two checkpoints and stay below the broker's transaction.max.timeout.ms.
     'properties.transaction.timeout.ms' = '600000',
     'properties.linger.ms' = '0',
-    'sink.delivery-guarantee' = 'exactly-once',
+    'sink.delivery-guarantee' = '${guarantee}',
     'sink.transactional-id-prefix' = '${transactional_id_prefix}',
     -- One writer keeps the order in which the decisions of one workflow were made.
     'sink.parallelism' = '1',

@@ -48,6 +48,7 @@ class Deciding:
         clock: the time, UTC.
         on_fault: is told of an unforeseen exception; its text may hold personal data.
         on_decided: is told each decision, before it leaves.
+        must_claim: an agent may act on what it gets only after it has claimed it.
     """
 
     def __init__(
@@ -56,12 +57,15 @@ class Deciding:
         clock: Clock,
         on_fault: Callable[[Arrived, Exception], None],
         on_decided: Callable[[Arrived, Decision], None] = lambda arrived, decision: None,
+        *,
+        must_claim: bool = False,
     ) -> None:
         self._router = router
         self._clock = clock
         self._on_fault = on_fault
         self._planning = Planning(router=router, clock=clock)
         self._on_decided = on_decided
+        self._must_claim = must_claim
 
     def begin(self, arrived: Arrived) -> Concluded | Question:
         """The records to write, or what a plan makes of it, or what to ask first."""
@@ -75,10 +79,10 @@ class Deciding:
             message = decode(arrived.record)
         except InvalidEnvelopeError as error:
             return self._written(arrived, None, self._router.refuse(error), self._clock())
-        began_at = self._clock()
+        began_at, counters = self._clock(), arrived.counters
         planned = self._planning.concerns(
             message,
-            arrived.counters,
+            counters,
             lambda decision: self._outputs(arrived, message, decision, began_at, by_plan=True),
         )
         if isinstance(planned, PlanMatter):
@@ -86,7 +90,7 @@ class Deciding:
         if planned is not None:
             by_plan = self._router.refusal(message) is None
             return self._written(arrived, message, planned, began_at, by_plan=by_plan)
-        prepared = self._router.prepare(message, arrived.counters, began_at)
+        prepared = self._router.prepare(message, counters, began_at)
         if isinstance(prepared, Decision):
             return self._written(arrived, message, prepared, began_at)
         return Question(
@@ -150,13 +154,15 @@ class Deciding:
         by_plan: bool = False,
     ) -> list[Record]:
         self._on_decided(arrived, decision)
+        counters = arrived.counters
         decided = Decided(
             record=arrived.record,
             message=message,
-            counters=arrived.counters,
+            counters=counters,
             decision=decision,
-            inputs={**self._router.inputs(message, arrived.counters, began_at), "by_plan": by_plan},
+            inputs={**self._router.inputs(message, counters, began_at), "by_plan": by_plan},
             at=self._clock(),
+            must_claim=self._must_claim,
         )
         return outputs(decided)
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from pointsman.deadletters import dead_letter
-from pointsman.envelope import Envelope, Record, derived_id, to_rfc3339
+from pointsman.envelope import CLAIM_HEADER, MUST_CLAIM, Envelope, Record, derived_id, to_rfc3339
 from pointsman.errors import ErrorReason
 from pointsman.escalations import escalation
 from pointsman.routing.decision import Decision, Outcome
@@ -24,7 +24,9 @@ MAX_KEPT_BYTES: Final = MAX_RECORD_BYTES - 64 * 1024
 """Largest record that is written: what the broker takes, less room for the protocol's own bytes."""
 _HEADER_OVERHEAD_BYTES: Final = 16
 _LONGEST_SHORT_TEXT: Final = 1000
-_COUNTED_HEADERS: Final = frozenset({*USAGE_HEADERS.values(), *BUDGET_HEADERS.values(), ROUTING_HEADER})
+_REPLACED_HEADERS: Final = frozenset({
+    *USAGE_HEADERS.values(), *BUDGET_HEADERS.values(), ROUTING_HEADER, CLAIM_HEADER,
+})  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,7 @@ class Decided:
         decision: the decision.
         inputs: what it was made from beside the message and the catalog (`pointsman.routing.Router.inputs`).
         at: when it was made, UTC.
+        must_claim: the agent may act on it only after it has claimed it: the record may be written more than once.
     """
 
     record: Record
@@ -46,6 +49,7 @@ class Decided:
     decision: Decision
     inputs: Mapping[str, Any]
     at: datetime
+    must_claim: bool = False
 
 
 def outputs(decided: Decided) -> list[Record]:
@@ -95,7 +99,7 @@ def size_of(record: Record) -> int:
 def _outcome(decided: Decided) -> Iterable[Record]:
     record, decision = decided.record, decided.decision
     if decision.outcome is Outcome.ROUTED and decided.message and decision.agent:
-        return [_inbox_record(record, decided.message, decision, decision.agent)]
+        return [_inbox_record(decided, decided.message, decision.agent)]
     if decision.outcome is Outcome.ABSTAINED:
         return [_escalation_record(decided)]
     if decision.outcome is Outcome.REJECTED:
@@ -103,14 +107,16 @@ def _outcome(decided: Decided) -> Iterable[Record]:
     return []
 
 
-def _inbox_record(record: Record, message: Envelope, decision: Decision, agent: str) -> Record:
+def _inbox_record(decided: Decided, message: Envelope, agent: str) -> Record:
+    record, decision = decided.record, decided.decision
     # What the cause used is counted; what is left, and what this decision used, is for the agent that gets it.
-    kept = {name: value for name, value in record.headers.items() if name not in _COUNTED_HEADERS}
+    kept = {name: value for name, value in record.headers.items() if name not in _REPLACED_HEADERS}
     call = decision.model_call
     headers = {
         **kept,
         **(decision.budget or Budget()).headers(),
         **({ROUTING_HEADER: call.usage.to_text().encode()} if call else {}),
+        **({CLAIM_HEADER: MUST_CLAIM} if decided.must_claim else {}),
         "ce_hop": str(message.hop + 1).encode(),
         "ce_catalog": decision.catalog.encode(),
         "ce_agentversion": (decision.agent_version or "").encode(),

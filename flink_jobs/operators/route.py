@@ -47,7 +47,10 @@ from pointsman.routing.local_choice import LocalChooser
 from pointsman.routing.router import Router, RoutingOptions
 from pointsman.topics import DEFINITIONS, MESSAGES
 
-TICK_MS: Final = 5
+TICK_MS: Final = 2
+BUSY_TICK_MS: Final = 5
+BUSY_FROM: Final = 16
+"""Messages that wait in a shard. With many, a look at all of them costs more, and some answer is always there."""
 IDLE_TICK_MS: Final = 100
 """While there is no catalog yet there is no answer to look for."""
 OUTAGE_TICK_MS: Final = 20
@@ -72,6 +75,7 @@ class RouteOptions:
             a savepoint of one must not be taken for empty by the other.
         state_ttl_hours: hours after which a plan that does not move is forgotten.
         name: the job's name, in traces.
+        must_claim: an agent may act on what it gets only after it has claimed it: it may be written more than once.
     """
 
     routing: RoutingOptions = field(default=RoutingOptions())
@@ -82,6 +86,7 @@ class RouteOptions:
     python_mode: str = "thread"
     state_ttl_hours: int = 168
     name: str = "pointsman-router"
+    must_claim: bool = False
 
 
 def definitions_state() -> MapStateDescriptor:
@@ -158,7 +163,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             return
         self._pending.put(waiting.place, to_state(waiting.arrived))
         shard.add(waiting)
-        self._tick(ctx)
+        self._tick(ctx, shard)
 
     def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Row]:
         """Follow the catalog."""
@@ -190,7 +195,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         self._ask_again()
         yield from self._leave(shard)
         if shard:
-            self._tick(ctx)
+            self._tick(ctx, shard)
 
     def _heeding_cancellations(self, shard: Shard, arrived: Arrived) -> Arrived:
         """`arrived`, cancelled if its workflow is. Unlike counts, a cancellation is never forgotten."""
@@ -274,7 +279,9 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
 
     def _decide_with(self, router: Router | None) -> None:
         if router is not None:
-            self._deciding = Deciding(router, _now, self._report_fault, self._telling.decided)
+            self._deciding = Deciding(
+                router, _now, self._report_fault, self._telling.decided, must_claim=self._options.must_claim
+            )
             _log.info("catalog %d (%s) is in force", router.catalog.sequence, router.catalog.version)
 
     def _report_fault(self, arrived: Arrived, error: Exception) -> None:
@@ -287,8 +294,15 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             catalog = self._catalog.router.catalog.version if self._catalog and self._catalog.router else None
             yield write_row(shortened(error_record(record, reason, detail, _now(), catalog)))
 
-    def _tick(self, ctx: Any) -> None:
-        every = (OUTAGE_TICK_MS if self._again else TICK_MS) if self._deciding else IDLE_TICK_MS
+    def _look_every_ms(self, shard: Shard) -> int:
+        if self._deciding is None:
+            return IDLE_TICK_MS
+        if self._again:
+            return OUTAGE_TICK_MS
+        return BUSY_TICK_MS if len(shard) >= BUSY_FROM else TICK_MS
+
+    def _tick(self, ctx: Any, shard: Shard) -> None:
+        every = self._look_every_ms(shard)
         now = time.time_ns() // 1_000_000
         ctx.timer_service().register_processing_time_timer(now // every * every + every)
 

@@ -100,8 +100,8 @@ class Shard:
         self._count = 0
         self._bytes = 0
 
-    def __bool__(self) -> bool:
-        return self._count > 0
+    def __len__(self) -> int:
+        return self._count
 
     def __iter__(self) -> Iterator[Waiting]:
         return (waiting for queue in self._queues.values() for waiting in queue)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from pointsman import job
-from pointsman.cli.options import DryRun, Yes, confirm
+from pointsman.cli.options import DeliveryOption, DryRun, Yes, confirm
 from pointsman.cli.output import Output, OutputOption, print_lines
 from pointsman.errors import ConfigurationError, RefusedError
 from pointsman.flink_rest import FlinkRest
@@ -32,6 +32,9 @@ Parallelism = Annotated[int, typer.Option(min=1, help="Parallel instances of the
 PythonMode = Annotated[str, typer.Option(help=f"How Flink runs Python: {' or '.join(PYTHON_MODES)}.")]
 Interval = Annotated[int, typer.Option(min=10, help="Milliseconds between checkpoints.")]
 AlwaysAsk = Annotated[bool, typer.Option("--always-ask-model", help="Ask the model also when one candidate is left.")]
+MaxShown = Annotated[
+    int | None, typer.Option("--max-shown", min=0, help="Of more candidates the model is shown the nearest; 0: all.")
+]
 Limits = Annotated[
     Path | None, typer.Option("--limits", help="File with the limits of workflows; the setting when left out.")
 ]
@@ -48,8 +51,10 @@ def submit(
     parallelism: Parallelism = _DEFAULTS.parallelism,
     python_mode: PythonMode = _DEFAULTS.python_mode,
     checkpoint_interval_ms: Interval = _DEFAULTS.checkpoint_interval_ms,
+    delivery: DeliveryOption = None,
     limits: Limits = None,
     always_ask_model: AlwaysAsk = False,
+    max_shown: MaxShown = None,
     local_model: LocalModel = None,
     local_first: Annotated[
         bool, typer.Option("--local-first", help="Where the local model is sure, ask no other model.")
@@ -77,10 +82,12 @@ def submit(
         parallelism=parallelism,
         python_mode=python_mode,
         checkpoint_interval_ms=checkpoint_interval_ms,
+        delivery=delivery.value if delivery else _DEFAULTS.delivery,
         transactional_id_prefix=name,
         min_catalog=load_catalog(told.kafka_bootstrap).sequence,
         limits=_limits(limits or told.workflow_limits),
         always_ask_model=always_ask_model,
+        max_shown=max_shown if max_shown is not None else _DEFAULTS.max_shown,
         local_model=str(local_model.absolute()) if local_model else "",
         local_first=local_first,
         openai_base_url=told.openai_base_url or "",
@@ -139,7 +146,9 @@ def upgrade(
     name: Name = _DEFAULTS.name,
     parallelism: Annotated[int | None, typer.Option(min=1, help="Another parallelism.")] = None,
     checkpoint_interval_ms: Annotated[int | None, typer.Option(min=10, help="Another interval.")] = None,
+    delivery: DeliveryOption = None,
     limits: Limits = None,
+    max_shown: MaxShown = None,
     local_model: LocalModel = None,
     no_local_model: Annotated[bool, typer.Option("--no-local-model", help="Go on without the local model.")] = False,
     local_first: Annotated[
@@ -155,7 +164,9 @@ def upgrade(
     changes = {
         "parallelism": parallelism,
         "checkpoint_interval_ms": checkpoint_interval_ms,
+        "delivery": delivery.value if delivery else None,
         "limits": _limits(limits) if limits else None,
+        "max_shown": max_shown,
         "local_model": str(local_model.absolute()) if local_model else "" if no_local_model else None,
         "local_first": False if no_local_model and local_first is None else local_first,
         "min_catalog": load_catalog(told.kafka_bootstrap).sequence,

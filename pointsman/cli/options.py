@@ -6,17 +6,31 @@ import getpass
 import re
 import sys
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
 
 from pointsman.envelope import from_rfc3339
 from pointsman.errors import ConfigurationError
+from pointsman.job_options import EXACTLY_ONCE, FAST
 from pointsman.plaintext import one_line
 from pointsman.settings import settings
 
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
+
+class DeliveryChoice(StrEnum):
+    """What the router job promises of its output."""
+
+    EXACTLY_ONCE = EXACTLY_ONCE
+    FAST = FAST
+
+
+DeliveryOption = Annotated[
+    DeliveryChoice | None,
+    typer.Option("--delivery", help="Output exactly once with each checkpoint, or at once: docs/guarantees.md."),
+]
 By = Annotated[str | None, typer.Option("--by", help="In whose name; else POINTSMAN_OPERATOR, else this user.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Nobody is asked where no terminal is.")]

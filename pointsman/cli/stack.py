@@ -12,6 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
+from pointsman.cli.options import DeliveryOption
 from pointsman.cli.output import Output, OutputOption, print_data, print_rows
 from pointsman.cli.steps import shown_steps
 from pointsman.console.keys import local_keys, login_link
@@ -57,6 +58,7 @@ def up(
     parallelism: Parallelism = None,
     spares: Spares = None,
     python_mode: Mode = None,
+    delivery: DeliveryOption = None,
 ) -> None:
     """Start the local stack, or what is missing of it, and leave it running."""
     options = options_from_settings()
@@ -67,6 +69,7 @@ def up(
         parallelism=parallelism or options.parallelism,
         spare_taskmanagers=options.spare_taskmanagers if spares is None else spares,
         python_mode=python_mode.value if python_mode else options.python_mode,
+        delivery=delivery.value if delivery else options.delivery,
     )
     # While the broker starts, Kafka's client complains of what passes by itself.
     logging.getLogger("pointsman.kafka").setLevel(logging.ERROR)

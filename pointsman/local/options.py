@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 PythonMode = Literal["thread", "process"]
+Delivery = Literal["exactly-once", "fast"]
 
 _HELD_BY_THE_STACK: Final = (
     "ports",
@@ -17,6 +18,7 @@ _HELD_BY_THE_STACK: Final = (
     "spare_taskmanagers",
     "python_mode",
     "checkpoint_interval_ms",
+    "delivery",
     "own_model",
     "own_mail",
     "model_latency_ms",
@@ -41,6 +43,7 @@ class StackOptions:
         spare_taskmanagers: TaskManagers beyond those: when one dies, its work goes on in a process that runs already.
         python_mode: where Flink runs Python: inside the TaskManager (`thread`) or beside it (`process`).
         checkpoint_interval_ms: milliseconds between checkpoints, and so the wait before output becomes visible.
+        delivery: what the router job promises of its output (see `pointsman.job_options`).
         definitions_dir: YAML folder that is applied when the catalog is still empty; None applies nothing.
         limits_file: how far workflows may go; None: the built-in limits.
         agents: agents to run; None runs one process for every agent of the catalog.
@@ -61,6 +64,7 @@ class StackOptions:
     spare_taskmanagers: int = 0
     python_mode: PythonMode = "thread"
     checkpoint_interval_ms: int = 200
+    delivery: Delivery = "exactly-once"
     definitions_dir: Path | None = None
     limits_file: Path | None = None
     agents: tuple[str, ...] | None = None

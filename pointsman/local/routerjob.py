@@ -31,6 +31,7 @@ def submit_router_job(layout: Layout, java: Path, addresses: Addresses, options:
         parallelism=options.parallelism,
         python_mode=options.python_mode,
         checkpoint_interval_ms=options.checkpoint_interval_ms,
+        delivery=options.delivery,
         min_catalog=load_catalog(addresses.kafka_bootstrap).sequence,
         always_ask_model=options.always_ask_model,
         limits=LimitsByType.read(options.limits_file).to_json() if options.limits_file else "",

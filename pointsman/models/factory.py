@@ -19,7 +19,7 @@ from pointsman.settings import Settings
 from pointsman.telemetry import Telemetry
 
 _NO_KEY = "not-needed"
-"""The SDK insists on a key; a server of one's own mostly does not look at it."""
+"""A server of one's own mostly does not look at the key; some insist that there is one."""
 _FALLBACK: Final = re.compile(r"(?P<name>\S+?)(?:@(?P<base_url>https?://\S+))?")
 
 

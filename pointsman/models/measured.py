@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 
 from opentelemetry.trace import Span, SpanKind
 
+from pointsman.models.completions_http import OPENAI
 from pointsman.models.openai_chat import OpenAIChatModel
 from pointsman.models.port import ChatAnswer, ChatRequest
 from pointsman.telemetry import Telemetry, names
 from pointsman.telemetry.spans import Attributes
 
-_OPENAI: Final = "https://api.openai.com/v1"
 _PORTS: Final = {"https": 443, "http": 80}
 
 
@@ -37,7 +37,7 @@ class MeasuredModel:
         self.model = model
         self._telemetry = telemetry
         self._monotonic = monotonic
-        self._server = _server(model.options.base_url or _OPENAI)
+        self._server = _server(model.options.base_url or OPENAI)
 
     async def complete(self, request: ChatRequest) -> ChatAnswer:
         """Ask the model; raises what it raises."""

@@ -1,49 +1,30 @@
 """The chat model over OpenAI's chat-completions API, for OpenAI and every server that speaks it.
 
-One retry layer, ours: the SDK's own is off. Every attempt passes the model's `ModelAccess`, which all calls of the
-process share: slots, the pause that the server asked for, the breaker. An attempt holds a slot only while it is on its
-way; a call that waits to try again does not keep others out. Prompts and answers stand in no log and no error: an error
-of the SDK may quote them, so it is translated into words of our own and not chained.
+One retry layer. Every attempt passes the model's `ModelAccess`, which all calls of the process share: slots, the pause
+that the server asked for, the breaker. An attempt holds a slot only while it is on its way; a call that waits to try
+again does not keep others out. Prompts and answers stand in no log and no error.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
 from typing import Any, Final
 
-import openai
 import stamina
-from httpx2 import ConnectTimeout, Limits
 
-from pointsman.errors import (
-    ConfigurationError,
-    ModelAnswerError,
-    ModelBusyError,
-    ModelRefusedError,
-    ModelUnavailableError,
-    PointsmanError,
-)
+from pointsman.errors import ModelAnswerError, ModelRefusedError, ModelUnavailableError
 from pointsman.models.access import AccessOptions, ModelAccess
 from pointsman.models.answers import RawAnswer, Shape, UnusableAnswerError, read_completion, shape_of, usable_content
+from pointsman.models.completions_http import OPENAI, CompletionsHttp, TemperatureRefusedError
 from pointsman.models.port import ChatAnswer, ChatRequest
 from pointsman.models.prices import PRICES, Price, cost_usd
 
-_TRANSIENT_STATUS: Final = frozenset({408, 409, 425})
-_UNSUPPORTED: Final = frozenset({"unsupported_value", "unsupported_parameter"})
-_CONTENT_FILTER: Final = "content_filter"
 _MAX_ECHO_CHARS: Final = 4000
 _MOST_TIMEOUTS: Final = 2
 """After so many time-outs a call is given up: they are long, and whoever waits for it has a limit of his own."""
-_LONGEST_PAUSE_S: Final = 3600.0
-"""What a server may ask for; more is a broken clock or a hostile proxy, and would silence the model for ever."""
 _Turns = list[dict[str, str]]
 
 
@@ -88,7 +69,7 @@ class _Tally:
 
 
 class OpenAIChatModel:
-    """A `ChatModel` on the openai SDK. Belongs to the event loop that first calls it.
+    """A `ChatModel` over HTTP. Belongs to the event loop that first calls it.
 
     Args:
         api_key: the key; servers of one's own mostly take any.
@@ -104,7 +85,7 @@ class OpenAIChatModel:
         self._monotonic = monotonic
         self._access: dict[str, ModelAccess] = {}
         self._without_temperature: set[str] = set()
-        self._client: openai.AsyncOpenAI | None = None
+        self._http = CompletionsHttp(api_key, options.base_url or OPENAI)
 
     async def complete(self, request: ChatRequest) -> ChatAnswer:
         """Ask the model; an answer of no use is sent back once with what is wrong with it.
@@ -131,9 +112,7 @@ class OpenAIChatModel:
 
     async def close(self) -> None:
         """Give connections back."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        await self._http.close()
 
     async def _repair(
         self, request: ChatRequest, shape: Shape, turns: _Turns, tally: _Tally
@@ -164,7 +143,22 @@ class OpenAIChatModel:
 
     async def _ask(self, request: ChatRequest, shape: Shape, turns: _Turns, tally: _Tally) -> RawAnswer:
         """One completion, tried again while failures are transient."""
-        raw = RawAnswer()
+        try:
+            raw = await self._try(request, shape, turns, tally)
+        except ModelUnavailableError as error:
+            raw = await self._try_again(error, request, shape, turns, tally)
+        tally.completions += 1
+        tally.input_tokens += raw.input_tokens
+        tally.output_tokens += raw.output_tokens
+        if raw.refused:
+            answer = self._answer(request, raw, tally, {})
+            raise ModelRefusedError("the model or its content filter declined to answer", answer)
+        return raw
+
+    async def _try_again(
+        self, failure: ModelUnavailableError, request: ChatRequest, shape: Shape, turns: _Turns, tally: _Tally
+    ) -> RawAnswer:
+        # Only now: to set the tries up costs more than the whole of a call that succeeds.
         async for attempt in stamina.retry_context(
             on=lambda error: self._wait_before_next(error, request, tally),
             attempts=self.options.attempts,
@@ -174,24 +168,18 @@ class OpenAIChatModel:
             wait_jitter=self.options.wait_jitter_s,
         ):
             with attempt:
-                tally.attempts += 1
-                raw = await self._attempt_as_the_model_takes_it(request, shape, turns, tally)
-        tally.completions += 1
-        tally.input_tokens += raw.input_tokens
-        tally.output_tokens += raw.output_tokens
-        if raw.refused:
-            answer = self._answer(request, raw, tally, {})
-            raise ModelRefusedError("the model or its content filter declined to answer", answer)
-        return raw
+                if attempt.num == 1:
+                    raise failure
+                return await self._try(request, shape, turns, tally)
+        raise failure  # pragma: no cover (stamina raises the last failure itself)
 
-    async def _attempt_as_the_model_takes_it(
-        self, request: ChatRequest, shape: Shape, turns: _Turns, tally: _Tally
-    ) -> RawAnswer:
+    async def _try(self, request: ChatRequest, shape: Shape, turns: _Turns, tally: _Tally) -> RawAnswer:
         """One attempt; to a model that refuses a temperature once more without, and so from then on."""
+        tally.attempts += 1
         model = request.model or self.options.model
         try:
             return await self._attempt(self._arguments(request, shape, turns), request, tally)
-        except _NoTemperatureError:
+        except TemperatureRefusedError:
             if model in self._without_temperature:
                 raise
             self._without_temperature.add(model)
@@ -201,17 +189,12 @@ class OpenAIChatModel:
         timeout_s = request.timeout_s or self.options.timeout_s
         async with self._access_to(request.model or self.options.model).attempt(request.priority):
             try:
-                # The SDK's time-outs count silence; a server that drips bytes for ever is cut off here.
                 async with asyncio.timeout(timeout_s):
-                    create = self._opened().chat.completions.with_raw_response.create
-                    response = await create(**arguments, timeout=timeout_s)
+                    body = await self._http.post(arguments)
             except TimeoutError:
                 tally.timeouts += 1
                 raise ModelUnavailableError(f"the model did not answer within {timeout_s:g} s") from None
-            except openai.OpenAIError as error:
-                tally.timeouts += _is_silence(error)
-                raise _translated(error, timeout_s) from None
-        return read_completion(response.content)
+        return read_completion(body)
 
     def _arguments(self, request: ChatRequest, shape: Shape, turns: _Turns) -> dict[str, Any]:
         json_schema = {"name": request.schema_name, "schema": shape.sent.schema, "strict": shape.sent.strict}
@@ -240,79 +223,7 @@ class OpenAIChatModel:
             self._access[model] = ModelAccess(model, self.options.access, self._monotonic)
         return self._access[model]
 
-    def _opened(self) -> openai.AsyncOpenAI:
-        # Not in the constructor: the transport belongs to the running loop, and a constructor touches no network.
-        if self._client is None:
-            # Its debug lines quote prompts, and a prompt holds personal data.
-            logging.getLogger("openai").setLevel(logging.INFO)
-            most = self.options.access.concurrency
-            limits = Limits(max_connections=most, max_keepalive_connections=most)
-            self._client = openai.AsyncOpenAI(
-                api_key=self._api_key,
-                base_url=self.options.base_url,
-                max_retries=0,
-                timeout=self.options.timeout_s,
-                http_client=openai.DefaultAioHttpClient(limits=limits),
-            )
-        return self._client
-
-
-class _NoTemperatureError(ModelAnswerError):
-    """The model takes no temperature of ours."""
-
 
 def _repair_turns(raw: RawAnswer, problem: str) -> _Turns:
     again = f"That answer cannot be used: {problem}. Answer again, only with a JSON object that keeps the schema."
     return [{"role": "assistant", "content": raw.text[:_MAX_ECHO_CHARS]}, {"role": "user", "content": again}]
-
-
-def _translated(error: openai.OpenAIError, timeout_s: float) -> PointsmanError:
-    if _is_silence(error):
-        return ModelUnavailableError(f"the model did not answer within {timeout_s:g} s")
-    if not isinstance(error, openai.APIStatusError):
-        return ModelUnavailableError(f"no connection to the model ({type(error.__cause__ or error).__name__})")
-    status = error.status_code
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return ModelBusyError("the model server answered 429", _retry_after_s(error))
-    if status >= 500 or status in _TRANSIENT_STATUS:
-        return ModelUnavailableError(f"the model server answered {status}", _retry_after_s(error))
-    if status in {401, 403}:
-        return ConfigurationError(f"the model server refuses the API key ({status})", "correct OPENAI_API_KEY")
-    if status == 404:
-        remedy = "correct POINTSMAN_MODEL, the definition's model name or OPENAI_BASE_URL"
-        return ConfigurationError("the model server does not know the model or the address (404)", remedy)
-    if error.code == _CONTENT_FILTER:
-        return ModelRefusedError("the server's content filter declined the question")
-    detail = f"the model server refused the request ({status}{_code(error)})"
-    takes_none = error.param == "temperature" and error.code in _UNSUPPORTED
-    return _NoTemperatureError(detail) if takes_none else ModelAnswerError(detail)
-
-
-def _is_silence(error: openai.OpenAIError) -> bool:
-    # The aiohttp transport calls every failure to connect, a refused one too, a time-out.
-    return isinstance(error, openai.APITimeoutError) and not isinstance(error.__cause__, ConnectTimeout)
-
-
-def _code(error: openai.APIStatusError) -> str:
-    code = error.code
-    return f", {code}" if isinstance(code, str) and code.isidentifier() and len(code) <= 64 else ""
-
-
-def _retry_after_s(error: openai.APIStatusError) -> float | None:
-    """Seconds to wait, by the headers `retry-after-ms` or `Retry-After` (seconds or a date, RFC 9110 10.2.3)."""
-    headers = error.response.headers
-    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        try:
-            return _within_reason(float(headers[name]) / unit)
-        except (KeyError, ValueError):
-            continue
-    try:
-        until = parsedate_to_datetime(headers["retry-after"])
-    except (KeyError, ValueError, TypeError):
-        return None
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return _within_reason((until - datetime.now(UTC)).total_seconds())
-
-
-def _within_reason(seconds: float) -> float:
-    return min(max(0.0, seconds), _LONGEST_PAUSE_S) if math.isfinite(seconds) else _LONGEST_PAUSE_S

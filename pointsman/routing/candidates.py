@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pointsman.catalog import Catalog
@@ -15,32 +16,32 @@ from pointsman.routing.decision import Candidate
 FITS: Final = "the contract takes the message"
 
 
+_NO_SCHEMA: Final = "its contract for this event type is no JSON Schema 2020-12"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Acceptor:
-    """One agent that lists one event type.
+class _Takers:
+    """The agents that list one event type. Of hundreds of agents many share a contract: each is asked once.
 
     Attributes:
-        definition: the agent.
-        contract: its compiled contract for the type; None when that is no JSON Schema.
+        fits: what to say of each where its contract takes a message, by name of the agent.
+        contract_of: for each of them its contract, one of `contracts`.
+        contracts: the different contracts among them; None is one that is no JSON Schema.
     """
 
-    definition: AgentDefinition
-    contract: Contract | None
+    fits: tuple[Candidate, ...]
+    contract_of: tuple[Contract | None, ...]
+    contracts: tuple[Contract | None, ...]
 
-    def look_at(self, payload: Payload) -> Candidate:
-        why = self._violation(payload)
-        return Candidate(
-            agent=self.definition.name,
-            version=self.definition.version,
-            fits=why is None,
-            why=why or FITS,
-            needs_approval=self.definition.approval == "required",
+    def look_at(self, payload: Payload) -> tuple[Candidate, ...]:
+        broken = {each: why for each in self.contracts if (why := _violation(each, payload)) is not None}
+        if not broken:
+            return self.fits
+        looked_at = zip(self.fits, self.contract_of, strict=True)
+        return tuple(
+            replace(fits, fits=False, why=broken[contract]) if contract in broken else fits
+            for fits, contract in looked_at
         )
-
-    def _violation(self, payload: Payload) -> str | None:
-        if self.contract is None:
-            return "its contract for this event type is no JSON Schema 2020-12"
-        return self.contract.violation(payload)
 
 
 class CandidateFinder:
@@ -51,20 +52,43 @@ class CandidateFinder:
     """
 
     def __init__(self, catalog: Catalog) -> None:
-        self._by_type: dict[str, list[_Acceptor]] = {}
-        for name in sorted(catalog.definitions):
-            self._add(catalog.definitions[name])
+        compiled: dict[str, Contract | None] = {}
+        listed: dict[str, list[tuple[Candidate, Contract | None]]] = {}
+        for _, definition in sorted(catalog.definitions.items()):
+            for entry in definition.accepts:
+                text = json.dumps(entry.contract)
+                if text not in compiled:
+                    compiled[text] = Contract.of(entry.contract)
+                listed.setdefault(entry.type, []).append((_fits(definition), compiled[text]))
+        self._by_type = {kind: _takers(agents) for kind, agents in listed.items()}
 
     def find(self, event_type: str, payload: Payload) -> tuple[Candidate, ...]:
         """Every agent that lists `event_type`, by name, and whether its contract takes `payload`."""
-        return tuple(acceptor.look_at(payload) for acceptor in self._by_type.get(event_type, ()))
-
-    def _add(self, definition: AgentDefinition) -> None:
-        for entry in definition.accepts:
-            acceptor = _Acceptor(definition=definition, contract=Contract.of(entry.contract))
-            self._by_type.setdefault(entry.type, []).append(acceptor)
+        takers = self._by_type.get(event_type)
+        return takers.look_at(payload) if takers else ()
 
 
 def fitting(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
     """Those whose contract takes the message."""
     return tuple(candidate for candidate in candidates if candidate.fits)
+
+
+def _takers(agents: Sequence[tuple[Candidate, Contract | None]]) -> _Takers:
+    contracts = tuple(contract for _, contract in agents)
+    return _Takers(
+        fits=tuple(fits for fits, _ in agents), contract_of=contracts, contracts=tuple(dict.fromkeys(contracts))
+    )
+
+
+def _fits(definition: AgentDefinition) -> Candidate:
+    return Candidate(
+        agent=definition.name,
+        version=definition.version,
+        fits=True,
+        why=FITS,
+        needs_approval=definition.approval == "required",
+    )
+
+
+def _violation(contract: Contract | None, payload: Payload) -> str | None:
+    return _NO_SCHEMA if contract is None else contract.violation(payload)

@@ -22,6 +22,7 @@ class ModelQuestion:
         message_id: id of the message that it is about.
         candidates: every agent that lists the type; the model chooses among those that fit.
         prompt_hash: SHA-256 of system turn, user turn and schema, hex.
+        shown: the candidates that the model is shown; None where that is all that fit.
         catalog: version of the catalog that made the question.
         catalog_sequence: its sequence.
         budget: what models may still use for the workflow.
@@ -36,6 +37,7 @@ class ModelQuestion:
     catalog_sequence: int
     budget: Budget = field(default=Budget())
     note: str = ""
+    shown: tuple[str, ...] | None = None
 
 
 def concluded(question: ModelQuestion, answer: ChatAnswer) -> Decision:
@@ -103,7 +105,8 @@ def _chosen(question: ModelQuestion, answer: ChatAnswer, call: ModelCall) -> Dec
     reason = _reason(answer.content.get("reason"), question.note)
     if choice == NONE:
         return _concluded(question, Outcome.ABSTAINED, "none_fits", reason, call)
-    chosen = next((each for each in fitting(question.candidates) if each.agent == choice), None)
+    eligible = [each for each in fitting(question.candidates) if question.shown is None or each.agent in question.shown]
+    chosen = next((each for each in eligible if each.agent == choice), None)
     if chosen is None:
         return _concluded(question, Outcome.ABSTAINED, "model_answer", "the model chose no candidate", call)
     return _concluded(question, Outcome.ROUTED, "model_choice", reason, call, chosen)
@@ -125,6 +128,7 @@ def _concluded(
         agent=chosen.agent if chosen else None,
         agent_version=chosen.version if chosen else None,
         candidates=question.candidates,
+        shown=question.shown,
         model_call=call,
         budget=question.budget.less(call.usage) if call and chosen else None,
         catalog=question.catalog,

@@ -16,7 +16,8 @@ The order of the decision:
 7. one candidate → that one (`single_candidate`), unless the options say that the model is asked for every message
 8. several → the model chooses among them, or says that none fits (`none_fits`); while it is not available a fallback
    model does (`fallback_model`). Where there is a local model, it decides instead (`local_model`) when it is sure and
-   no model answers, or, if the options say so, before one is asked
+   no model answers, or, if the options say so, before one is asked. Of many candidates the model is shown the nearest
+   ones (`max_shown`); it may still say that none fits
 
 Whoever is chosen in 6, 7 or 8 and acts only with approval does not get it: abstained (`approval_required`), and a
 person sends it on by naming the agent.
@@ -28,21 +29,21 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from pointsman.catalog import Catalog
 from pointsman.definitions.model import AgentDefinition
 from pointsman.envelope import AGENT_SOURCE, Envelope, Payload
 from pointsman.errors import InvalidEnvelopeError
-from pointsman.models.port import ChatAnswer, ChatRequest
+from pointsman.models.port import ChatAnswer
+from pointsman.routing.asking import Asking
 from pointsman.routing.candidates import CandidateFinder, fitting
 from pointsman.routing.decision import Candidate, Decision, LocalCall, Method, Outcome
 from pointsman.routing.limits import Counters, Excess, budget_left, excess, is_by_person, spent
 from pointsman.routing.local_choice import LocalChooser, sure_choice
-from pointsman.routing.prompt import PromptPrefix, prefix_for, user_turn
 from pointsman.routing.question import ModelQuestion, approved, concluded, failed, without_answer
-from pointsman.routing.transitions import DeclaredOutputs
-from pointsman.usage import Budget
+from pointsman.routing.transitions import DeclaredOutputs, Refusal
 from pointsman.workflow_limits import LimitsByType
 
 
@@ -58,6 +59,8 @@ class RoutingOptions:
         timeout_s: seconds for one attempt; None is the adapter's default.
         max_output_tokens: upper bound of the answer, in tokens.
         local_first: where the local model is sure, it decides and no other model is asked.
+        max_shown: of more candidates than that, the model is shown those whose definitions are nearest to the message
+            (see `pointsman.routing.shortlist`); 0 shows all.
     """
 
     always_ask_model: bool = False
@@ -67,6 +70,7 @@ class RoutingOptions:
     timeout_s: float | None = None
     max_output_tokens: int = 300
     local_first: bool = False
+    max_shown: int = 8
 
 
 class Router:
@@ -86,8 +90,10 @@ class Router:
         self._local = local
         self._finder = CandidateFinder(catalog)
         self._declared = DeclaredOutputs(catalog)
+        self._options_json = asdict(self.options)
         self._limits = LimitsByType.from_json(self.options.limits)
-        self._prefixes: dict[tuple[str, ...], PromptPrefix] = {}
+        self._last_refusal: tuple[Envelope | None, Refusal | None] = (None, None)
+        self._asking = Asking(catalog, self.options)
 
     def prepare(self, message: Envelope, counters: Counters, now: datetime) -> Decision | ModelQuestion:
         """Decide on `message`, or say what to ask the model; never raises, whatever the payload holds.
@@ -110,7 +116,7 @@ class Router:
             decided = self._parked(over, candidates) if over else None
         note = _note(message)
         if decided is None:
-            return self._ask(message, candidates, budget, note)
+            return self._asking.about(message, candidates, budget, note)
         return _noted(replace(decided, budget=budget if decided.agent else None), note)
 
     def _decided(
@@ -136,7 +142,11 @@ class Router:
 
     def refusal(self, message: Envelope) -> Decision | None:
         """The decision that refuses what an agent may not say; None when it may."""
-        found = self._declared.refusal(message)
+        # Asked several times for one message in a row: its payload is held against the contract once.
+        looked_at, found = self._last_refusal
+        if looked_at is not message:
+            found = self._declared.refusal(message)
+            self._last_refusal = (message, found)
         return self._undecided(Outcome.REJECTED, found.code, found.reason, ()) if found else None
 
     def held_by_limit(self, message: Envelope, counters: Counters, now: datetime) -> Decision | None:
@@ -182,8 +192,8 @@ class Router:
             "now": now.isoformat(),
             "is_terminal": message is not None and message.event_type in self.catalog.terminal_types,
             "is_declared": message is not None and self.refusal(message) is None,
-            "counters": asdict(counters),
-            "options": asdict(self.options),
+            "counters": vars(counters).copy(),
+            "options": self._options_json.copy(),
         }
 
     def _override(self, target: str, candidates: tuple[Candidate, ...]) -> Decision:
@@ -195,7 +205,7 @@ class Router:
         return self._undecided(Outcome.ABSTAINED, "override_impossible", reason, candidates)
 
     def _nobody(self, event_type: str, candidates: tuple[Candidate, ...]) -> Decision | None:
-        if fitting(candidates):
+        if any(each.fits for each in candidates):
             return None
         if event_type in self.catalog.terminal_types:
             reason = f"{event_type} is terminal and no agent takes it: the workflow is complete"
@@ -237,7 +247,7 @@ class Router:
         return self._routed(Method.RULE, "declared_next", reason, target, candidates)
 
     def _single(self, candidates: tuple[Candidate, ...]) -> Decision | None:
-        fit = fitting(candidates)
+        fit = list(islice((each for each in candidates if each.fits), 2))
         if len(fit) != 1 or self.options.always_ask_model:
             return None
         others = len(candidates) - 1
@@ -255,35 +265,6 @@ class Router:
         )
         decided = self._routed(Method.LOCAL_MODEL, "local_choice", choice.reason, chosen, candidates)
         return replace(decided, local_call=call)
-
-    def _ask(self, message: Envelope, candidates: tuple[Candidate, ...], budget: Budget, note: str) -> ModelQuestion:
-        prefix = self._prefix(tuple(each.agent for each in fitting(candidates)))
-        user = user_turn(message, self.options.max_user_chars)
-        request = ChatRequest(
-            system=prefix.system,
-            user=user,
-            schema=prefix.schema,
-            schema_name="routing_decision",
-            model=self.options.model,
-            max_output_tokens=self.options.max_output_tokens,
-            timeout_s=self.options.timeout_s,
-            priority=message.priority,
-        )
-        return ModelQuestion(
-            request=request,
-            message_id=message.id,
-            candidates=candidates,
-            prompt_hash=prefix.hash_with(user),
-            catalog=self.catalog.version,
-            catalog_sequence=self.catalog.sequence,
-            budget=budget,
-            note=note,
-        )
-
-    def _prefix(self, names: tuple[str, ...]) -> PromptPrefix:
-        if names not in self._prefixes:
-            self._prefixes[names] = prefix_for([self.catalog.definitions[name] for name in names])
-        return self._prefixes[names]
 
     def _routed(
         self, how: Method, reason_code: str, reason: str, to: Candidate, candidates: tuple[Candidate, ...]

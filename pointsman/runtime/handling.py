@@ -32,6 +32,7 @@ from pointsman.errors import (
 )
 from pointsman.escalations import escalation
 from pointsman.runtime.agent import Agent, Reply
+from pointsman.runtime.claims import ClaimedElsewhereError, Claims
 from pointsman.runtime.metering import Meter, measured
 from pointsman.runtime.patience import Patience
 from pointsman.runtime.task_news import NO_ANSWER, task_failed
@@ -123,6 +124,7 @@ class Handling:
     Args:
         active: the agent in force; asked once per record.
         now: the clock, UTC.
+        claims: who acts on a message that the router may write more than once.
         dice: random numbers from 0 to 1, for the spread of waits.
         codec: reads and writes Avro; None where no schema registry is configured.
     """
@@ -131,11 +133,13 @@ class Handling:
         self,
         active: Callable[[], ActiveAgent],
         now: Callable[[], datetime],
+        claims: Claims,
         dice: Callable[[], float] = random.random,
         codec: PayloadCodec | None = None,
     ) -> None:
         self._active = active
         self._now = now
+        self._claims = claims
         self._dice = dice
         self._codec = codec
 
@@ -144,7 +148,7 @@ class Handling:
 
         More replies than the agent may give are cut off, and one dead letter says so. While the model, the store or an
         effect is out, this waits for up to the definition's `limits.retry_for_s`. When a message of a plan's task gets
-        no answer, one more record tells the plan.
+        no answer, one more record tells the plan. A copy of a message of which another copy was claimed gets nothing.
 
         Args:
             record: the record.
@@ -161,9 +165,12 @@ class Handling:
             message = decode(record)
             active.check_input(message)
             with measured(_budget(active, message)) as meter:
-                replies = await self._try(active, attempt, lambda: active.agent.handle(message))
+                replies = await self._try(active, attempt, partial(self._worked, active, message, attempt))
             records = self._records(active, message, replies, attempt, meter)
             records = await self._written(active, attempt, records)
+        except ClaimedElsewhereError:
+            _log.info("a repeat is left alone", partition=record.partition, offset=record.offset)
+            return []
         except LeftToPersonError as error:
             return [self._for_person(active, attempt, error)]
         except PermanentError as error:
@@ -215,6 +222,10 @@ class Handling:
                 raise
             detail = f"no answer within {limits.timeout_s:g} s, in try {attempt.attempts}"
             raise PermanentError(ErrorReason.ATTEMPTS_EXHAUSTED, detail) from None
+
+    async def _worked(self, active: ActiveAgent, message: Envelope, attempt: _Try) -> Sequence[Reply]:
+        await self._claims.take(message, attempt.record)
+        return await active.agent.handle(message)
 
     def _records(
         self, active: ActiveAgent, message: Envelope, replies: Sequence[Reply], attempt: _Try, meter: Meter

@@ -23,6 +23,7 @@ from pointsman.models import ChatModel
 from pointsman.models.factory import chat_model
 from pointsman.runtime import declarative
 from pointsman.runtime.agent import Agent, AgentContext
+from pointsman.runtime.claims import Claims
 from pointsman.runtime.consuming import Consuming, Delivery
 from pointsman.runtime.effects_switch import EffectsSwitch
 from pointsman.runtime.following import Following
@@ -77,6 +78,7 @@ async def _serve(name: str, settings: Settings, build: Build) -> None:
             KafkaInbox(settings.kafka_bootstrap, name, settings.instance),
             _builder(build, settings, model, store, effects, telemetry),
             effects,
+            Claims(store, _now),
             telemetry,
             process_codec(),
         )
@@ -99,6 +101,7 @@ class AgentProcess:
         inbox: its inbox.
         build: makes the agent of a definition.
         effects: the kill switch.
+        claims: who acts on a message that the router may write more than once.
         telemetry: hears of each message.
         codec: reads and writes Avro; None where no schema registry is configured.
     """
@@ -109,6 +112,7 @@ class AgentProcess:
         inbox: Inbox,
         build: Callable[[AgentDefinition], Agent],
         effects: EffectsSwitch,
+        claims: Claims,
         telemetry: Telemetry | None = None,
         codec: PayloadCodec | None = None,
     ) -> None:
@@ -119,7 +123,7 @@ class AgentProcess:
         self.stopping = threading.Event()
         self._following = Following(name, build)
         self._effects = effects
-        self._handling = Handling(self._in_force, _now, codec=codec)
+        self._handling = Handling(self._in_force, _now, claims, codec=codec)
         self._work = AgentWork(telemetry or Telemetry(), name)
         self._lanes: Lanes[Delivery] = Lanes(self._handle, self._in_flight)
         self._consuming = Consuming(inbox, self._deliver, self._in_flight, self.stopping)

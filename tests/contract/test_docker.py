@@ -160,7 +160,7 @@ def test_variables_are_settings_and_have_a_value_in_the_example() -> None:
     given = dict(line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#"))
     used = set(re.findall(r"(?<!\$)\$\{(\w+)\}", (DOCKER / "compose.yaml").read_text()))
     assert used == set(given)
-    assert {name.lower() for name in given} - known == {"parallelism", "checkpoint_interval_ms"}
+    assert {name.lower() for name in given} - known == {"parallelism", "checkpoint_interval_ms", "delivery"}
 
 
 def test_kafka_is_told_what_the_local_broker_is_told() -> None:

@@ -177,6 +177,13 @@ async def test_a_unique_index_refuses_a_second_owner(store: DocumentStore) -> No
             await write("things", {"_id": "b", "mail": "m"})
 
 
+async def test_an_index_may_let_documents_expire(store: DocumentStore) -> None:
+    for _ in range(2):
+        await store.ensure_index("things", ["at"], expire_after_s=3600)
+    document = {"_id": "a", "at": datetime.now(UTC).replace(microsecond=0)}
+    assert await store.insert_once("things", document) == document
+
+
 async def test_a_server_that_is_away_is_a_transient_error_that_shows_no_password() -> None:
     adapter = MongoStore("mongodb://user:hunter2@127.0.0.1:1/?replicaSet=rs0", "test", timeout_s=0.2)
     with pytest.raises(StoreUnavailableError) as raised:

@@ -167,11 +167,11 @@ class System:
         """Ledger states of one lead's mails."""
         return [effect["state"] for effect in self.database.effects.find({"facts.lead_id": workflow})]
 
-    def cli(self, *arguments: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    def cli(self, *arguments: str, expect: int = 0, within_s: float = 60) -> subprocess.CompletedProcess[str]:
         """Run `pointsman` as a user would."""
         result = subprocess.run(
             [sys.executable, "-m", "pointsman", *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True,
-            timeout=60, check=False,
+            timeout=within_s, check=False,
         )  # fmt: skip
         assert result.returncode == expect, f"{arguments}: {result.returncode}\n{result.stdout}\n{result.stderr}"
         return result

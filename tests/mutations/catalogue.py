@@ -65,12 +65,22 @@ MUTATIONS: Final = (
     ),
     Mutation(
         mechanism="transactions of the router",
-        file="sql/outbox.sql",
-        old="'sink.delivery-guarantee' = 'exactly-once'",
-        new="'sink.delivery-guarantee' = 'at-least-once'",
+        file="flink_jobs/sql_files.py",
+        old='EXACTLY_ONCE: "exactly-once"',
+        new='EXACTLY_ONCE: "at-least-once"',
         test="tests/chaos/test_processes.py::test_taskmanager_killed_with_model_calls_in_flight",
         red_for="assert duplicated == []",
         faults=("F1", "F2", "F5"),
+    ),
+    Mutation(
+        mechanism="claims",
+        file="pointsman/runtime/claims.py",
+        old="raise ClaimedElsewhereError(record.topic)",
+        new="return",
+        test="tests/unit/test_runtime_claims.py"
+        "::test_the_first_copy_is_acted_on_and_no_other_neither_here_nor_by_another_agent",
+        red_for="assert await first.gets(8) == []",
+        faults=(),
     ),
     Mutation(
         mechanism="fencing of agents",

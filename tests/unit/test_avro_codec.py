@@ -19,10 +19,11 @@ from pointsman.definitions import Accepts, AgentDefinition, Emits, Limits
 from pointsman.envelope import AVRO, JSON, MAX_PAYLOAD_BYTES, Envelope, Record, decode, payload_of
 from pointsman.errors import ErrorReason, InvalidEnvelopeError, RegistryUnavailableError
 from pointsman.runtime import Reply
+from pointsman.runtime.claims import Claims
 from pointsman.runtime.handling import ActiveAgent, Handling
 from pointsman.runtime.task_news import task_failed
 from pointsman.settings import settings
-from pointsman.testing import ManualClock
+from pointsman.testing import InMemoryStore, ManualClock
 from pointsman.topics import ERRORS, MESSAGES
 from tests.memory_registry import MemoryRegistry
 
@@ -230,7 +231,7 @@ class Greeter:
 
 def handling(agent: Greeter, codec: PayloadCodec) -> Handling:
     active = ActiveAgent.of(DEFINITION, agent, "c")
-    return Handling(lambda: active, ManualClock(), codec=codec)
+    return Handling(lambda: active, ManualClock(), Claims(InMemoryStore(), ManualClock()), codec=codec)
 
 
 async def test_an_agent_reads_avro_and_answers_in_avro(codec: PayloadCodec) -> None:
@@ -283,7 +284,9 @@ async def test_what_the_registry_does_not_tell_in_time_is_a_dead_letter_with_its
     registry.is_out = True
     limits = DEFINITION.limits.model_copy(update={"retry_for_s": 0.0})
     active = ActiveAgent.of(DEFINITION.model_copy(update={"limits": limits}), Greeter(), "c")
-    [letter] = await Handling(lambda: active, ManualClock(), codec=PayloadCodec(registry)).answer(asked)
+    [letter] = await Handling(
+        lambda: active, ManualClock(), Claims(InMemoryStore(), ManualClock()), codec=PayloadCodec(registry)
+    ).answer(asked)
     assert (letter.topic, letter.value) == (ERRORS, asked.value)
     assert letter.headers["x_error_reason"] == b"attempts_exhausted"
 

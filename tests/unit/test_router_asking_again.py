@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -130,3 +130,18 @@ def test_where_the_local_model_stands_in_the_message_is_decided_at_once() -> Non
     asking.fail(waiting)
     assert asking.next_question(waiting) is None
     assert waiting.concluded() == asking.stood_in
+
+
+def test_what_many_threads_answer_at_once_is_all_seen() -> None:
+    asking = Asking()
+    messages = [message(offset) for offset in range(400)]
+    for each in messages:
+        asking.ask(each)
+    with ThreadPoolExecutor(8) as threads:
+        answered = [threads.submit(asking.fail, each) for each in messages]
+        while not all(future.done() for future in answered):
+            assert asking.again.take_due() == []
+    asking.again.take_due()  # puts the last into line
+    asking.now += 60
+    again = [each.arrived.record.offset for each in asking.again.take_due()]
+    assert sorted(again) == list(range(400))

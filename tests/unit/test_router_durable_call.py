@@ -178,6 +178,17 @@ def test_a_message_that_waits_for_the_model_is_in_state_until_it_leaves(calls: C
     assert flink.pending == {}
 
 
+def test_the_next_look_is_soon_while_few_wait_and_later_while_many_do(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flink = started(Flink())
+    monkeypatch.setattr("flink_jobs.operators.route.time.time_ns", lambda: 1_000_001_000_000)
+    for offset in range(route.BUSY_FROM):
+        flink.message(message(f"w{offset}", offset))
+    soon, later = 1_000_001 // route.TICK_MS + 1, 1_000_001 // route.BUSY_TICK_MS + 1
+    assert flink.timers == [soon * route.TICK_MS] * (route.BUSY_FROM - 1) + [later * route.BUSY_TICK_MS]
+
+
 def test_a_decided_message_waits_behind_an_undecided_one_of_its_workflow(calls: Calls) -> None:
     flink = started(Flink())
     flink.message(message("w", 1))

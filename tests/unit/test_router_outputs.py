@@ -75,6 +75,16 @@ def test_a_routed_message_is_one_hop_further_and_says_who_decided_by_what() -> N
     assert changed == {"ce_hop": b"3", "ce_catalog": b"c4f", "ce_agentversion": b"1.2.3"}
 
 
+def test_only_a_router_that_may_write_twice_has_agents_claim_whatever_the_message_itself_says() -> None:
+    once = replace(RECORD, headers={**HEADERS, "ce_claim": b"required"})
+    decided = Decided(
+        record=once, message=decode(once), counters=COUNTERS, decision=decision(Outcome.ROUTED, agent="warm"),
+        inputs=INPUTS, at=AT,
+    )  # fmt: skip
+    assert "ce_claim" not in outputs(decided)[0].headers
+    assert decode(outputs(replace(decided, must_claim=True))[0]).must_claim
+
+
 def test_a_routed_message_says_what_is_left_and_what_its_routing_used_and_not_what_its_cause_did() -> None:
     call = ModelCall(
         model="m", prompt_hash="h", raw_answer="", input_tokens=30, output_tokens=4, latency_ms=1.0, attempts=3,

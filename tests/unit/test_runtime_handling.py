@@ -25,8 +25,9 @@ from pointsman.errors import (
     TransientError,
 )
 from pointsman.runtime import Reply
+from pointsman.runtime.claims import Claims
 from pointsman.runtime.handling import ActiveAgent, Handling
-from pointsman.testing import ManualClock
+from pointsman.testing import InMemoryStore, ManualClock
 from pointsman.topics import ERRORS, MESSAGES
 
 DEFINITION = AgentDefinition(
@@ -93,7 +94,7 @@ def as_read(message: Envelope) -> Record:
 
 async def answer(agent: Any, record: Record, definition: AgentDefinition = DEFINITION) -> list[Record]:
     active = ActiveAgent.of(definition, agent, "c9")
-    return await Handling(lambda: active, ManualClock()).answer(record)
+    return await Handling(lambda: active, ManualClock(), Claims(InMemoryStore(), ManualClock())).answer(record)
 
 
 async def dead(agent: Any, record: Record, definition: AgentDefinition = DEFINITION) -> tuple[str, str, str]:
@@ -151,7 +152,12 @@ async def test_an_outage_that_outlasts_the_limit_is_a_dead_letter() -> None:
 
 async def test_an_answer_that_no_longer_counts_is_not_waited_for_and_leaves_no_dead_letter() -> None:
     active = ActiveAgent.of(DEFINITION, Agent(ModelUnavailableError("503")), "c9")
-    assert await Handling(lambda: active, ManualClock()).answer(as_read(arrival()), lambda: False) == []
+    assert (
+        await Handling(lambda: active, ManualClock(), Claims(InMemoryStore(), ManualClock())).answer(
+            as_read(arrival()), lambda: False
+        )
+        == []
+    )
 
 
 async def test_a_message_that_takes_too_long_is_a_dead_letter() -> None:

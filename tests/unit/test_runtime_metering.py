@@ -16,9 +16,10 @@ from pointsman.envelope import Envelope, Record, decode
 from pointsman.errors import BudgetSpentError, ModelAnswerError, ModelRefusedError, ModelUnavailableError
 from pointsman.models import ChatAnswer, ChatRequest
 from pointsman.runtime import Reply
+from pointsman.runtime.claims import Claims
 from pointsman.runtime.handling import ActiveAgent, Handling
 from pointsman.runtime.metering import MeteredModel, measured
-from pointsman.testing import ManualClock
+from pointsman.testing import InMemoryStore, ManualClock
 from pointsman.topics import ESCALATIONS, MESSAGES
 from pointsman.usage import Budget, Usage
 
@@ -131,7 +132,7 @@ async def answers(message: Envelope, times: int, *script: ChatAnswer | Exception
     agent = Agent(MeteredModel(Model(*script)), times)
     active = ActiveAgent.of(DEFINITION, agent, "c9")
     record = replace(message.to_record("agents.greeter.inbox"), partition=2, offset=41)
-    return await Handling(lambda: active, ManualClock()).answer(record)
+    return await Handling(lambda: active, ManualClock(), Claims(InMemoryStore(), ManualClock())).answer(record)
 
 
 async def test_the_first_answer_says_what_was_used_and_the_others_say_nothing() -> None:

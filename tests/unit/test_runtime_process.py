@@ -16,10 +16,12 @@ from pointsman.definitions import Accepts, AgentDefinition, Emits
 from pointsman.envelope import Envelope, Record, decode
 from pointsman.errors import BrokerUnavailableError, ConfigurationError, EffectsStoppedError
 from pointsman.runtime import Agent, Reply
+from pointsman.runtime.claims import Claims
 from pointsman.runtime.effects_switch import EffectsSwitch
 from pointsman.runtime.port import Position
 from pointsman.runtime.process import AgentProcess
 from pointsman.runtime.sole import sole_instance
+from pointsman.testing import InMemoryStore, ManualClock
 from tests.memory_inbox import MemoryInbox
 
 DEFINITION = AgentDefinition(
@@ -91,7 +93,13 @@ class Running:
     def __init__(self, inbox: MemoryInbox, hang_on: str | None = None) -> None:
         self.inbox = inbox
         self.effects = EffectsSwitch()
-        self.process = AgentProcess("greeter", inbox, lambda definition: self._build(definition, hang_on), self.effects)
+        self.process = AgentProcess(
+            "greeter",
+            inbox,
+            lambda definition: self._build(definition, hang_on),
+            self.effects,
+            Claims(InMemoryStore(), ManualClock()),
+        )
         self.task = asyncio.create_task(self.process.serve())
 
     async def until(self, condition: Callable[[], object]) -> None:
