@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parseaddr
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -19,9 +19,11 @@ from pydantic import Field
 from agents.sdr.declared import DeclaredSettings
 from pointsman.envelope import Payload
 from pointsman.errors import ModelAnswerError
+from pointsman.knowledge import Passage
 from pointsman.plaintext import has_address, many_lines, one_line
 from pointsman.runtime import AgentContext
 from pointsman.runtime.asking import question
+from pointsman.runtime.grounding import as_data, citations, passages_for, used_property
 
 MAX_SUBJECT_CHARS: Final = 120
 _MIN_BODY_CHARS: Final = 40
@@ -55,11 +57,13 @@ class Draft:
         subject: one line.
         body: plain text.
         facts_used: the facts that the model says it rests on.
+        citations: the passages of our documents that the model says it rests on.
     """
 
     subject: str
     body: str
     facts_used: list[str]
+    citations: list[dict[str, str]] = field(default_factory=list)
 
 
 async def write_draft(
@@ -77,10 +81,12 @@ async def write_draft(
     Raises:
         ModelAnswerError: what the model wrote may not be sent, also after it was told why.
         ModelUnavailableError: the model did not answer.
+        StoreUnavailableError: our documents did not answer.
     """
     profile = scored["profile"]
     facts = [str(fact["fact"]) for fact in profile["facts"]]
-    data = {**_user_turn(context, settings, scored), **more}
+    passages = await passages_for(context.definition, context.knowledge, _subject_matter(scored, more))
+    data = {**_user_turn(context, settings, scored), **more, **as_data(passages)}
     hosts = (*settings.link_hosts, str(profile["email_domain"]))
     problems: list[str] = []
     for _ in range(2):
@@ -90,11 +96,11 @@ async def write_draft(
                 context.definition,
                 event_type,
                 user=json.dumps(turn, ensure_ascii=False),
-                schema=_schema(len(facts)),
+                schema=_schema(len(facts), passages),
                 name="mail_draft",
             )
         )
-        draft = _draft(answer.content, facts)
+        draft = _draft(answer.content, facts, passages)
         problems = problems_of(draft, hosts=hosts, max_body_chars=settings.max_body_chars)
         if not problems:
             return draft
@@ -136,7 +142,14 @@ def _user_turn(context: AgentContext, settings: DraftSettings, scored: Payload) 
     }
 
 
-def _schema(facts: int) -> dict[str, Any]:
+def _subject_matter(scored: Payload, more: Mapping[str, Any]) -> str:
+    """What our documents are searched for: what the lead wants, what speaks for it, and what this mail is about."""
+    profile, email = scored["profile"], more.get("email", {})
+    words = (profile.get("interest"), profile.get("industry"), email.get("angle"), *scored["talking_points"])
+    return " ".join(str(word) for word in words if word)
+
+
+def _schema(facts: int, passages: Sequence[Passage]) -> dict[str, Any]:
     return {
         "type": "object",
         "properties": {
@@ -147,18 +160,20 @@ def _schema(facts: int) -> dict[str, Any]:
                 "items": {"type": "integer", "minimum": 1, "maximum": max(1, facts)},
                 "description": "Numbers of the facts that the body rests on.",
             },
+            **used_property(passages),
         },
-        "required": ["subject", "body", "facts_used"],
+        "required": ["subject", "body", "facts_used", *used_property(passages)],
         "additionalProperties": False,
     }
 
 
-def _draft(content: dict[str, Any], facts: list[str]) -> Draft:
+def _draft(content: dict[str, Any], facts: list[str], passages: Sequence[Passage]) -> Draft:
     used = sorted({number for number in content["facts_used"] if 1 <= number <= len(facts)})
     return Draft(
         subject=one_line(content["subject"], 1000),
         body=many_lines(content["body"], 20_000),
         facts_used=[facts[number - 1] for number in used],
+        citations=citations(content, passages),
     )
 
 

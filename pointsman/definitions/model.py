@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -13,6 +13,7 @@ EventType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][
 Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 JsonSchema = dict[str, Any]
+COLLECTION_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,62}$"
 
 
 class _Strict(BaseModel):
@@ -53,6 +54,15 @@ class ModelChoice(_Strict):
     temperature: float = Field(default=0.0, ge=0, le=2)
     max_output_tokens: int = Field(default=1200, ge=1, le=100_000)
     timeout_s: float = Field(default=20.0, gt=0, le=600, description="Seconds for one call.")
+
+
+class KnowledgeUse(_Strict):
+    """Which of the team's own documents the agent reads before it answers."""
+
+    collection: Annotated[str, StringConstraints(pattern=COLLECTION_PATTERN)] = Field(
+        description="Collection of documents, as `pointsman knowledge add --collection` names it."
+    )
+    passages: int = Field(default=3, ge=1, le=10, description="How many passages of them at most.")
 
 
 class Limits(_Strict):
@@ -103,6 +113,9 @@ class AgentDefinition(_Strict):
     model: ModelChoice = Field(default=ModelChoice())
     instructions: Annotated[str, StringConstraints(max_length=20_000)] | None = Field(
         default=None, description="System turn of the agent's own model call. Jinja2; variables: agent, event_type."
+    )
+    knowledge: KnowledgeUse | None = Field(
+        default=None, description="The team's own documents that it may cite; none when left out."
     )
     settings: dict[str, Any] = Field(default={}, description="The agent module's own settings.")
     limits: Limits = Field(default=Limits())

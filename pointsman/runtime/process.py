@@ -18,6 +18,8 @@ from pointsman.envelope import Record
 from pointsman.errors import BrokerUnavailableError, ConfigurationError, EffectsStoppedError, PointsmanError
 from pointsman.kafka import accepted, load_catalog, load_effects_control, tail
 from pointsman.kafka.inbox import KafkaInbox
+from pointsman.knowledge import Retriever
+from pointsman.knowledge.retrieval import IndexRetriever
 from pointsman.models import ChatModel
 from pointsman.models.factory import chat_model
 from pointsman.runtime import declarative
@@ -69,12 +71,13 @@ async def _serve(name: str, settings: Settings, build: Build) -> None:
     telemetry = Telemetry.of(settings, f"agent/{name}")
     model = MeteredModel(chat_model(settings, telemetry))
     store = MongoStore(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+    knowledge = IndexRetriever.of(settings)
     effects = EffectsSwitch()
     try:
         process = AgentProcess(
             name,
             KafkaInbox(settings.kafka_bootstrap, name, settings.instance),
-            _builder(build, settings, model, store, effects, telemetry),
+            _builder(build, settings, model, store, knowledge, effects, telemetry),
             effects,
             telemetry,
         )
@@ -83,6 +86,7 @@ async def _serve(name: str, settings: Settings, build: Build) -> None:
         await process.serve()
     finally:
         await model.close()
+        await knowledge.close()
         await store.close()
         telemetry.close()
 
@@ -258,6 +262,7 @@ def _builder(
     settings: Settings,
     model: ChatModel,
     store: DocumentStore,
+    knowledge: Retriever,
     effects: EffectsSwitch,
     telemetry: Telemetry,
 ) -> Callable[[AgentDefinition], Agent]:
@@ -269,6 +274,7 @@ def _builder(
             settings=settings,
             now=_now,
             effects_allowed=effects.is_allowed,
+            knowledge=knowledge,
             telemetry=telemetry,
         )
         return build(context)
