@@ -136,7 +136,9 @@ class LeadScoring:
 
     async def _judgement(self, profile: Payload, rules: RuleScore, event_type: str) -> dict[str, Any]:
         passages = await passages_for(self.context.definition, self.context.knowledge, _subject_matter(profile))
-        data = {"profile": profile_of(profile), "rules": {"fit": rules.fit, "intent": rules.intent}}
+        # Without the id, which tells nothing: the same person gets the same question.
+        about = {name: value for name, value in profile_of(profile).items() if name != "lead_id"}
+        data = {"profile": about, "rules": {"fit": rules.fit, "intent": rules.intent}}
         more = {"counted": rules.counted, **as_data(passages)}
         answer = await self.context.model.complete(
             question(

@@ -69,6 +69,10 @@ class DocumentStore(Protocol):
         """Make an ascending index if it is missing."""
         ...
 
+    async def ensure_expiry(self, collection: str, field: str) -> None:
+        """See that documents are deleted within minutes after the time in `field`."""
+        ...
+
     async def close(self) -> None:
         """Give connections back."""
         ...
@@ -158,6 +162,11 @@ class MongoStore:
         """Make an ascending index if it is missing."""
         with _translated():
             await self._database[collection].create_index([(name, ASCENDING) for name in fields], unique=unique)
+
+    async def ensure_expiry(self, collection: str, field: str) -> None:
+        """See that documents are deleted within minutes after the time in `field`."""
+        with _translated():
+            await self._database[collection].create_index([(field, ASCENDING)], expireAfterSeconds=0)
 
     async def close(self) -> None:
         """Give connections back."""

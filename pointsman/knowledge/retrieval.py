@@ -42,11 +42,11 @@ def search(
 ) -> list[Passage]:
     """The passages of `collection` that fit `query` best, best first. Blocks."""
     asked, depth = query[:_LONGEST_QUERY], passages * _POOL
-    rankings: list[list[Passage]] = []
+    rankings: list[tuple[list[Passage], float]] = []
     if way is not Way.VECTORS:
-        rankings.append(index.matching(collection, asked, depth))
+        rankings.append((index.matching(collection, asked, depth), 1.0))
     if way is not Way.WORDS:
-        rankings.append(index.nearest(collection, embedder.embed([asked])[0], depth))
+        rankings.append((index.nearest(collection, embedder.embed([asked])[0], depth), embedder.weight))
     return fused(rankings, passages)
 
 

@@ -15,6 +15,8 @@ from pointsman.plaintext import many_lines, one_line, without_addresses
 
 _TEXT_CHARS: Final = 1_000
 _NAME_CHARS: Final = 200
+_MOST_PASSAGES: Final = 10
+"""As a definition may ask for; not as many as there are: the schema stays the same from call to call."""
 _QUERY_CHARS: Final = 2_000
 USED: Final = "passages_used"
 """The property of an answer that numbers the passages it rests on."""
@@ -52,7 +54,7 @@ def used_property(passages: Sequence[Passage]) -> dict[str, Any]:
     """The property of an answer's schema that says which passages it rests on; nothing where there are none."""
     if not passages:
         return {}
-    numbers = {"type": "integer", "minimum": 1, "maximum": len(passages)}
+    numbers = {"type": "integer", "minimum": 1, "maximum": _MOST_PASSAGES}
     told = "Numbers of the passages of our documents that the answer rests on."
     return {USED: {"type": "array", "items": numbers, "description": told}}
 

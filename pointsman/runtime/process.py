@@ -30,6 +30,7 @@ from pointsman.runtime.following import Following
 from pointsman.runtime.handling import ActiveAgent, Handling
 from pointsman.runtime.lanes import Lanes
 from pointsman.runtime.metering import MeteredModel
+from pointsman.runtime.model_choice import chosen_model
 from pointsman.runtime.port import Inbox
 from pointsman.runtime.schedule import speak_when_due
 from pointsman.runtime.sole import sole_instance
@@ -269,7 +270,7 @@ def _builder(
     def make(definition: AgentDefinition) -> Agent:
         context = AgentContext(
             definition=definition,
-            model=model,
+            model=chosen_model(definition, model, store, settings.model, _now),
             store=store,
             settings=settings,
             now=_now,

@@ -42,11 +42,12 @@ def filled(path: Path) -> SqliteIndex:
 def test_what_both_rankings_know_stands_first() -> None:
     words = [passage("w1"), passage("both"), passage("w3")]
     vectors = [passage("v1"), passage("v2"), passage("both")]
-    assert [each.id for each in fused([words, vectors], 3)] == ["both", "w1", "v1"]
+    assert [each.id for each in fused([(words, 1.0), (vectors, 1.0)], 3)] == ["both", "w1", "v1"]
+    assert [each.id for each in fused([(words, 1.0), (vectors, 5.0)], 2)] == ["both", "v1"]
 
 
 def test_the_same_text_in_two_documents_is_two_passages() -> None:
-    assert len(fused([[passage("x", "a.md"), passage("x", "b.md")]], 5)) == 2
+    assert len(fused([([passage("x", "a.md"), passage("x", "b.md")], 1.0)], 5)) == 2
 
 
 def test_recall_and_mean_reciprocal_rank() -> None:
