@@ -15,6 +15,7 @@ from pointsman.errors import ConfigurationError, StoreUnavailableError
 from pointsman.knowledge.chunking import Chunk
 from pointsman.knowledge.index import Indexed, passage
 from pointsman.knowledge.port import Passage
+from pointsman.knowledge.statements import statements
 
 if TYPE_CHECKING:
     import psycopg
@@ -24,34 +25,6 @@ if TYPE_CHECKING:
 _CONNECT_S: Final = 10
 _MOST_WORDS: Final = 64
 _WORD: Final = re.compile(r"\w+")
-_SCHEMA: Final = """
-CREATE EXTENSION IF NOT EXISTS vector;
-CREATE TABLE IF NOT EXISTS pointsman_documents (
-    collection text NOT NULL, source text NOT NULL, digest text NOT NULL, passages integer NOT NULL,
-    added_at timestamptz NOT NULL, embedder text NOT NULL, PRIMARY KEY (collection, source)
-);
-CREATE TABLE IF NOT EXISTS pointsman_passages (
-    id bigserial PRIMARY KEY, collection text NOT NULL, source text NOT NULL, passage text NOT NULL,
-    heading text NOT NULL, text text NOT NULL, vector vector NOT NULL,
-    words tsvector GENERATED ALWAYS AS (to_tsvector('simple', heading || ' ' || text)) STORED
-);
-CREATE INDEX IF NOT EXISTS pointsman_passages_of ON pointsman_passages (collection, source);
-CREATE INDEX IF NOT EXISTS pointsman_passages_words ON pointsman_passages USING gin (words);
-"""
-_LOCK: Final = 7_305_116
-"""Two that make the tables at the same moment wait for each other."""
-_NEAREST: Final = """
-SELECT *, 1 - (vector <=> %(vector)s::vector) AS score FROM pointsman_passages WHERE collection = %(collection)s
-ORDER BY vector <=> %(vector)s::vector, id LIMIT %(limit)s
-"""
-_MATCHING: Final = """
-SELECT * FROM pointsman_passages, websearch_to_tsquery('simple', %(query)s) AS asked
-WHERE collection = %(collection)s AND words @@ asked ORDER BY ts_rank_cd(words, asked, 1) DESC, id LIMIT %(limit)s
-"""
-_INSERT: Final = """
-INSERT INTO pointsman_passages (collection, source, passage, heading, text, vector)
-VALUES (%s, %s, %s, %s, %s, %s::vector)
-"""
 
 
 class PgvectorIndex:
@@ -75,55 +48,51 @@ class PgvectorIndex:
         self._embedder = embedder
         self._may_write = may_write
         self._lock = threading.Lock()
+        self._sql = statements("pgvector.sql")
         self._connection: psycopg.Connection[dict[str, Any]] | None = None
 
     def documents(self, collection: str | None = None) -> list[Indexed]:
         """What is there, by collection and source."""
-        query = """SELECT collection, source, digest, passages, added_at FROM pointsman_documents
-            WHERE %(collection)s::text IS NULL OR collection = %(collection)s ORDER BY collection, source"""
-        return [Indexed(**row) for row in self._rows(query, {"collection": collection})]
+        return [Indexed(**row) for row in self._rows("documents", {"collection": collection})]
 
     def vectors(self, collection: str, source: str) -> Mapping[str, Vector]:
         """The vectors of one document, by the ids of its passages."""
-        query = """SELECT passage, vector::text FROM pointsman_passages
-            WHERE collection = %(collection)s AND source = %(source)s"""
-        rows = self._rows(query, {"collection": collection, "source": source})
+        rows = self._rows("vectors", {"collection": collection, "source": source})
         return {row["passage"]: _vector(row["vector"]) for row in rows}
 
     def replace(self, document: Indexed, chunks: Sequence[Chunk], vectors: Vectors) -> None:
         """Write one document: all of it or nothing."""
-        where = (document.collection, document.source)
+        where = {"collection": document.collection, "source": document.source}
+        about = {"digest": document.digest, "passages": len(chunks), "added_at": document.added_at}
+        rows = [
+            {**where, "passage": chunk.id, "heading": chunk.heading, "text": chunk.text, "vector": _literal(vector)}
+            for chunk, vector in zip(chunks, vectors, strict=True)
+        ]
         with self._transaction() as cursor:
-            _delete(cursor, where)
-            rows = zip(chunks, vectors, strict=True)
-            cursor.executemany(
-                _INSERT, [(*where, chunk.id, chunk.heading, chunk.text, _literal(vector)) for chunk, vector in rows]
-            )
-            cursor.execute(
-                "INSERT INTO pointsman_documents VALUES (%s, %s, %s, %s, %s, %s)",
-                (*where, document.digest, len(chunks), document.added_at, self._embedder),
-            )
+            self._delete(cursor, where)
+            cursor.executemany(self._sql["insert_passage"], rows)
+            cursor.execute(self._sql["insert_document"], {**where, **about, "embedder": self._embedder})
 
     def remove(self, collection: str, source: str) -> bool:
         """Take one document out; whether it was there."""
         with self._transaction() as cursor:
-            return _delete(cursor, (collection, source))
+            return self._delete(cursor, {"collection": collection, "source": source})
 
     def nearest(self, collection: str, vector: Vector, limit: int) -> list[Passage]:
         """The passages with the nearest vectors, nearest first."""
         values = {"collection": collection, "vector": _literal(vector), "limit": limit}
-        return [passage(row, float(row["score"])) for row in self._rows(_NEAREST, values)]
+        return [passage(row, float(row["score"])) for row in self._rows("nearest", values)]
 
     def matching(self, collection: str, query: str, limit: int) -> list[Passage]:
         """The passages that share words with `query`, best first."""
         # Plain words only: nothing in a query is an operator.
         words = [word for word in dict.fromkeys(_WORD.findall(query.lower())) if word != "or"][:_MOST_WORDS]
         values = {"collection": collection, "query": " or ".join(words), "limit": limit}
-        return [passage(row) for row in self._rows(_MATCHING, values)] if words else []
+        return [passage(row) for row in self._rows("matching", values)] if words else []
 
     def embedded_by(self) -> str | None:
         """The name of the embedder whose vectors are there; None when nothing is."""
-        rows = self._rows("SELECT embedder FROM pointsman_documents LIMIT 1", {})
+        rows = self._rows("embedder", {})
         return str(rows[0]["embedder"]) if rows else None
 
     def close(self) -> None:
@@ -131,12 +100,17 @@ class PgvectorIndex:
         with self._lock:
             self._drop()
 
-    def _rows(self, query: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _rows(self, statement: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
         try:
             with self._transaction() as cursor:
-                return cursor.execute(query, values).fetchall()
+                return cursor.execute(self._sql[statement], values).fetchall()
         except _NoTablesError:
             return []
+
+    def _delete(self, cursor: psycopg.Cursor[dict[str, Any]], where: Mapping[str, str]) -> bool:
+        cursor.execute(self._sql["delete_passages"], where)
+        cursor.execute(self._sql["delete_document"], where)
+        return cursor.rowcount > 0
 
     @contextmanager
     def _transaction(self) -> Iterator[psycopg.Cursor[dict[str, Any]]]:
@@ -165,8 +139,8 @@ class PgvectorIndex:
             )
             if self._may_write:
                 with self._connection.transaction():
-                    self._connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-                    self._connection.execute(_SCHEMA)
+                    self._connection.execute(self._sql["lock"])
+                    self._connection.execute(self._sql["schema"])
         return self._connection
 
     def _drop(self) -> None:
@@ -177,12 +151,6 @@ class PgvectorIndex:
 
 class _NoTablesError(StoreUnavailableError):
     """Nothing was ever added."""
-
-
-def _delete(cursor: psycopg.Cursor[dict[str, Any]], where: tuple[str, str]) -> bool:
-    cursor.execute("DELETE FROM pointsman_passages WHERE collection = %s AND source = %s", where)
-    cursor.execute("DELETE FROM pointsman_documents WHERE collection = %s AND source = %s", where)
-    return cursor.rowcount > 0
 
 
 def _literal(vector: Vector) -> str:

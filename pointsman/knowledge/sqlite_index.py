@@ -20,6 +20,7 @@ from pointsman.errors import ConfigurationError, StoreUnavailableError
 from pointsman.knowledge.chunking import Chunk
 from pointsman.knowledge.index import Indexed, passage
 from pointsman.knowledge.port import Passage
+from pointsman.knowledge.statements import statements
 
 if TYPE_CHECKING:
     from pointsman.knowledge.index import Vector, Vectors
@@ -27,25 +28,6 @@ if TYPE_CHECKING:
 _WAIT_S: Final = 10.0
 _MOST_WORDS: Final = 64
 _WORD: Final = re.compile(r"\w+")
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS documents (
-    collection TEXT NOT NULL, source TEXT NOT NULL, digest TEXT NOT NULL, passages INTEGER NOT NULL,
-    added_at TEXT NOT NULL, embedder TEXT NOT NULL, PRIMARY KEY (collection, source)
-);
-CREATE TABLE IF NOT EXISTS passages (
-    id INTEGER PRIMARY KEY, collection TEXT NOT NULL, source TEXT NOT NULL, passage TEXT NOT NULL,
-    heading TEXT NOT NULL, text TEXT NOT NULL, vector BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS passages_of ON passages (collection, source);
-CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (heading, text, tokenize = 'porter unicode61 remove_diacritics 2');
-"""
-_INSERT: Final = """
-INSERT INTO passages (collection, source, passage, heading, text, vector) VALUES (?, ?, ?, ?, ?, ?)
-"""
-_MATCHING: Final = """
-SELECT passages.* FROM words JOIN passages ON passages.id = words.rowid
-WHERE words MATCH ? AND passages.collection = ? ORDER BY bm25(words), passages.id LIMIT ?
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +57,7 @@ class SqliteIndex:
         self._lock = threading.Lock()
         self._matrices: dict[str, _Matrix] = {}
         self._written = 0
+        self._sql = statements("sqlite.sql")
         try:
             if may_write:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,42 +67,37 @@ class SqliteIndex:
             )
             self._db.row_factory = sqlite3.Row
             if may_write:
-                self._db.executescript(_SCHEMA)
+                self._db.executescript(self._sql["schema"])
         except (sqlite3.Error, OSError) as error:
             what = f"{path} cannot be opened as an index ({type(error).__name__})"
             raise ConfigurationError(what, "remove the file and add the documents again") from None
 
     def documents(self, collection: str | None = None) -> list[Indexed]:
         """What is there, by collection and source."""
-        query = "SELECT * FROM documents WHERE ? IS NULL OR collection = ? ORDER BY collection, source"
-        return [_indexed(row) for row in self._rows(query, (collection, collection))]
+        return [_indexed(row) for row in self._rows("documents", {"collection": collection})]
 
     def vectors(self, collection: str, source: str) -> Mapping[str, Vector]:
         """The vectors of one document, by the ids of its passages."""
-        query = "SELECT passage, vector FROM passages WHERE collection = ? AND source = ?"
-        return {row["passage"]: _vector(row["vector"]) for row in self._rows(query, (collection, source))}
+        found = self._rows("vectors", {"collection": collection, "source": source})
+        return {row["passage"]: _vector(row["vector"]) for row in found}
 
     def replace(self, document: Indexed, chunks: Sequence[Chunk], vectors: Vectors) -> None:
         """Write one document: all of it or nothing."""
-        where = (document.collection, document.source)
+        where = {"collection": document.collection, "source": document.source}
+        about = {"digest": document.digest, "passages": len(chunks), "added_at": to_rfc3339(document.added_at)}
         with self._writing() as db:
-            _delete(db, where)
+            self._delete(db, where)
             for chunk, vector in zip(chunks, vectors, strict=True):
-                done = db.execute(
-                    _INSERT,
-                    (*where, chunk.id, chunk.heading, chunk.text, vector.astype("<f4").tobytes()),
-                )
-                words = (done.lastrowid, chunk.heading, chunk.text)
-                db.execute("INSERT INTO words (rowid, heading, text) VALUES (?, ?, ?)", words)
-            db.execute(
-                "INSERT INTO documents VALUES (?, ?, ?, ?, ?, ?)",
-                (*where, document.digest, len(chunks), to_rfc3339(document.added_at), self._embedder),
-            )
+                words = {"heading": chunk.heading, "text": chunk.text}
+                stored = {**where, **words, "passage": chunk.id, "vector": vector.astype("<f4").tobytes()}
+                done = db.execute(self._sql["insert_passage"], stored)
+                db.execute(self._sql["insert_words"], {**words, "id": done.lastrowid})
+            db.execute(self._sql["insert_document"], {**where, **about, "embedder": self._embedder})
 
     def remove(self, collection: str, source: str) -> bool:
         """Take one document out; whether it was there."""
         with self._writing() as db:
-            return _delete(db, (collection, source))
+            return self._delete(db, {"collection": collection, "source": source})
 
     def nearest(self, collection: str, vector: Vector, limit: int) -> list[Passage]:
         """The passages with the nearest vectors, nearest first."""
@@ -131,7 +109,7 @@ class SqliteIndex:
                 return []
             scores = matrix.rows @ vector
             best = np.argsort(-scores, kind="stable")[:limit]
-            found = [db.execute("SELECT * FROM passages WHERE id = ?", (matrix.ids[at],)).fetchone() for at in best]
+            found = [db.execute(self._sql["passage"], {"id": matrix.ids[at]}).fetchone() for at in best]
         return [passage(dict(row), float(scores[at])) for row, at in zip(found, best, strict=True) if row is not None]
 
     def matching(self, collection: str, query: str, limit: int) -> list[Passage]:
@@ -141,11 +119,14 @@ class SqliteIndex:
             return []
         # Quoted: a word of the query is never an operator of FTS5.
         asked = " OR ".join(f'"{word}"' for word in words)
-        return [passage(dict(row)) for row in self._rows(_MATCHING, (asked, collection, limit))]
+        return [
+            passage(dict(row))
+            for row in self._rows("matching", {"asked": asked, "collection": collection, "limit": limit})
+        ]
 
     def embedded_by(self) -> str | None:
         """The name of the embedder whose vectors are there; None when nothing is."""
-        rows = self._rows("SELECT embedder FROM documents LIMIT 1", ())
+        rows = self._rows("embedder", {})
         return str(rows[0]["embedder"]) if rows else None
 
     def close(self) -> None:
@@ -162,16 +143,20 @@ class SqliteIndex:
         known = self._matrices.get(collection)
         if known is not None and known.version == version:
             return known
-        query = "SELECT id, vector FROM passages WHERE collection = ? ORDER BY id"
-        rows = db.execute(query, (collection,)).fetchall()
+        rows = db.execute(self._sql["matrix"], {"collection": collection}).fetchall()
         vectors = np.stack([_vector(row["vector"]) for row in rows]) if rows else np.zeros((0, 0), dtype=np.float32)
         made = _Matrix(version=version, ids=[int(row["id"]) for row in rows], rows=vectors)
         self._matrices[collection] = made
         return made
 
-    def _rows(self, query: str, values: tuple[Any, ...]) -> list[sqlite3.Row]:
+    def _rows(self, statement: str, values: Mapping[str, Any]) -> list[sqlite3.Row]:
         with self._reading() as db:
-            return db.execute(query, values).fetchall()
+            return db.execute(self._sql[statement], values).fetchall()
+
+    def _delete(self, db: sqlite3.Connection, where: Mapping[str, str]) -> bool:
+        db.execute(self._sql["delete_words"], where)
+        db.execute(self._sql["delete_passages"], where)
+        return db.execute(self._sql["delete_document"], where).rowcount > 0
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -197,13 +182,6 @@ class SqliteIndex:
                 what = f"the index {self._path} cannot be written ({type(error).__name__})"
                 raise StoreUnavailableError(what) from None
             self._written += 1
-
-
-def _delete(db: sqlite3.Connection, where: tuple[str, str]) -> bool:
-    words = "DELETE FROM words WHERE rowid IN (SELECT id FROM passages WHERE collection = ? AND source = ?)"
-    db.execute(words, where)
-    db.execute("DELETE FROM passages WHERE collection = ? AND source = ?", where)
-    return db.execute("DELETE FROM documents WHERE collection = ? AND source = ?", where).rowcount > 0
 
 
 def _indexed(row: sqlite3.Row) -> Indexed:
