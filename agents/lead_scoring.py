@@ -13,9 +13,11 @@ from agents.sdr.declared import DeclaredSettings, declared
 from agents.sdr.profiles import add_note, profile_of
 from agents.sdr.rules import Points, Rule, RuleScore, count
 from pointsman.envelope import Envelope, Payload
+from pointsman.knowledge import Passage
 from pointsman.plaintext import one_line, without_addresses
 from pointsman.runtime import AgentContext, Reply
 from pointsman.runtime.asking import check_instructions, question
+from pointsman.runtime.grounding import as_data, citations, passages_for, used_property
 
 NextStep = Literal["engage", "nurture", "disqualify"]
 
@@ -133,17 +135,21 @@ class LeadScoring:
         return count(profile, base=settings.base, rules=settings.rules, free_mail=free_mail)
 
     async def _judgement(self, profile: Payload, rules: RuleScore, event_type: str) -> dict[str, Any]:
-        data = {"profile": profile_of(profile), "rules": {"fit": rules.fit, "intent": rules.intent}}
+        passages = await passages_for(self.context.definition, self.context.knowledge, _subject_matter(profile))
+        # Without the id, which tells nothing: the same person gets the same question.
+        about = {name: value for name, value in profile_of(profile).items() if name != "lead_id"}
+        data = {"profile": about, "rules": {"fit": rules.fit, "intent": rules.intent}}
+        more = {"counted": rules.counted, **as_data(passages)}
         answer = await self.context.model.complete(
             question(
                 self.context.definition,
                 event_type,
-                user=json.dumps({**data, "counted": rules.counted}, ensure_ascii=False),
-                schema=_JUDGEMENT_SCHEMA,
+                user=json.dumps({**data, **more}, ensure_ascii=False),
+                schema=_judgement_schema(passages),
                 name="lead_judgement",
             )
         )
-        return answer.content
+        return {**answer.content, "citations": citations(answer.content, passages)}
 
     async def _record(
         self, message: Envelope, rules: RuleScore, judgement: dict[str, Any], verdict: Verdict, reply: Reply
@@ -163,6 +169,18 @@ class LeadScoring:
             "reply": reply.payload,
         }
         await self.context.store.put("scores", document)
+
+
+def _subject_matter(profile: Payload) -> str:
+    """What our documents are searched for: who they are and what they want."""
+    words = [profile.get(name) for name in ("interest", "industry", "title", "summary")]
+    return " ".join(str(word) for word in words if word)
+
+
+def _judgement_schema(passages: Sequence[Passage]) -> dict[str, Any]:
+    used = used_property(passages)
+    properties = {**_JUDGEMENT_SCHEMA["properties"], **used}
+    return {**_JUDGEMENT_SCHEMA, "properties": properties, "required": [*_JUDGEMENT_SCHEMA["required"], *used]}
 
 
 def decide(settings: ScoringSettings, rules: RuleScore, judgement: dict[str, Any], domain: str) -> Verdict:

@@ -191,6 +191,7 @@ def _facts(message: Envelope, mail: EmailMessage, recipient: str) -> dict[str, A
         "lead_id": str(draft["lead_id"]),
         "campaign_id": str(draft["campaign_id"]),
         "step": int(draft["step"]),
+        **({"citations": draft["citations"]} if draft.get("citations") else {}),
     }
 
 

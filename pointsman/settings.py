@@ -138,6 +138,15 @@ class Settings(BaseSettings):
         default={}, description="US dollars per million tokens, by model; beside or instead of the list prices."
     )
 
+    embeddings: str = Field(
+        default="hashed",
+        pattern="^(hashed|sentence-model|openai:.+)$",
+        description="How documents become vectors: hashed, sentence-model or openai:MODEL.",
+    )
+    knowledge_url: SecretStr | None = Field(
+        default=None, description="postgresql://… of the index of documents; a file in the data folder when left out."
+    )
+
     sweep_after_s: float = Field(
         default=600.0, gt=0, description="Seconds after which a lead that has not come to Kafka is sent on."
     )

@@ -71,6 +71,10 @@ class DocumentStore(Protocol):
         """Make an ascending index if it is missing; documents expire so many seconds after the time in its field."""
         ...
 
+    async def ensure_expiry(self, collection: str, field: str) -> None:
+        """See that documents are deleted within minutes after the time in `field`."""
+        ...
+
     async def close(self) -> None:
         """Give connections back."""
         ...
@@ -164,6 +168,11 @@ class MongoStore:
         keys = [(name, ASCENDING) for name in fields]
         with _translated():
             await self._database[collection].create_index(keys, unique=unique, **expiry)
+
+    async def ensure_expiry(self, collection: str, field: str) -> None:
+        """See that documents are deleted within minutes after the time in `field`."""
+        with _translated():
+            await self._database[collection].create_index([(field, ASCENDING)], expireAfterSeconds=0)
 
     async def close(self) -> None:
         """Give connections back."""

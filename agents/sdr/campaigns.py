@@ -9,6 +9,8 @@ from pointsman.store import Document
 def drafted(campaign: Document, *, step: int) -> Payload:
     """The payload of `campaign.drafted` for a step (from 1) that has its text."""
     text = campaign["steps"][step - 1]
+    # Left out where there are none: drafts from before know no citations.
+    cited = {"citations": text["citations"]} if text.get("citations") else {}
     return {
         "lead_id": campaign["lead_id"],
         "campaign_id": campaign["_id"],
@@ -16,4 +18,5 @@ def drafted(campaign: Document, *, step: int) -> Payload:
         "subject": text["subject"],
         "body": text["body"],
         "kind": campaign["kind"],
+        **cited,
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parseaddr
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -19,11 +19,15 @@ from pydantic import Field
 from agents.sdr.declared import DeclaredSettings
 from pointsman.envelope import Payload
 from pointsman.errors import ModelAnswerError
+from pointsman.knowledge import Passage
 from pointsman.plaintext import has_address, many_lines, one_line
 from pointsman.runtime import AgentContext
 from pointsman.runtime.asking import question
+from pointsman.runtime.grounding import as_data, citations, passages_for, used_property
 
 MAX_SUBJECT_CHARS: Final = 120
+_MOST_FACTS: Final = 30
+"""As the contract of a profile has it."""
 _MIN_BODY_CHARS: Final = 40
 _SCHEME: Final = re.compile(r"\b(?:[a-z][a-z0-9+.-]{1,20}://|(?:javascript|data|mailto|tel|file):)\S*", re.IGNORECASE)
 _HOST: Final = re.compile(r"(?<![\w.@-])(?:[^\W_](?:[\w-]{0,62})\.)+[^\W\d_]{2,24}(?![\w-])")
@@ -55,11 +59,13 @@ class Draft:
         subject: one line.
         body: plain text.
         facts_used: the facts that the model says it rests on.
+        citations: the passages of our documents that the model says it rests on.
     """
 
     subject: str
     body: str
     facts_used: list[str]
+    citations: list[dict[str, str]] = field(default_factory=list)
 
 
 async def write_draft(
@@ -77,10 +83,12 @@ async def write_draft(
     Raises:
         ModelAnswerError: what the model wrote may not be sent, also after it was told why.
         ModelUnavailableError: the model did not answer.
+        StoreUnavailableError: our documents did not answer.
     """
     profile = scored["profile"]
     facts = [str(fact["fact"]) for fact in profile["facts"]]
-    data = {**_user_turn(context, settings, scored), **more}
+    passages = await passages_for(context.definition, context.knowledge, _subject_matter(scored, more))
+    data = {**_user_turn(context, settings, scored), **more, **as_data(passages)}
     hosts = (*settings.link_hosts, str(profile["email_domain"]))
     problems: list[str] = []
     for _ in range(2):
@@ -90,12 +98,14 @@ async def write_draft(
                 context.definition,
                 event_type,
                 user=json.dumps(turn, ensure_ascii=False),
-                schema=_schema(len(facts)),
+                schema=_schema(passages),
                 name="mail_draft",
             )
         )
-        draft = _draft(answer.content, facts)
+        draft = _draft(answer.content, facts, passages)
         problems = problems_of(draft, hosts=hosts, max_body_chars=settings.max_body_chars)
+        if max(answer.content["facts_used"], default=0) > len(facts):
+            problems.append(f"facts_used names a fact that there is not: there are {len(facts)}")
         if not problems:
             return draft
     raise ModelAnswerError(f"the draft may not be sent: {'; '.join(problems)}")
@@ -136,7 +146,15 @@ def _user_turn(context: AgentContext, settings: DraftSettings, scored: Payload) 
     }
 
 
-def _schema(facts: int) -> dict[str, Any]:
+def _subject_matter(scored: Payload, more: Mapping[str, Any]) -> str:
+    """What our documents are searched for: what the lead wants, what speaks for it, and what this mail is about."""
+    profile, email = scored["profile"], more.get("email", {})
+    words = (profile.get("interest"), profile.get("industry"), email.get("angle"), *scored["talking_points"])
+    return " ".join(str(word) for word in words if word)
+
+
+def _schema(passages: Sequence[Passage]) -> dict[str, Any]:
+    # The same for every lead: providers compile a schema when they first see it, and it belongs to the cached prefix.
     return {
         "type": "object",
         "properties": {
@@ -144,21 +162,23 @@ def _schema(facts: int) -> dict[str, Any]:
             "body": {"type": "string", "description": "Body of the e-mail: plain text with greeting and signature."},
             "facts_used": {
                 "type": "array",
-                "items": {"type": "integer", "minimum": 1, "maximum": max(1, facts)},
+                "items": {"type": "integer", "minimum": 1, "maximum": _MOST_FACTS},
                 "description": "Numbers of the facts that the body rests on.",
             },
+            **used_property(passages),
         },
-        "required": ["subject", "body", "facts_used"],
+        "required": ["subject", "body", "facts_used", *used_property(passages)],
         "additionalProperties": False,
     }
 
 
-def _draft(content: dict[str, Any], facts: list[str]) -> Draft:
+def _draft(content: dict[str, Any], facts: list[str], passages: Sequence[Passage]) -> Draft:
     used = sorted({number for number in content["facts_used"] if 1 <= number <= len(facts)})
     return Draft(
         subject=one_line(content["subject"], 1000),
         body=many_lines(content["body"], 20_000),
         facts_used=[facts[number - 1] for number in used],
+        citations=citations(content, passages),
     )
 
 

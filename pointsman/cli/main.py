@@ -22,6 +22,7 @@ from pointsman.cli import (
     effects,
     evaluation,
     job,
+    knowledge,
     leads,
     local_model,
     mail,
@@ -65,6 +66,7 @@ app.add_typer(dlq.app, name="dlq", help="Dead letters: look, send again, mend, s
 app.add_typer(effects.app, name="effects", help="Mails and other effects: stop and start all, list, decide.")
 app.add_typer(evaluation.app, name="eval", help="How well messages are routed: measure it, collect examples.")
 app.add_typer(job.app, name="job", help="The router job on the Flink cluster.")
+app.add_typer(knowledge.app, name="knowledge", help="The team's documents that agents cite: add, search, measure.")
 app.add_typer(leads.app, name="leads", help="Leads in MongoDB.")
 app.add_typer(local_model.app, name="local-model", help="The local model: train, judge, look at it, propose one.")
 app.add_typer(mail.app, name="mail", help="Mails that came back.")

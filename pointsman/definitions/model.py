@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -13,6 +13,12 @@ EventType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][
 Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 JsonSchema = dict[str, Any]
+COLLECTION_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,62}$"
+
+
+def _is_left_out(value: Any) -> bool:
+    # A definition that does not use what came later keeps its digest: catalogs that older versions wrote stay readable.
+    return value is None
 
 
 class _Strict(BaseModel):
@@ -50,9 +56,44 @@ class ModelChoice(_Strict):
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
         default=None, description="Model name; the setting POINTSMAN_MODEL when left out."
     )
+    strong: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        default=None,
+        exclude_if=_is_left_out,
+        description="A stronger model, asked where the first one's answer is of no use or says that it is not sure.",
+    )
+    doubt_below: float | None = Field(
+        default=None,
+        exclude_if=_is_left_out,
+        gt=0,
+        le=1,
+        description="Ask the stronger model too where the answer's own `confidence`, 0 to 1, is lower.",
+    )
     temperature: float = Field(default=0.0, ge=0, le=2)
     max_output_tokens: int = Field(default=1200, ge=1, le=100_000)
     timeout_s: float = Field(default=20.0, gt=0, le=600, description="Seconds for one call.")
+
+    @model_validator(mode="after")
+    def _doubt_needs_somebody_to_ask(self) -> ModelChoice:
+        if self.doubt_below is not None and self.strong is None:
+            message = "doubt_below needs strong: name the model that is asked in doubt"
+            raise ValueError(message)
+        return self
+
+
+class CacheUse(_Strict):
+    """The same question gets the same answer for some time, and no model is asked."""
+
+    # As long as Kafka keeps messages: an erased person's data ends with it (docs/adr/0006).
+    ttl_s: float = Field(gt=0, le=604_800, description="Seconds for which an answer is kept, at most seven days.")
+
+
+class KnowledgeUse(_Strict):
+    """Which of the team's own documents the agent reads before it answers."""
+
+    collection: Annotated[str, StringConstraints(pattern=COLLECTION_PATTERN)] = Field(
+        description="Collection of documents, as `pointsman knowledge add --collection` names it."
+    )
+    passages: int = Field(default=3, ge=1, le=10, description="How many passages of them at most.")
 
 
 class Limits(_Strict):
@@ -104,6 +145,21 @@ class AgentDefinition(_Strict):
     instructions: Annotated[str, StringConstraints(max_length=20_000)] | None = Field(
         default=None, description="System turn of the agent's own model call. Jinja2; variables: agent, event_type."
     )
+    purpose: Literal["enrich", "score", "write", "act"] | None = Field(
+        default=None,
+        exclude_if=_is_left_out,
+        description="What its answers are: facts (enrich), judgements (score), text for people (write), effects (act).",
+    )
+    cache: CacheUse | None = Field(
+        default=None,
+        exclude_if=_is_left_out,
+        description="Keeps answers of its model; only where the purpose is enrich or score.",
+    )
+    knowledge: KnowledgeUse | None = Field(
+        default=None,
+        exclude_if=_is_left_out,
+        description="The team's own documents that it may cite; none when left out.",
+    )
     settings: dict[str, Any] = Field(default={}, description="The agent module's own settings.")
     limits: Limits = Field(default=Limits())
     approval: Literal["required"] | None = Field(
@@ -118,6 +174,13 @@ class AgentDefinition(_Strict):
             if twice:
                 message = f"{field} lists {', '.join(sorted(twice))} twice"
                 raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _only_facts_and_judgements_are_cached(self) -> AgentDefinition:
+        if self.cache and self.purpose not in ("enrich", "score"):
+            message = "cache is for purpose: enrich or score; what is written to people or acts is made anew each time"
+            raise ValueError(message)
         return self
 
     def accepted(self, event_type: str) -> Accepts | None:

@@ -49,6 +49,7 @@ class ChatAnswer:
         finish_reason: why the model stopped, by its own word.
         completions: answers that came back and are paid for: 2 when the first had to be repaired.
         cost_usd: US dollars for all of them; None when the model's price is unknown.
+        is_cached: no model was asked: it had answered the same question before.
         is_fallback: another model than the one that was asked for answered, because that one was not available.
     """
 
@@ -61,6 +62,7 @@ class ChatAnswer:
     attempts: int = 1
     completions: int = 1
     cost_usd: float | None = None
+    is_cached: bool = False
     is_fallback: bool = False
     response_id: str = ""
     finish_reason: str = ""

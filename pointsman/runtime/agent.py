@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from pointsman.definitions import AgentDefinition
 from pointsman.envelope import Envelope, Payload
+from pointsman.knowledge import NO_KNOWLEDGE, Retriever
 from pointsman.models import ChatModel
 from pointsman.settings import Settings
 from pointsman.store import DocumentStore
@@ -45,6 +46,7 @@ class AgentContext:
         now: the clock, UTC.
         effects_allowed: whether an effect outside Kafka and the store may begin now. Ask right before it begins; where
             it may not, raise `EffectsStoppedError`, and the message waits until a person starts effects again.
+        knowledge: the team's own documents; ask through `pointsman.runtime.grounding`.
         telemetry: where the agent tells of what it does outside; its messages and model calls are told for it.
     """
 
@@ -54,6 +56,7 @@ class AgentContext:
     settings: Settings
     now: Callable[[], datetime]
     effects_allowed: Callable[[], bool]
+    knowledge: Retriever = NO_KNOWLEDGE
     telemetry: Telemetry = field(default_factory=Telemetry)
 
 

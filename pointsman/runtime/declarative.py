@@ -7,15 +7,17 @@ answer must keep. The payload is data: it is never rendered into the instruction
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pointsman.definitions import AgentDefinition, Emits
 from pointsman.envelope import Envelope, Payload
+from pointsman.knowledge import NO_KNOWLEDGE, Retriever
 from pointsman.models import ChatModel
 from pointsman.runtime.agent import AgentContext, Reply
 from pointsman.runtime.asking import check_instructions, question
+from pointsman.runtime.grounding import as_data, passages_for
 
 _ANSWER: Final = "answer"
 
@@ -28,7 +30,7 @@ def build(context: AgentContext) -> DeclarativeAgent:
     """
     definition = context.definition
     check_instructions(definition)
-    return DeclarativeAgent(definition=definition, model=context.model)
+    return DeclarativeAgent(definition=definition, model=context.model, knowledge=context.knowledge)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,22 +40,27 @@ class DeclarativeAgent:
     Attributes:
         definition: the definition.
         model: the chat model.
+        knowledge: the team's own documents.
     """
 
     definition: AgentDefinition
     model: ChatModel
+    knowledge: Retriever = NO_KNOWLEDGE
 
     async def handle(self, message: Envelope) -> Sequence[Reply]:
         """Answer with what the model makes of `message`.
 
         Raises:
             ModelUnavailableError: no answer; the runtime tries again.
+            StoreUnavailableError: no answer of the documents that it declares; the runtime tries again.
             ModelAnswerError: an answer that breaks the output contract.
         """
+        data = {"event_type": message.event_type, "payload": message.payload}
+        passages = await passages_for(self.definition, self.knowledge, " ".join(_texts(message.payload)))
         request = question(
             self.definition,
             message.event_type,
-            user=json.dumps({"event_type": message.event_type, "payload": message.payload}, ensure_ascii=False),
+            user=json.dumps({**data, **as_data(passages)}, ensure_ascii=False),
             schema=answer_schema(self.definition.emits),
             name=self.definition.name,
             priority=message.priority,
@@ -97,6 +104,14 @@ def _moved(schema: Any, place: str) -> Any:
     if isinstance(reference, str) and reference.startswith("#"):
         moved["$ref"] = place + reference[1:]
     return moved
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts of a payload: what documents are searched for."""
+    if isinstance(value, str):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(inner)
 
 
 def _chosen(emits: Sequence[Emits], content: dict[str, Any]) -> tuple[str, Payload]:

@@ -19,6 +19,8 @@ from pointsman.envelope import Record
 from pointsman.errors import BrokerUnavailableError, ConfigurationError, EffectsStoppedError, PointsmanError
 from pointsman.kafka import accepted, load_catalog, load_effects_control, tail
 from pointsman.kafka.inbox import KafkaInbox
+from pointsman.knowledge import Retriever
+from pointsman.knowledge.retrieval import IndexRetriever
 from pointsman.models import ChatModel
 from pointsman.models.factory import chat_model
 from pointsman.runtime import declarative
@@ -30,6 +32,7 @@ from pointsman.runtime.following import Following
 from pointsman.runtime.handling import ActiveAgent, Handling
 from pointsman.runtime.lanes import Lanes
 from pointsman.runtime.metering import MeteredModel
+from pointsman.runtime.model_choice import chosen_model
 from pointsman.runtime.port import Inbox
 from pointsman.runtime.schedule import speak_when_due
 from pointsman.runtime.sole import sole_instance
@@ -71,12 +74,13 @@ async def _serve(name: str, settings: Settings, build: Build) -> None:
     telemetry = Telemetry.of(settings, f"agent/{name}")
     model = MeteredModel(chat_model(settings, telemetry))
     store = MongoStore(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+    knowledge = IndexRetriever.of(settings)
     effects = EffectsSwitch()
     try:
         process = AgentProcess(
             name,
             KafkaInbox(settings.kafka_bootstrap, name, settings.instance),
-            _builder(build, settings, model, store, effects, telemetry),
+            _builder(build, settings, model, store, knowledge, effects, telemetry),
             effects,
             Claims(store, _now),
             telemetry,
@@ -87,6 +91,7 @@ async def _serve(name: str, settings: Settings, build: Build) -> None:
         await process.serve()
     finally:
         await model.close()
+        await knowledge.close()
         await store.close()
         telemetry.close()
 
@@ -269,17 +274,19 @@ def _builder(
     settings: Settings,
     model: ChatModel,
     store: DocumentStore,
+    knowledge: Retriever,
     effects: EffectsSwitch,
     telemetry: Telemetry,
 ) -> Callable[[AgentDefinition], Agent]:
     def make(definition: AgentDefinition) -> Agent:
         context = AgentContext(
             definition=definition,
-            model=model,
+            model=chosen_model(definition, model, store, settings.model, _now),
             store=store,
             settings=settings,
             now=_now,
             effects_allowed=effects.is_allowed,
+            knowledge=knowledge,
             telemetry=telemetry,
         )
         return build(context)

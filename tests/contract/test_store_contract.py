@@ -217,3 +217,14 @@ async def test_a_document_whose_id_a_driver_made_is_deleted_by_its_hexadecimal_f
         assert await store.delete("leads", str(made))
         await store.close()
         assert client[database].leads.count_documents({}) == 0
+
+
+async def test_documents_expire_by_the_time_that_they_name(mongod: str) -> None:
+    database = f"d{uuid4().hex}"
+    store = MongoStore(mongod, database)
+    await store.ensure_expiry("answers", "expires_at")
+    await store.ensure_expiry("answers", "expires_at")
+    await store.close()
+    with pymongo.MongoClient[dict[str, Any]](mongod) as client:
+        indexes = client[database]["answers"].index_information()
+    assert [index["expireAfterSeconds"] for index in indexes.values() if "expireAfterSeconds" in index] == [0]

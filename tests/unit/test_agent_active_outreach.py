@@ -157,7 +157,7 @@ async def test_a_subject_is_one_line_whatever_the_model_writes() -> None:
 
 @pytest.mark.parametrize("number", [-1, 0, 3, 99])
 async def test_facts_that_do_not_exist_are_no_answer(number: int) -> None:
-    agent = sdr.build(sdr.context("active_outreach", [letter(facts_used=[number])]))
+    agent = sdr.build(sdr.context("active_outreach", [letter(facts_used=[number])] * 2))
 
     with pytest.raises(ModelAnswerError):
         await agent.handle(scored())

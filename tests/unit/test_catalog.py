@@ -1,8 +1,10 @@
 """Readers take over whole catalogs only, whatever order and garbage the topic holds."""
 
+import json
+
 import pytest
 
-from pointsman.catalog import MANIFEST_KEY, Catalog, CatalogReader, diff
+from pointsman.catalog import MANIFEST_KEY, Catalog, CatalogReader, definition_json, diff
 from pointsman.definitions import Accepts, AgentDefinition, Emits
 from pointsman.envelope import Record
 from pointsman.errors import PermanentError
@@ -117,3 +119,19 @@ def test_the_last_definition_of_a_removed_agent_is_kept_for_what_is_queued() -> 
     again = feed(reader, back.records(new))[-1]
     assert again is not None
     assert again.retired == {}
+
+
+def test_a_definition_that_uses_nothing_new_keeps_its_digest() -> None:
+    """Else a catalog on Kafka from an older version would never be complete, and the job would wait for ever."""
+    plain = AgentDefinition.model_validate(
+        {
+            "name": "scorer", "version": "1.0.0", "description": "Scores.",
+            "accepts": [{"type": "lead.profiled", "contract": {}}], "emits": [{"type": "lead.scored", "contract": {}}],
+        }
+    )  # fmt: skip
+    said = json.loads(definition_json(plain))
+    assert sorted(said) == [
+        "accepts", "approval", "counter_examples", "description", "emits", "examples", "instructions", "limits",
+        "model", "name", "settings", "version",
+    ]  # fmt: skip
+    assert sorted(said["model"]) == ["max_output_tokens", "name", "temperature", "timeout_s"]

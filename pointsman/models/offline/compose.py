@@ -144,7 +144,9 @@ class _Composer:
         kind = _kind(items)
         if kind in {"integer", "number"} and "enum" not in items:
             low, high = _bounds(items, "", whole=kind == "integer")
-            numbers = [number for number in dict.fromkeys(numbered(self.used)) if low <= number <= high][:wanted]
+            # Our own passages are numbered by themselves.
+            meant = [fact for fact in self.used if ("passages" in fact.path) == ("passages" in name.split("_"))]
+            numbers = [number for number in dict.fromkeys(numbered(meant)) if low <= number <= high][:wanted]
             return numbers + [self.fill(items, name, depth + 1) for _ in range(least - len(numbers))]
         if kind == "string" and not {"enum", "const", "format", "pattern", "anyOf", "oneOf"} & set(items):
             texts = self._short_texts(items, name, guidance)[:wanted]

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 from pointsman.models.offline.facts import Fact, UserTurn
 from pointsman.models.offline.telling import addressed, is_own_words, told_facts, turned, wish
-from pointsman.models.offline.words import all_words, capitalised, harmless, lowered, shortened
+from pointsman.models.offline.words import (
+    all_words,
+    capitalised,
+    harmless,
+    lowered,
+    sentences,
+    shortened,
+    without_links,
+)
 
 _RANGE: Final = re.compile(r"(\d+)\s*(?:to|-|and)\s*(\d+) words")
 _ORDER: Final = re.compile(r"^(?:ask|thank|pick|tell|say|show|offer|write|mention)\b", re.I)
 _DEFAULT_WORDS: Final = (60, 140)
+_LONGEST_QUOTE: Final = 240
 
 
 def letter(turn: UserTurn, guidance: str, used: list[Fact]) -> str:
@@ -21,7 +31,9 @@ def letter(turn: UserTurn, guidance: str, used: list[Fact]) -> str:
     facts = told_facts(turn)
     cited = _cited(facts, _mail_number(turn))
     used.extend(cited)
-    middle = [*(addressed(fact) for fact in cited), *_offer(turn)]
+    documented = _documented(turn)
+    used.extend(documented)
+    middle = [*(addressed(fact) for fact in cited), *_offer(turn), *(_said_by_us(fact) for fact in documented)]
     closing = _question(turn, guidance)
     parts = [_greeting(turn), " ".join([_opening(turn), *middle]), closing, _signature(turn)]
     fillers = _fillers(turn, facts, cited)
@@ -84,6 +96,17 @@ def _offer(turn: UserTurn) -> list[str]:
     if not product:
         return []
     return [f"At {ours} we build {product}." if ours else f"We build {product}."]
+
+
+def _documented(turn: UserTurn) -> list[Fact]:
+    """The passage of our own documents that was found first, if one was and a mail could quote it."""
+    passages = (fact for fact in turn.facts if fact.name == "text" and "passages" in fact.path and _said_by_us(fact))
+    return list(islice(passages, 1))
+
+
+def _said_by_us(fact: Fact) -> str:
+    first = next(iter(sentences(fact.text)), "")
+    return harmless(without_links(first)) if len(first) <= _LONGEST_QUOTE else ""
 
 
 def _fillers(turn: UserTurn, facts: Sequence[Fact], cited: Sequence[Fact]) -> list[str]:

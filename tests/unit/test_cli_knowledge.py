@@ -1,0 +1,79 @@
+"""`pointsman knowledge`: add a folder, look, measure, take out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from pointsman.cli import knowledge
+from pointsman.errors import ConfigurationError, RefusedError
+from pointsman.settings import Settings
+
+DOCUMENTS = "examples/knowledge/documents"
+
+
+@pytest.fixture(autouse=True)
+def _settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = Settings(data_dir=tmp_path / "data with a space")
+    monkeypatch.setattr(knowledge, "settings", lambda: known)
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(knowledge.app, list(words))
+
+
+def data(*words: str) -> Any:
+    result = run(*words, "-o", "json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_a_folder_is_added_listed_searched_and_taken_out() -> None:
+    added = data("add", DOCUMENTS, "-c", "product")
+    assert {row["outcome"] for row in added} == {"added"}
+    assert {row["outcome"] for row in data("add", DOCUMENTS, "-c", "product")} == {"unchanged"}
+    assert {row["source"] for row in data("ls")} == {path.name for path in Path(DOCUMENTS).iterdir()}
+    best = data("search", "late deliveries", "-c", "product", "-k", "1")
+    assert best[0]["source"] == "product.md"
+    assert run("rm", "product.md", "-c", "product").exit_code == 0
+    assert "product.md" not in {row["source"] for row in data("ls")}
+    assert run("rm", "--all").exit_code == 0
+    assert data("ls") == []
+
+
+def test_retrieval_is_measured_and_a_figure_can_fail_a_build() -> None:
+    run("add", DOCUMENTS, "-c", "product")
+    told = run("eval", "examples/knowledge/questions.jsonl", "-c", "product", "--fail-under", "0.3")
+    assert told.exit_code == 0
+    assert "know no meaning" in told.stdout
+    assert set(data("eval", "examples/knowledge/questions.jsonl", "-c", "product")) == {
+        "embedding", "hybrid", "words", "vectors",
+    }  # fmt: skip
+    failed = run("eval", "examples/knowledge/questions.jsonl", "-c", "product", "--fail-under", "1")
+    assert isinstance(failed.exception, RefusedError)
+
+
+def test_a_document_of_no_use_fails_the_command_and_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.4\nbroken")
+    (tmp_path / "good.txt").write_text("words")
+    result = run("add", str(tmp_path), "-c", "product")
+    assert "broken.pdf" in result.stdout
+    assert isinstance(result.exception, RefusedError)
+    assert [row["source"] for row in data("ls")] == ["good.txt"]
+
+
+@pytest.mark.parametrize("words", [("ls",), ("search", "x", "-c", "a"), ("eval", "x", "-c", "a")])
+def test_without_an_index_it_is_said_how_to_make_one(words: tuple[str, ...]) -> None:
+    failed = run(*words).exception
+    assert isinstance(failed, ConfigurationError)
+
+
+def test_a_document_that_is_not_there_is_refused_and_names_are_checked() -> None:
+    run("add", DOCUMENTS, "-c", "product")
+    assert isinstance(run("rm", "missing.md").exception, RefusedError)
+    assert run("rm").exit_code == 2
+    assert run("add", DOCUMENTS, "-c", "Two Words").exit_code == 2
