@@ -92,6 +92,10 @@ class Settings(BaseSettings):
     kafka_sasl_username: str | None = None
     kafka_sasl_password: SecretStr | None = None
     kafka_ssl_ca: Path | None = Field(default=None, description="Certificates to trust, PEM; the system's if not set.")
+    store: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,40}$")] = Field(
+        default="mongodb", description="Where agents keep documents: mongodb, or a store that another package brings."
+    )
+    store_uri: SecretStr | None = Field(default=None, description="Connection of a store other than mongodb.")
     mongodb_uri: SecretStr = Field(
         default=SecretStr("mongodb://127.0.0.1:27017/?replicaSet=rs0"),
         validation_alias=AliasChoices("MONGODB_URI", "mongodb_uri"),
@@ -125,6 +129,11 @@ class Settings(BaseSettings):
     )
     model_prices: dict[str, Price] = Field(
         default={}, description="US dollars per million tokens, by model; beside or instead of the list prices."
+    )
+
+    archive_dir: Path | None = Field(
+        default=None,
+        description="Folder of the archive's files as this machine sees it; unset: there is none.",
     )
 
     sweep_after_s: float = Field(
