@@ -9,6 +9,7 @@ from string import Template
 from typing import Final
 
 from flink_jobs.operators.outputs import MAX_KEPT_BYTES
+from pointsman.archive.options import ARCHIVED, ArchiveOptions
 from pointsman.envelope import AGENT_SOURCE, MAX_PAYLOAD_BYTES, OPERATOR_SOURCE, WORKFLOW_CANCELLED
 from pointsman.job_options import EXACTLY_ONCE, FAST, JobOptions
 from pointsman.topics import (
@@ -86,6 +87,19 @@ def definitions(options: JobOptions) -> list[str]:
         "cancelled_type": WORKFLOW_CANCELLED,
     }
     return [*sources, sink, *(statement(view, **names) for view in VIEWS)]
+
+
+def archive_statements(options: ArchiveOptions) -> list[str]:
+    """The statements of the archive job, in order."""
+    source = statement(
+        "archive_source",
+        topics=";".join(ARCHIVED),
+        bootstrap=options.kafka_bootstrap,
+        group=options.name,
+        security_protocol=options.kafka_security_protocol,
+        sasl_mechanism=options.kafka_sasl_mechanism,
+    )
+    return [source, statement("archive_files", directory=options.directory), statement("write_archive")]
 
 
 def statement(name: str, fragments: Mapping[str, str] | None = None, /, **values: str | int) -> str:

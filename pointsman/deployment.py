@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from pointsman.archive.options import ARCHIVE_JOB, ARCHIVED
 from pointsman.definitions import AgentDefinition
 from pointsman.topics import (
     ALL,
@@ -29,6 +30,7 @@ from pointsman.topics import (
 ROUTER: Final = "pointsman-router"
 OPERATOR: Final = "pointsman-operator"
 CONNECT: Final = "pointsman-connect"
+ARCHIVER: Final = ARCHIVE_JOB
 
 _READ: Final = ("Read", "Describe")
 _WRITE: Final = ("Write", "Describe")
@@ -81,11 +83,20 @@ def router_acls() -> list[Acl]:
     ]
 
 
+def archive_acls() -> list[Acl]:
+    """What the archive job may do: it only reads."""
+    return [
+        *(Acl(type="topic", name=name, operations=_READ) for name in ARCHIVED),
+        Acl(type="group", name=ARCHIVER, operations=_READ),
+    ]
+
+
 def operator_acls() -> list[Acl]:
     """What people may do with the command and the console: apply, resume, redrive, stop effects, look at everything."""
+    everything = (*_EVERYTHING, "AlterConfigs")  # retention
     return [
-        *(Acl(type="topic", name=topic.name, operations=_EVERYTHING) for topic in ALL),
-        Acl(type="topic", name=_INBOXES, pattern="prefix", operations=_EVERYTHING),
+        *(Acl(type="topic", name=topic.name, operations=everything) for topic in ALL),
+        Acl(type="topic", name=_INBOXES, pattern="prefix", operations=everything),
         Acl(type="group", name="*", operations=("Describe",)),
         Acl(type="transactionalId", name="pointsman.", pattern="prefix", operations=_WRITE),
     ]
@@ -113,6 +124,7 @@ def helm_values(definitions: Iterable[AgentDefinition]) -> dict[str, Any]:
         ROUTER: router_acls(),
         OPERATOR: operator_acls(),
         CONNECT: connect_acls(),
+        ARCHIVER: archive_acls(),
         **{agent_user(one.name): agent_acls(one.name) for one in agents},
     }
     return {

@@ -1,4 +1,4 @@
-"""The router job on a Flink cluster: pack it, submit it, look at it, stop it, move it to a new version.
+"""Our jobs on a Flink cluster: pack one, submit it, look at it, stop it, move it to a new version.
 
 Submitting runs Flink's own command-line client (`org.apache.flink.client.cli.CliFrontend`) by `java` directly: the
 scripts around it cannot live in a folder whose name has a space. Everything else goes over Flink's REST API.
@@ -13,10 +13,10 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from pointsman.errors import ConfigurationError, PointsmanError
 from pointsman.flink_rest import FlinkJob, FlinkRefusedError, FlinkRest
@@ -40,12 +40,26 @@ class JobSubmissionError(PointsmanError):
     """Flink's client did not submit the job."""
 
 
+class Job(Protocol):
+    """What a job is told."""
+
+    @property
+    def name(self) -> str:
+        """The job's name on the cluster."""
+        ...
+
+    def arguments(self) -> list[str]:
+        """As command-line arguments of its module."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class SubmitOptions:
     """How to submit the job.
 
     Attributes:
         job: what the job is told.
+        module: the module that builds the job.
         flink_url: REST address of the JobManager.
         flink_lib_dir: folder with the client's jars: those of the cluster's `lib`, flink-python, the Kafka connector.
         restore_from: savepoint or retained checkpoint to start from; None starts with empty state.
@@ -54,9 +68,10 @@ class SubmitOptions:
         checkpoint_dir: where the job's checkpoints go, a URI; None leaves it to the cluster's configuration.
     """
 
-    job: JobOptions
+    job: Job
     flink_url: str
     flink_lib_dir: Path
+    module: str = ENTRY_MODULE
     restore_from: str | None = None
     java: str = "java"
     python: str = sys.executable
@@ -74,7 +89,8 @@ def submit(options: SubmitOptions) -> str:
     live = FlinkRest(options.flink_url).live_job(options.job.name)
     if live is not None:
         return live.id
-    check_local_model(options.job)
+    if isinstance(options.job, JobOptions):
+        check_local_model(options.job)
     with tempfile.TemporaryDirectory(prefix="pointsman-submit-") as folder:
         archive = pack(Path(folder) / "pointsman-job.zip")
         configuration = _write_configuration(Path(folder) / "conf", options)
@@ -154,8 +170,9 @@ def upgrade(options: SubmitOptions, directory: str | None = None) -> str:
         FlinkRefusedError: no such job runs, or the savepoint failed; then the job runs on.
         JobSubmissionError: the new job was not submitted; the text names the savepoint to submit it from.
     """
-    check_local_model(options.job)
-    _check_python_mode(running_options(options.flink_url, options.job.name), options.job.python_mode)
+    if isinstance(options.job, JobOptions):
+        check_local_model(options.job)
+        _check_python_mode(running_options(options.flink_url, options.job.name), options.job.python_mode)
     place = stop(options.flink_url, options.job.name, directory)
     try:
         return submit(replace(options, restore_from=place))
@@ -170,8 +187,17 @@ def running_options(flink_url: str, name: str) -> JobOptions:
     Raises:
         FlinkRefusedError: no such job runs.
     """
+    return JobOptions.from_parameters(parameters(flink_url, name))
+
+
+def parameters(flink_url: str, name: str) -> Mapping[str, str]:
+    """What the running job says that it was told, of whatever kind it is.
+
+    Raises:
+        FlinkRefusedError: no such job runs.
+    """
     rest = FlinkRest(flink_url)
-    return JobOptions.from_parameters(rest.parameters(_live(rest, name).id))
+    return rest.parameters(_live(rest, name).id)
 
 
 def last_snapshot(flink_url: str, name: str) -> str | None:
@@ -231,7 +257,7 @@ def _command(options: SubmitOptions, archive: Path, configuration: Path) -> list
         "--jobmanager",
         f"{host}:{port}",
         "--pyModule",
-        ENTRY_MODULE,
+        options.module,
         "--pyFiles",
         str(archive),
         "--pyClientExecutable",

@@ -10,7 +10,10 @@ import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 PYTHON_MODES: Final = ("thread", "process")
 EXACTLY_ONCE: Final = "exactly-once"
@@ -75,10 +78,7 @@ class JobOptions:
 
     def arguments(self) -> list[str]:
         """As command-line arguments; `parse` reads them back."""
-        given = [
-            f"{_flag(each.name)}={getattr(self, each.name)}" for each in fields(self) if each.name not in _SWITCHES
-        ]
-        return given + [_flag(name) for name in _SWITCHES if getattr(self, name)]
+        return as_arguments(self)
 
     def parameters(self) -> dict[str, str]:
         """As the running job tells them over REST; `from_parameters` reads them back."""
@@ -97,27 +97,42 @@ class JobOptions:
         Raises:
             SystemExit: an argument is unknown or malformed; the usage stands on stderr.
         """
-        return JobOptions(**vars(_parser().parse_args(arguments)))
+        return JobOptions(**parse_into(JobOptions, arguments, prog="route_messages"))
 
 
-_SWITCHES: Final = ("always_ask_model", "local_first")
 _CHOICES: Final = {"python_mode": PYTHON_MODES, "delivery": DELIVERIES}
 _KINDS: Final[dict[str, Any]] = {"str": str, "int": int, "float": float}
 
 
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+def as_arguments(options: DataclassInstance) -> list[str]:
+    """`options` as command-line arguments; `parse_into` reads them back."""
+    told = [(each, getattr(options, each.name)) for each in fields(options)]
+    given = [f"{_flag(each.name)}={value}" for each, value in told if each.type != "bool"]
+    return given + [_flag(each.name) for each, value in told if each.type == "bool" and value]
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="route_messages", allow_abbrev=False)
-    for each in fields(JobOptions):
-        if each.name in _SWITCHES:
+def parse_into(kind: type[DataclassInstance], arguments: Sequence[str], *, prog: str) -> dict[str, Any]:
+    """The values of the fields of `kind`, which are texts, numbers and switches, from command-line arguments.
+
+    Raises:
+        SystemExit: an argument is unknown or malformed; the usage stands on stderr.
+    """
+    parser = argparse.ArgumentParser(prog=prog, allow_abbrev=False)
+    for each in fields(kind):
+        if each.type == "bool":
             parser.add_argument(_flag(each.name), action="store_true")
         else:
             required = each.default is MISSING
-            choices = _CHOICES.get(each.name)
             default = None if required else each.default
-            kind = _KINDS[str(each.type)]
-            parser.add_argument(_flag(each.name), type=kind, required=required, default=default, choices=choices)
-    return parser
+            parser.add_argument(
+                _flag(each.name),
+                type=_KINDS[str(each.type)],
+                required=required,
+                default=default,
+                choices=_CHOICES.get(each.name),
+            )
+    return vars(parser.parse_args(arguments))
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

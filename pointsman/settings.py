@@ -103,6 +103,10 @@ class Settings(BaseSettings):
     schema_registry_username: str | None = None
     schema_registry_password: SecretStr | None = None
     schema_registry_ca: Path | None = Field(default=None, description="Certificates to trust, PEM.")
+    store: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,40}$")] = Field(
+        default="mongodb", description="Where agents keep documents: mongodb, or a store that another package brings."
+    )
+    store_uri: SecretStr | None = Field(default=None, description="Connection of a store other than mongodb.")
     mongodb_uri: SecretStr = Field(
         default=SecretStr("mongodb://127.0.0.1:27017/?replicaSet=rs0"),
         validation_alias=AliasChoices("MONGODB_URI", "mongodb_uri"),
@@ -145,6 +149,11 @@ class Settings(BaseSettings):
     )
     knowledge_url: SecretStr | None = Field(
         default=None, description="postgresql://… of the index of documents; a file in the data folder when left out."
+    )
+
+    archive_dir: Path | None = Field(
+        default=None,
+        description="Folder of the archive's files as this machine sees it; unset: there is none.",
     )
 
     sweep_after_s: float = Field(

@@ -68,11 +68,15 @@ class DocumentStore(Protocol):
     async def ensure_index(
         self, collection: str, fields: Sequence[str], *, unique: bool = False, expire_after_s: int | None = None
     ) -> None:
-        """Make an ascending index if it is missing; documents expire so many seconds after the time in its field."""
-        ...
+        """Make an ascending index if it is missing.
 
-    async def ensure_expiry(self, collection: str, field: str) -> None:
-        """See that documents are deleted within minutes after the time in `field`."""
+        Args:
+            collection: the collection.
+            fields: what it is over.
+            unique: whether two documents may not have the same values there.
+            expire_after_s: documents may go so many seconds after the time in its field. A store that deletes nothing
+                by itself keeps them.
+        """
         ...
 
     async def close(self) -> None:
@@ -168,11 +172,6 @@ class MongoStore:
         keys = [(name, ASCENDING) for name in fields]
         with _translated():
             await self._database[collection].create_index(keys, unique=unique, **expiry)
-
-    async def ensure_expiry(self, collection: str, field: str) -> None:
-        """See that documents are deleted within minutes after the time in `field`."""
-        with _translated():
-            await self._database[collection].create_index([(field, ASCENDING)], expireAfterSeconds=0)
 
     async def close(self) -> None:
         """Give connections back."""

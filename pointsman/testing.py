@@ -150,9 +150,6 @@ class InMemoryStore:
         if unique:
             self._unique.setdefault(collection, []).append(tuple(fields))
 
-    async def ensure_expiry(self, collection: str, field: str) -> None:
-        """Nothing: it has no clock, and is gone itself soon."""
-
     async def close(self) -> None:
         """Nothing to give back."""
 

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from pointsman.retention import AUDIT_DAYS, MESSAGE_DAYS, RECORD_DAYS
+
 DAY_MS: Final = 24 * 60 * 60 * 1000
 MAX_RECORD_BYTES: Final = 5 * 1024 * 1024
 """Largest record the broker takes: room for a dead letter, its headers and its original bytes."""
@@ -32,7 +34,7 @@ class Topic:
     name: str
     key: str
     partitions: int = 4
-    retention_ms: int = 7 * DAY_MS
+    retention_ms: int = MESSAGE_DAYS * DAY_MS
     compacted: bool = False
     extra: dict[str, str] = field(default_factory=dict)
 
@@ -67,12 +69,11 @@ ALL: Final[tuple[Topic, ...]] = (
     Topic(name=MESSAGES, key="workflow id", extra=_INBOUND),
     # One partition: agents and the manifest that names them must be read in the order in which they were applied.
     Topic(name=DEFINITIONS, key="agent name", partitions=1, compacted=True, extra=_INBOUND),
-    Topic(name=DECISIONS, key="message id", retention_ms=30 * DAY_MS),
-    Topic(name=ESCALATIONS, key="workflow id", retention_ms=30 * DAY_MS),
-    Topic(name=ERRORS, key="workflow id", retention_ms=30 * DAY_MS),
+    Topic(name=DECISIONS, key="message id", retention_ms=RECORD_DAYS * DAY_MS),
+    Topic(name=ESCALATIONS, key="workflow id", retention_ms=RECORD_DAYS * DAY_MS),
+    Topic(name=ERRORS, key="workflow id", retention_ms=RECORD_DAYS * DAY_MS),
     Topic(name=WORKFLOW_STATE, key="workflow id", compacted=True),
-    # Kept longer than dead letters: it says which of them are dealt with.
-    Topic(name=AUDIT, key="subject", retention_ms=90 * DAY_MS),
+    Topic(name=AUDIT, key="subject", retention_ms=AUDIT_DAYS * DAY_MS),
     # One partition: whoever follows it compares offsets to tell a newer word from an older one.
     Topic(name=CONTROLS, key="control", partitions=1, compacted=True),
     Topic(name=CATALOGS, key="catalog version", partitions=1, compacted=True),

@@ -6,14 +6,18 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from pointsman.archive.options import ARCHIVED
+from pointsman.archive.reading import read_topic
 from pointsman.decision_log import read_decision
 from pointsman.envelope import Record
-from pointsman.kafka import KafkaAdmin, read_all
+from pointsman.kafka import KafkaAdmin
 from pointsman.runtime.ledger import EFFECTS
 from pointsman.settings import Settings
-from pointsman.store import Document, DocumentStore, MongoStore
+from pointsman.store import Document, DocumentStore
+from pointsman.stores import open_store
 from pointsman.topics import AUDIT, DECISIONS, ERRORS, ESCALATIONS, LEADS, MESSAGES, agent_of
 from pointsman.workflow_control import belongs_to, header
 
@@ -38,21 +42,21 @@ class WorkflowRecords:
     effects: Sequence[Document]
 
 
-def load_workflow(workflow_id: str, settings: Settings) -> WorkflowRecords:
-    """Read what Kafka and the ledger hold about a workflow.
+def load_workflow(workflow_id: str, settings: Settings, archive: Path | None = None) -> WorkflowRecords:
+    """Read what Kafka, the archive (where one is given) and the ledger hold about a workflow.
 
     Raises:
         BrokerUnavailableError: Kafka does not answer.
         StoreUnavailableError: MongoDB does not answer.
         ConfigurationError: access is refused.
     """
-    records = read_topics(settings.kafka_bootstrap, workflow_id)
+    records = read_topics(settings.kafka_bootstrap, workflow_id, archive)
     return WorkflowRecords(
         workflow_id=workflow_id, records=records, effects=asyncio.run(_effects(records, workflow_id, settings))
     )
 
 
-def read_topics(bootstrap: str, workflow_id: str) -> list[Record]:
+def read_topics(bootstrap: str, workflow_id: str, archive: Path | None = None) -> list[Record]:
     """The workflow's records on every topic, topics side by side.
 
     Raises:
@@ -60,8 +64,13 @@ def read_topics(bootstrap: str, workflow_id: str) -> list[Record]:
     """
     existing = KafkaAdmin(bootstrap).topics()
     names = [name for name in sorted(existing) if name in TOLD_BY or agent_of(name)]
+
+    def read_one(name: str) -> list[Record]:
+        found = read_topic(bootstrap, name, archive=archive if name in ARCHIVED else None)
+        return [one for one in found if concerns(workflow_id, one)]
+
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        read = pool.map(lambda name: [one for one in read_all(bootstrap, name) if concerns(workflow_id, one)], names)
+        read = pool.map(read_one, names)
         return [record for records in read for record in records]
 
 
@@ -82,7 +91,7 @@ async def effects_of(store: DocumentStore, records: Iterable[Record], workflow_i
 
 
 async def _effects(records: Sequence[Record], workflow_id: str, settings: Settings) -> list[Document]:
-    store = MongoStore(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+    store = open_store(settings)
     try:
         return await effects_of(store, records, workflow_id)
     finally:

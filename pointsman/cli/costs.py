@@ -10,14 +10,15 @@ from typing import Any, Final
 
 import typer
 
-from pointsman.cli.decisions import load
-from pointsman.cli.options import Since, Until, span
-from pointsman.cli.output import Output, OutputOption, print_data, print_rows
-from pointsman.cli.replay import messages
+from pointsman.cli.decisions import load, records_between
+from pointsman.cli.options import FromArchive, Since, Until, span
+from pointsman.cli.output import Output, OutputOption, counted, print_data, print_rows
 from pointsman.costs import Costs, Spending, Spent, added, costs, spent_by_agents, spent_by_router
 from pointsman.runtime.ledger import EFFECTS, EffectState
 from pointsman.settings import settings
-from pointsman.store import Document, DocumentStore, MongoStore
+from pointsman.store import Document, DocumentStore
+from pointsman.stores import open_store
+from pointsman.topics import MESSAGES
 
 _MOST_MAILS: Final = 1_000_000
 _NUMBERS: Final = ("calls", "input_tokens", "output_tokens", "cost_usd", "unpriced_calls", "mails", "usd_per_mail")
@@ -28,11 +29,14 @@ def register(app: typer.Typer) -> None:
     app.command("costs")(show_costs)
 
 
-def show_costs(since: Since = "7d", until: Until = None, output: OutputOption = Output.TABLE) -> None:
+def show_costs(
+    since: Since = "7d", until: Until = None, archive: FromArchive = None, output: OutputOption = Output.TABLE
+) -> None:
     """What models cost: by day and agent, and what that was for each mail that was sent. Days are UTC."""
     first, last = span(since, until)
     within = _Range(first, last)
-    spent = chain(spent_by_router(load(since, until, None)), spent_by_agents(messages(first)))
+    read = counted(records_between(MESSAGES, first, last, archive), f"reading {MESSAGES}")
+    spent = chain(spent_by_router(load(since, until, None, archive)), spent_by_agents(read))
     found = costs((one for one in spent if within.holds(one)), _with_store(within))
     rows = list(table(found))
     if output is not Output.TABLE:
@@ -88,7 +92,7 @@ def _mails(found: Costs, days: list[date]) -> dict[str, Any]:
 
 def _with_store(within: _Range) -> list[Document]:
     async def run() -> list[Document]:
-        store = MongoStore(settings().mongodb_uri.get_secret_value(), settings().mongodb_database)
+        store = open_store(settings())
         try:
             return await sent_mails(store, within.criteria())
         finally:

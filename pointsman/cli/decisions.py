@@ -10,14 +10,14 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from pointsman.archive.reading import read_topic
 from pointsman.cli.new_file import new_file
-from pointsman.cli.options import Since, Unmask, Until, span
+from pointsman.cli.options import FromArchive, Since, Unmask, Until, span
 from pointsman.cli.output import Output, OutputOption, counted, print_data, print_rows
 from pointsman.decision_export import json_line, write_avro
 from pointsman.decision_log import LoggedDecision, in_time, read_decisions
 from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError
-from pointsman.kafka import read_all
 from pointsman.masking import masked_line
 from pointsman.routing.decision import Outcome
 from pointsman.settings import settings
@@ -46,10 +46,11 @@ def list_decisions(
     since: Since = None,
     until: Until = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="At most that many, the latest.")] = 50,
+    archive: FromArchive = None,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """List decisions, the latest last."""
-    found = [one for one in load(since, until, workflow) if outcome is None or one.outcome == outcome.value]
+    found = [one for one in load(since, until, workflow, archive) if outcome is None or one.outcome == outcome.value]
     print_rows([in_short(one) for one in found[-limit:]], _COLUMNS, output, right=("step",))
 
 
@@ -57,11 +58,12 @@ def list_decisions(
 def show(
     message_id: Annotated[str, typer.Argument(help="Id of the message, or where its decision lies.")],
     *,
+    archive: FromArchive = None,
     unmask: Unmask = False,
     output: OutputOption = Output.YAML,
 ) -> None:
     """Show everything that was logged about the decisions on one message."""
-    found = [one for one in load(None, None, None) if message_id in {one.message_id, str(one.place)}]
+    found = [one for one in load(None, None, None, archive) if message_id in {one.message_id, str(one.place)}]
     if not found:
         what = f"there is no decision on message {masked_line(message_id)}"
         raise ConfigurationError(what, "`pointsman decisions ls -o json` names the messages")
@@ -76,9 +78,10 @@ def export(
     since: Since = None,
     until: Until = None,
     file_format: Annotated[FileFormat, typer.Option("--format", help="JSON Lines or Avro.")] = FileFormat.JSONL,
+    archive: FromArchive = None,
 ) -> None:
     """Write decisions to a file, whole, in the order in which they were made."""
-    found = load(since, until, workflow)
+    found = load(since, until, workflow, archive)
     with new_file(output) as file:
         if file_format is FileFormat.AVRO:
             write_avro(counted(found, "writing"), file)
@@ -87,18 +90,22 @@ def export(
     typer.echo(f"{len(found)} decisions in {output}")
 
 
-def load(since: str | None, until: str | None, workflow: str | None) -> list[LoggedDecision]:
+def load(
+    since: str | None, until: str | None, workflow: str | None, archive: Path | None = None
+) -> list[LoggedDecision]:
     """The decisions of a time range, in order; of one workflow, or of all."""
     first, last = span(since, until)
-    records = counted(decision_records(first), f"reading {DECISIONS}")
+    records = counted(records_between(DECISIONS, first, last, archive), f"reading {DECISIONS}")
     of_workflow = (one for one in read_decisions(records) if workflow is None or one.workflow_id == workflow)
     return in_time(of_workflow, first, last)
 
 
-def decision_records(since: datetime | None) -> Iterable[Record]:
-    """The records of the log on the cluster that the settings name, from some time before `since` on."""
-    since_ms = None if since is None else int((since - LATE).timestamp() * 1000)
-    return read_all(settings().kafka_bootstrap, DECISIONS, since_ms=since_ms)
+def records_between(
+    topic: str, since: datetime | None, until: datetime | None, archive: Path | None = None
+) -> Iterable[Record]:
+    """The records of `topic` on the cluster that the settings name, and in `archive`, with some time at both ends."""
+    first, last = since and since - LATE, until and until + LATE
+    return read_topic(settings().kafka_bootstrap, topic, archive=archive, since=first, until=last)
 
 
 def in_short(decision: LoggedDecision) -> dict[str, Any]:

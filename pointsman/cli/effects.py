@@ -23,7 +23,8 @@ from pointsman.kafka import KafkaAdmin, load_effects_control, publish
 from pointsman.plaintext import one_line
 from pointsman.runtime.ledger import EFFECTS, Effect, EffectLedger, EffectState
 from pointsman.settings import settings
-from pointsman.store import Document, DocumentStore, MongoStore
+from pointsman.store import Document, DocumentStore
+from pointsman.stores import open_store
 from pointsman.topics import ALL, AUDIT, CONTROLS
 
 app = typer.Typer(no_args_is_help=True)
@@ -173,7 +174,7 @@ def _in_short(document: Document) -> dict[str, Any]:
 
 def _with_store(work: Callable[[DocumentStore], Awaitable[Result]]) -> Result:
     async def run() -> Result:
-        store = MongoStore(settings().mongodb_uri.get_secret_value(), settings().mongodb_database)
+        store = open_store(settings())
         try:
             return await work(store)
         finally:

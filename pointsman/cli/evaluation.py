@@ -11,7 +11,9 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from pointsman.cli.decisions import records_between
 from pointsman.cli.local_model import CatalogFolder, labelled_choices, load_definitions, warn_of_seen
+from pointsman.cli.options import FromArchive
 from pointsman.decision_log import read_decisions
 from pointsman.errors import ConfigurationError
 from pointsman.evaluation.dataset import Example, read_dataset, write_dataset
@@ -21,7 +23,6 @@ from pointsman.evaluation.measures import figures
 from pointsman.evaluation.report import html_page, terminal_lines
 from pointsman.evaluation.running import Result, run
 from pointsman.evaluation.runs import Run, compare, load_run, save_run
-from pointsman.kafka import read_all
 from pointsman.models.factory import chat_model
 from pointsman.models.port import ChatModel
 from pointsman.routing.router import Router, RoutingOptions
@@ -108,10 +109,11 @@ def import_csv(
 @app.command()
 def examples(
     output: Annotated[Path, typer.Option(help="The data set to make; it will hold personal data.")],
+    archive: FromArchive = None,
 ) -> None:
     """Collect labelled messages from Kafka: what people decided in the router's place, and what models chose."""
-    bootstrap = settings().kafka_bootstrap
-    found = harvested(read_all(bootstrap, MESSAGES), read_decisions(read_all(bootstrap, DECISIONS)))
+    messages, decisions = (records_between(topic, None, None, archive) for topic in (MESSAGES, DECISIONS))
+    found = harvested(messages, read_decisions(decisions))
     typer.echo(f"{write_dataset(output, found)} examples in {output}")
 
 

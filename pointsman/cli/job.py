@@ -12,12 +12,12 @@ import typer
 from pointsman import job
 from pointsman.cli.options import DeliveryOption, DryRun, Yes, confirm
 from pointsman.cli.output import Output, OutputOption, print_lines
-from pointsman.errors import ConfigurationError, RefusedError
+from pointsman.errors import RefusedError
 from pointsman.flink_rest import FlinkRest
 from pointsman.job import SubmitOptions
 from pointsman.job_options import PYTHON_MODES, JobOptions
 from pointsman.kafka import load_catalog
-from pointsman.local.java import find_java
+from pointsman.local.java import java_or_raise
 from pointsman.settings import Settings, settings
 from pointsman.workflow_limits import LimitsByType
 
@@ -204,12 +204,5 @@ def _submission(told: Settings, options: JobOptions, place: str | None, flink_li
         flink_url=told.flink_url,
         flink_lib_dir=(flink_lib or told.data_dir / "jars" / "flink-lib").absolute(),
         restore_from=place,
-        java=_java(told),
+        java=java_or_raise(told.java_home),
     )
-
-
-def _java(told: Settings) -> str:
-    found = find_java(told.java_home)
-    if found is None:
-        raise ConfigurationError("there is no java", "install a JDK 17 or newer, or set JAVA_HOME")
-    return str(found.executable)

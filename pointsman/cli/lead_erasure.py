@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from pointsman import erasure
+from pointsman.archive.erasing import is_about
+from pointsman.archive.files import Archive
 from pointsman.audit import Action, AuditEntry
 from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError
 from pointsman.kafka import publish
 from pointsman.people import AddressError, read_address
+from pointsman.retention import RECORD_DAYS
 from pointsman.store import DocumentStore
 from pointsman.topics import MESSAGES
 from pointsman.workflow_control import cancellation
@@ -21,7 +25,10 @@ from pointsman.workflow_control import cancellation
 COLLECTIONS: Final = ("leads", "people", "profiles", "scores", "campaigns")
 """Where the shipped agents keep what they know of a lead; beside the ledger, which keeps no name."""
 
-AFTERWARDS: Final = "run it again in a minute: an agent may have had the lead in hand; Kafka forgets within 30 days"
+AFTERWARDS: Final = (
+    f"run it again in a minute: an agent may have had the lead in hand; Kafka forgets within {RECORD_DAYS} days"
+)
+ARCHIVED_AFTERWARDS: Final = "and once more after the archive job's next checkpoint: what is under way lands there"
 
 _REASON: Final = "the lead is erased"
 
@@ -69,6 +76,15 @@ async def erase(store: DocumentStore, found: Found, now: datetime) -> list[str]:
         told = ", ".join(f"{number} in {name}" for name, number in counts.items())
         lines.append(f"{lead_id}  {told or 'nothing is kept'}")
     return lines
+
+
+def erase_from_archive(folder: Path, lead_ids: Collection[str]) -> int:
+    """Take every record about the leads out of the archive; how many.
+
+    Raises:
+        ConfigurationError: there is none where the settings have it, or a file cannot be replaced.
+    """
+    return Archive(folder).without(is_about(lead_ids))
 
 
 def records(lead_ids: Iterable[str], who: str, now: datetime) -> list[Record]:

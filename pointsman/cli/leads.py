@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 import typer
 
+from pointsman import stores
 from pointsman.cli import lead_erasure
 from pointsman.cli.options import By, DryRun, Yes, confirm, duration, operator, per_second
 from pointsman.cli.output import Output, OutputOption, print_rows
@@ -25,7 +26,7 @@ from pointsman.local.connect import CONNECTOR, connector_config
 from pointsman.logging import mask
 from pointsman.plaintext import one_line
 from pointsman.settings import settings
-from pointsman.store import Document, DocumentStore, MongoStore
+from pointsman.store import Document, DocumentStore
 from pointsman.telemetry import Telemetry
 from pointsman.telemetry.spans import Spans
 from pointsman.topics import LEADS, WORKFLOW_STATE
@@ -163,6 +164,9 @@ def erase(
     for line in with_store(lambda store: lead_erasure.erase(store, found, now)):
         typer.echo(line)
     typer.echo(lead_erasure.AFTERWARDS, err=True)
+    if (folder := settings().archive_dir) is not None:
+        typer.echo(f"archive  {lead_erasure.erase_from_archive(folder, found.lead_ids)} records erased")
+        typer.echo(lead_erasure.ARCHIVED_AFTERWARDS, err=True)
 
 
 def read_leads(file: Path) -> list[Document]:
@@ -211,7 +215,7 @@ async def insert(
 
 def open_store() -> DocumentStore:
     """The store that the settings name."""
-    return MongoStore(settings().mongodb_uri.get_secret_value(), settings().mongodb_database)
+    return stores.open_store(settings())
 
 
 def with_store(work: Callable[[DocumentStore], Awaitable[Result]]) -> Result:

@@ -13,6 +13,7 @@ import typer
 from pointsman.cli import (
     agent_history,
     agents,
+    archive,
     case,
     costs,
     decisions,
@@ -29,6 +30,7 @@ from pointsman.cli import (
     messages,
     rebuilding,
     replay,
+    retention,
     route,
     stack,
     topics,
@@ -60,6 +62,7 @@ def begin(context: typer.Context) -> None:
 
 
 app.add_typer(agents.app, name="agents", help="The agent definitions: validate, apply, list.")
+app.add_typer(archive.app, name="archive", help="Records as files: start and stop the job that writes them, list.")
 app.add_typer(case.app, name="case", help="Workflows as regression tests: save, run without Kafka.")
 app.add_typer(decisions.app, name="decisions", help="The decision log: list, show, export.")
 app.add_typer(dlq.app, name="dlq", help="Dead letters: look, send again, mend, set aside.")
@@ -71,6 +74,7 @@ app.add_typer(leads.app, name="leads", help="Leads in MongoDB.")
 app.add_typer(local_model.app, name="local-model", help="The local model: train, judge, look at it, propose one.")
 app.add_typer(mail.app, name="mail", help="Mails that came back.")
 app.add_typer(messages.app, name="messages", help="Messages on Kafka.")
+app.add_typer(retention.app, name="retention", help="How long each tier keeps what; delete what is older.")
 app.add_typer(topics.app, name="topics", help="Topics on Kafka: make what is missing.")
 app.add_typer(workflows.app, name="workflows", help="Where each workflow stands; cancel, resume or retry one.")
 stack.register(app)

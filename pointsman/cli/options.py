@@ -7,6 +7,7 @@ import re
 import sys
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -39,6 +40,10 @@ Since = Annotated[
     typer.Option("--since", help="From then on: 90s, 10m, 2h, 3d (ago), or 2030-01-02T03:04:05Z."),
 ]
 Until = Annotated[str | None, typer.Option("--until", help="Before then; written as for --since.")]
+FromArchive = Annotated[
+    Path | None,
+    typer.Option("--archive", metavar="DIR", help="Also read the archive in this folder: what Kafka no longer holds."),
+]
 Unmask = Annotated[bool, typer.Option("--unmask", help="Also show texts, which may name people.")]
 
 

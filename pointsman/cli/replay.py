@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,14 +11,13 @@ import typer
 
 from pointsman.catalog import Catalog
 from pointsman.cli.agent_history import catalogs
-from pointsman.cli.decisions import LATE, load
-from pointsman.cli.options import Since, Until, span
+from pointsman.cli.decisions import load, records_between
+from pointsman.cli.options import FromArchive, Since, Until, span
 from pointsman.cli.output import Output, OutputOption, advancing, counted, print_data, print_rows
 from pointsman.decision_log import LoggedDecision, Place
 from pointsman.definitions.loader import load_folder_or_raise
 from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError
-from pointsman.kafka import read_all
 from pointsman.masking import masked_line
 from pointsman.models.factory import chat_model
 from pointsman.models.port import ChatModel
@@ -48,6 +46,7 @@ def replay(
     workflow: Annotated[str | None, typer.Option("--workflow", help="Only this workflow (the lead's id).")] = None,
     since: Since = None,
     until: Until = None,
+    archive: FromArchive = None,
     *,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="With --with: only say how many model calls it would take.")
@@ -58,9 +57,9 @@ def replay(
     if frozen == bool(change):
         raise typer.BadParameter("say --frozen, or what to change --with")
     if frozen:
-        _prove(since, until, workflow, output)
+        _prove(load_pairs(since, until, workflow, archive), output)
     else:
-        _compare(changes(change or []), load_pairs(since, until, workflow), output, dry_run=dry_run)
+        _compare(changes(change or []), load_pairs(since, until, workflow, archive), output, dry_run=dry_run)
 
 
 def changes(given: Sequence[str]) -> dict[str, str]:
@@ -78,20 +77,17 @@ def changes(given: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def load_pairs(since: str | None, until: str | None, workflow: str | None) -> tuple[Pairs, list[LoggedDecision]]:
-    """Each decision with its message; and the decisions whose message Kafka no longer holds."""
-    decisions = load(since, until, workflow)
-    first, _ = span(since, None)
+def load_pairs(
+    since: str | None, until: str | None, workflow: str | None, archive: Path | None = None
+) -> tuple[Pairs, list[LoggedDecision]]:
+    """Each decision with its message; and the decisions whose message nothing holds any more."""
+    decisions = load(since, until, workflow, archive)
+    first, last = span(since, until)
     wanted = {decision.message_place for decision in decisions}
-    held = {Place.of(record): record for record in messages(first) if Place.of(record) in wanted}
+    read = counted(records_between(MESSAGES, first, last, archive), f"reading {MESSAGES}")
+    held = {Place.of(record): record for record in read if Place.of(record) in wanted}
     pairs = [(one, held[one.message_place]) for one in decisions if one.message_place in held]
     return pairs, [one for one in decisions if one.message_place not in held]
-
-
-def messages(since: datetime | None) -> Iterator[Record]:
-    """The messages on the cluster that the settings name, from some time before `since` on."""
-    since_ms = None if since is None else int((since - LATE).timestamp() * 1000)
-    return counted(read_all(settings().kafka_bootstrap, MESSAGES, since_ms=since_ms), f"reading {MESSAGES}")
 
 
 def routing_model() -> ChatModel:
@@ -99,8 +95,8 @@ def routing_model() -> ChatModel:
     return chat_model(settings())
 
 
-def _prove(since: str | None, until: str | None, workflow: str | None, output: Output) -> None:
-    pairs, gone = load_pairs(since, until, workflow)
+def _prove(loaded: tuple[Pairs, list[LoggedDecision]], output: Output) -> None:
+    pairs, gone = loaded
     again = Replay(catalogs())
     different: list[dict[str, Any]] = []
     missing = [_missing(one, "its message is no longer on Kafka") for one in gone]

@@ -43,6 +43,9 @@ Spares = Annotated[
     int | None,
     typer.Option("--spare-taskmanagers", min=0, max=8, help="TaskManagers that stand by for one that dies."),
 ]
+WithArchive = Annotated[
+    bool | None, typer.Option("--archive/--no-archive", help="Also keep records as files; one TaskManager more.")
+]
 Mode = Annotated[PythonModeChoice | None, typer.Option(help="Python inside the TaskManager or beside it.")]
 
 
@@ -59,6 +62,7 @@ def up(
     spares: Spares = None,
     python_mode: Mode = None,
     delivery: DeliveryOption = None,
+    archive: WithArchive = None,
 ) -> None:
     """Start the local stack, or what is missing of it, and leave it running."""
     options = options_from_settings()
@@ -70,6 +74,7 @@ def up(
         spare_taskmanagers=options.spare_taskmanagers if spares is None else spares,
         python_mode=python_mode.value if python_mode else options.python_mode,
         delivery=delivery.value if delivery else options.delivery,
+        archive=options.archive if archive is None else archive,
     )
     # While the broker starts, Kafka's client complains of what passes by itself.
     logging.getLogger("pointsman.kafka").setLevel(logging.ERROR)
@@ -153,6 +158,8 @@ def _tell(stack: LocalStack, seconds: float) -> None:
     typer.echo(f"  Kafka   {addresses.kafka_bootstrap}")
     typer.echo(f"  MongoDB {addresses.mongodb_uri}")
     typer.echo(f"  logs    {options.data_dir / 'logs'} (`pointsman logs NAME`)")
+    if options.archive:
+        typer.echo(f"  archive {options.data_dir / 'archive'}")
     if not options.own_mail:
         typer.echo(f"  mails   {options.data_dir / 'mailbox'}")
     if not options.own_model:

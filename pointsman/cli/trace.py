@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from pointsman.cli.options import Unmask
+from pointsman.cli.options import FromArchive, Unmask
 from pointsman.cli.output import Output, OutputOption, print_lines, working
 from pointsman.errors import ConfigurationError
 from pointsman.masking import masked, masked_line
@@ -27,13 +28,14 @@ def register(app: typer.Typer) -> None:
 
 def trace(
     workflow: Annotated[str, typer.Argument(help="The workflow's id: the lead's, where a lead began it.")],
+    archive: FromArchive = None,
     *,
     unmask: Unmask = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Tell the way of one workflow over MongoDB, Kafka, Flink, model and mail: what came in, who got it and why."""
     with working("reading MongoDB and Kafka"):
-        found = load(workflow)
+        found = load(workflow, archive)
     told = timeline(workflow, found.records, found.effects)
     if not told.rows:
         what = f"nothing is known of workflow {masked_line(workflow)}"
@@ -41,9 +43,9 @@ def trace(
     print_lines(lines(told, unmask=unmask), told.to_json(unmask=unmask), output)
 
 
-def load(workflow: str) -> WorkflowRecords:
-    """What the cluster and the store that the settings name hold about `workflow`."""
-    return load_workflow(workflow, settings())
+def load(workflow: str, archive: Path | None = None) -> WorkflowRecords:
+    """What the cluster and the store that the settings name, and `archive`, hold about `workflow`."""
+    return load_workflow(workflow, settings(), archive)
 
 
 def lines(told: Timeline, *, unmask: bool) -> Iterator[str]:

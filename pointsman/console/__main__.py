@@ -23,7 +23,7 @@ from pointsman.errors import ConfigurationError
 from pointsman.logging import configure_logging
 from pointsman.publish import KafkaCatalogTopic
 from pointsman.settings import Settings, settings
-from pointsman.store import MongoStore
+from pointsman.stores import open_store
 from pointsman.telemetry import Telemetry
 from pointsman.telemetry.spans import Spans
 from pointsman.unsubscribe_http import stored_unsubscriptions
@@ -82,7 +82,7 @@ def application(known: Settings, spans: Spans) -> FastAPI:
         _log.warning("nobody may log in to the console: set POINTSMAN_CONSOLE_ACCOUNTS")
     keys = {name: key.get_secret_value() for name, key in {**known.leads_api_keys, **local.leads_api_keys}.items()}
     view = View()
-    store = MongoStore(known.mongodb_uri.get_secret_value(), known.mongodb_database)
+    store = open_store(known)
     watch = HealthWatch(RealCluster(known.kafka_bootstrap, known.flink_url), lambda: view.catalog.definitions)
     desk = Desk(
         view=view,

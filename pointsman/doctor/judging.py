@@ -183,6 +183,21 @@ def newest_record(newest: datetime | None, ours: datetime) -> Finding:
     return _ok("clock", "kafka", "no record is from the future")
 
 
+def kept_too_long(tier: str, what: str, oldest: str | None, days: int | None) -> Finding:
+    """Whether something is kept longer than `pointsman.retention` says.
+
+    Args:
+        tier: `warm` or `cold`.
+        what: a collection, or the archive.
+        oldest: something that is too old; None when nothing is.
+        days: how long it may be kept; None is for ever.
+    """
+    subject = f"{tier} {what}"
+    if oldest is None:
+        return _ok("retention", subject, "kept for ever" if days is None else f"nothing is older than {days} days")
+    return _wrong("retention", subject, f"{oldest} is older than {days} days", "`pointsman retention apply`, every day")
+
+
 def disk(path: str, free_bytes: int) -> Finding:
     """Whether there is room left."""
     told = f"{free_bytes / _GIB:.1f} GiB free"

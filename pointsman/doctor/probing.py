@@ -7,11 +7,12 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import httpx2
 
+from pointsman.archive.files import Archive
 from pointsman.avro.codec import subject_of
 from pointsman.avro.registry import ConfluentRegistry
 from pointsman.avro.subjects import schemas
@@ -25,12 +26,17 @@ from pointsman.kafka import KafkaAdmin, load_catalog
 from pointsman.mail import SmtpMailer
 from pointsman.models.factory import chat_model
 from pointsman.models.port import ChatRequest
+from pointsman.retention import ARCHIVE_DAYS, DOCUMENTS
+from pointsman.retention_work import overdue, overdue_days
 from pointsman.settings import Settings
 from pointsman.store import server_facts
+from pointsman.stores import open_store
 from pointsman.topics import ALL, DECISIONS, inbox_topic
 
 CONNECTOR: Final = "leads-source"
 _TIMEOUT_S: Final = 5.0
+_DELETED_WITHIN: Final = timedelta(days=2)
+"""What is overdue is deleted once a day; a day that was missed is no finding yet."""
 
 Probe = Callable[[Settings], Iterable[Finding]]
 
@@ -54,6 +60,7 @@ def examine(settings: Settings, job_name: str) -> list[Finding]:
         "flink": (lambda one: flink(one, job_name), "start the JobManager, or correct POINTSMAN_FLINK_URL"),
         "model": (model, "correct OPENAI_BASE_URL and OPENAI_API_KEY, or wait until the model is back"),
         "mail": (mail, "start the mail server, or correct POINTSMAN_SMTP_HOST and _PORT"),
+        "retention": (retention, "start the document store, or correct MONGODB_URI"),
         "disk": (disk, ""),
     }
     with ThreadPoolExecutor(max_workers=len(probes)) as pool:
@@ -188,6 +195,29 @@ def mail(settings: Settings) -> Iterable[Finding]:
     asyncio.run(SmtpMailer.of(settings).check())
     login = "with a login" if settings.smtp_username else "without a login"
     yield _fine("mail", "reachable", f"{settings.smtp_host}:{settings.smtp_port}, {settings.smtp_security}, {login}")
+
+
+def retention(settings: Settings) -> Iterable[Finding]:
+    """Documents and archived days that are older than they may be; topics are looked at with Kafka's."""
+    now = datetime.now(UTC) - _DELETED_WITHIN
+    yield from asyncio.run(_documents(settings, now))
+    if settings.archive_dir is not None:
+        days = overdue_days(Archive(settings.archive_dir), now)
+        oldest = f"{days[0].topic} of {days[0].day.isoformat()}" if days else None
+        yield judging.kept_too_long("cold", "archive", oldest, ARCHIVE_DAYS)
+
+
+async def _documents(settings: Settings, now: datetime) -> list[Finding]:
+    store = open_store(settings)
+    try:
+        return [
+            judging.kept_too_long(
+                "warm", kept.collection, "a document" if await overdue(store, kept, now, 1) else None, kept.days
+            )
+            for kept in DOCUMENTS
+        ]
+    finally:
+        await store.close()
 
 
 def disk(settings: Settings) -> Iterable[Finding]:

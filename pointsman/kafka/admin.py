@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
-from confluent_kafka.admin._config import ConfigResource
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
@@ -76,6 +76,22 @@ class KafkaAdmin:
             existing = [name for name in names if name in known]
             configs = self._configs([ConfigResource(ResourceType.TOPIC, name) for name in existing])
         return {name: (len(known[name].partitions), configs[name]) for name in existing}
+
+    def configure(self, topic: str, config: Mapping[str, str]) -> None:
+        """Set these settings of a topic; the others stay as they are.
+
+        Raises:
+            BrokerUnavailableError: Kafka does not answer.
+            ConfigurationError: this is not allowed.
+        """
+        entries = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in config.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        with translated(f"configuring topic {topic}", self._bootstrap):
+            futures = self._client.incremental_alter_configs([resource], request_timeout=REQUEST_TIMEOUT_S)
+            for future in futures.values():
+                future.result()
 
     def broker_config(self) -> dict[str, str]:
         """The configuration of one broker.

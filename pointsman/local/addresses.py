@@ -78,7 +78,7 @@ class Addresses:
             "POINTSMAN_FLINK_URL": self.flink_url,
         }
 
-    def write(self, stack_file: Path, *, offline_model: bool, mail_sink: bool) -> None:
+    def write(self, stack_file: Path, *, offline_model: bool, mail_sink: bool, archive: Path | None = None) -> None:
         """Leave the addresses for other commands, under the names of `pointsman.settings.Settings`.
 
         The sink's allow-list is not among them: a command that is told of a real SMTP server must not find that it
@@ -95,4 +95,6 @@ class Addresses:
             known["openai_base_url"] = self.model_url
         if mail_sink:
             known |= {"smtp_host": HOST, "smtp_port": self.ports["smtp"], "smtp_security": "none"}
+        if archive:
+            known["archive_dir"] = str(archive)
         stack_file.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")

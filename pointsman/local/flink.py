@@ -1,4 +1,4 @@
-"""Flink: one JobManager, as many TaskManagers as the router's parallelism, and spare ones, run by `java` directly.
+"""Flink: one JobManager, as many TaskManagers as its jobs need slots, and spare ones, run by `java` directly.
 
 Flink's shell scripts are not used: they break on paths with spaces, and they need a whole Flink home.
 """
@@ -71,7 +71,7 @@ class Flink:
 
     @property
     def _taskmanagers(self) -> list[str]:
-        number = self._options.parallelism + self._options.spare_taskmanagers
+        number = self._options.task_managers + self._options.spare_taskmanagers
         return [f"taskmanager-{one + 1}" for one in range(number)]
 
     def prepare(self) -> None:
@@ -97,9 +97,9 @@ class Flink:
             leave_target(metrics_folder(self._layout.data_dir) / f"{program}.flink.json", f"{HOST}:{port}", program)
 
     def is_ready(self) -> bool:
-        """Whether all slots that the job needs are registered."""
+        """Whether all slots that the jobs need are registered."""
         overview = get_json(self._rest_port, "/overview")
-        return overview is not None and overview["slots-total"] >= self._options.parallelism
+        return overview is not None and overview["slots-total"] >= self._options.task_managers
 
     def _jobmanager(self) -> Program:
         options = (*_JOBMANAGER_MEMORY, *SMALL_JVM)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pointsman.errors import ConfigurationError
+
 OLDEST: Final = 17
 SMALL_JVM: Final = (
     "-XX:+UseSerialGC",
@@ -55,6 +57,18 @@ def find_java(java_home: Path | None) -> Java | None:
             return None
         executable = Path(on_path)
     return Java(executable=executable, version=_version_of(executable))
+
+
+def java_or_raise(java_home: Path | None) -> str:
+    """Path of the java that `find_java` finds.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    found = find_java(java_home)
+    if found is None:
+        raise ConfigurationError("there is no java", "install a JDK 17 or newer, or set JAVA_HOME")
+    return str(found.executable)
 
 
 def _version_of(executable: Path) -> int | None:

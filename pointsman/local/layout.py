@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pointsman.archive.options import STATE
+
 PROJECT: Final = Path(__file__).resolve().parents[2]
 CONNECTORS: Final = PROJECT / "connectors"
 CONFIG: Final = Path(__file__).resolve().parent / "config"
@@ -75,6 +77,16 @@ class Layout:
     def savepoints(self) -> Path:
         """Where `pointsman job savepoint`, `stop` and `upgrade` write."""
         return self.flink / "savepoints"
+
+    @property
+    def archive(self) -> Path:
+        """The cold tier: a folder for each topic and day."""
+        return self.data_dir / "archive"
+
+    @property
+    def archive_state(self) -> Path:
+        """Checkpoints and savepoints of the archive job, apart from the router's."""
+        return self.archive.with_name(f"{self.archive.name}{STATE}")
 
     @property
     def mailbox(self) -> Path:

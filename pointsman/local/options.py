@@ -24,6 +24,7 @@ _HELD_BY_THE_STACK: Final = (
     "model_latency_ms",
     "nurture_day_s",
     "always_ask_model",
+    "archive",
 )
 _OWN: Final = {"own_model": "the model of the environment", "own_mail": "the mail server of the environment"}
 _OURS: Final = {"own_model": "the offline model", "own_mail": "the local mailbox"}
@@ -53,6 +54,7 @@ class StackOptions:
         nurture_day_s: seconds that a campaign's day lasts; None leaves the setting alone.
         submit_job: submit the router job as the last step.
         always_ask_model: the router asks the model for every message that has a candidate.
+        archive: also keep records as files; takes one TaskManager more.
     """
 
     data_dir: Path = Path(".pointsman")
@@ -74,6 +76,12 @@ class StackOptions:
     nurture_day_s: float | None = None
     submit_job: bool = True
     always_ask_model: bool = False
+    archive: bool = False
+
+    @property
+    def task_managers(self) -> int:
+        """How many there are: one slot for each decision at a time, and one for the archive job."""
+        return self.parallelism + self.archive
 
     def held(self) -> dict[str, Any]:
         """The choices that hold from the stack's start to its stop."""

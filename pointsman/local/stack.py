@@ -20,6 +20,7 @@ from pointsman.errors import ConfigurationError, TransientError
 from pointsman.kafka import KafkaAdmin, load_catalog
 from pointsman.local import ports as stack_ports
 from pointsman.local.addresses import Addresses, metrics_folder
+from pointsman.local.archivejob import submit_archive_job
 from pointsman.local.component import Component
 from pointsman.local.jars import ensure_jars
 from pointsman.local.java import Java
@@ -73,7 +74,7 @@ class LocalStack:
         Args:
             progress: hears of every step.
             only: names of steps to run and no others: `kafka`, `topics`, `mongod`, `connect`, `flink`, `smtp`, `model`,
-                `console`, `metrics`, `definitions`, `agents`, `router job`; None runs all.
+                `console`, `metrics`, `definitions`, `agents`, `router job`, `archive job`; None runs all.
 
         Raises:
             ConfigurationError: something is missing or in the way; nothing was started, or a part does not start.
@@ -176,7 +177,10 @@ class LocalStack:
             self._supervisor.start_supervisord()
             self._wait_until(self._supervisor.is_running, "supervisord")
         self.addresses.write(
-            self._layout.stack_file, offline_model=not self.options.own_model, mail_sink=not self.options.own_mail
+            self._layout.stack_file,
+            offline_model=not self.options.own_model,
+            mail_sink=not self.options.own_mail,
+            archive=self._layout.archive if self.options.archive else None,
         )
 
     def _steps(self, parts: list[Part], java: Java, only: Collection[str] | None) -> list[Step]:
@@ -191,6 +195,9 @@ class LocalStack:
         if self.options.submit_job:
             submit = partial(self._submit_job, java)
             steps.append(self._patient_step("router job", submit, after=("flink", "definitions", "model")))
+        if self.options.archive:
+            archive = partial(submit_archive_job, self._layout, java.executable, self.addresses)
+            steps.append(self._patient_step("archive job", archive, after=("flink", "topics")))
         return [step for step in steps if only is None or step.name in only]
 
     def _patient_step(self, name: str, action: Callable[[], None], after: tuple[str, ...]) -> Step:

@@ -81,7 +81,7 @@ class CachedModel:
         document: Document = {"_id": key, "content": answer.content, "model": answer.model, EXPIRES: until}
         try:
             if not self._is_indexed:
-                await self.store.ensure_expiry(COLLECTION, EXPIRES)
+                await self.store.ensure_index(COLLECTION, [EXPIRES], expire_after_s=0)
                 self._is_indexed = True
             await self.store.put(COLLECTION, document)
         except StoreUnavailableError as error:

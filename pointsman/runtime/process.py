@@ -38,7 +38,8 @@ from pointsman.runtime.schedule import speak_when_due
 from pointsman.runtime.sole import sole_instance
 from pointsman.runtime.stuck import watch_commits
 from pointsman.settings import Settings
-from pointsman.store import DocumentStore, MongoStore
+from pointsman.store import DocumentStore
+from pointsman.stores import open_store
 from pointsman.telemetry import Telemetry
 from pointsman.telemetry.agent_work import AgentWork
 from pointsman.topics import CONTROLS, DEFINITIONS
@@ -73,7 +74,7 @@ def run_agent(name: str, settings: Settings, build: Build | None) -> None:
 async def _serve(name: str, settings: Settings, build: Build) -> None:
     telemetry = Telemetry.of(settings, f"agent/{name}")
     model = MeteredModel(chat_model(settings, telemetry))
-    store = MongoStore(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+    store = open_store(settings)
     knowledge = IndexRetriever.of(settings)
     effects = EffectsSwitch()
     try:

@@ -14,7 +14,8 @@ from pointsman.job_options import JobOptions
 from pointsman.kafka import KafkaAdmin, tail
 from pointsman.runtime.ledger import EFFECTS, EffectState
 from pointsman.settings import Settings
-from pointsman.store import DocumentStore, MongoStore
+from pointsman.store import DocumentStore
+from pointsman.stores import open_store
 from pointsman.telemetry.system_metrics import KAFKA, MONGODB, Measured, SystemMetrics
 from pointsman.telemetry.system_state import TOPICS
 from pointsman.topics import LEADS, MESSAGES, inbox
@@ -32,7 +33,7 @@ async def watch(settings: Settings, metrics: SystemMetrics, stopping: threading.
     """Keep `metrics` up to date until `stopping` is set."""
     threading.Thread(target=_follow, args=(settings, metrics, stopping), name="follow", daemon=True).start()
     admin = KafkaAdmin(settings.kafka_bootstrap)
-    store = MongoStore(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+    store = open_store(settings)
     try:
         while not stopping.is_set():
             metrics.take(await measured(admin.lag, store, metrics.agents))

@@ -25,7 +25,7 @@ DOCKER = ROOT / "docker"
 COMPOSE: dict[str, Any] = YAML(typ="safe").load(DOCKER / "compose.yaml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILES = sorted(DOCKER.glob("*.Dockerfile"))
-ONE_SHOTS = {"catalog", "connector", "job"}
+ONE_SHOTS = {"archive", "catalog", "connector", "job"}
 WITHOUT_A_CHECK = {"otlp"}
 """Its image has no shell and no client to ask with."""
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from pointsman.archive.options import ARCHIVED, ArchiveOptions
 from pointsman.contracts import Contract
 from pointsman.definitions.loader import load_folder_or_raise
-from pointsman.deployment import agent_acls, connect_acls, helm_values, operator_acls, router_acls
+from pointsman.deployment import agent_acls, archive_acls, connect_acls, helm_values, operator_acls, router_acls
 from pointsman.job_options import JobOptions
 from pointsman.topics import DECISIONS, ERRORS, ESCALATIONS, MESSAGES, inbox
 
@@ -57,6 +58,19 @@ def test_the_job_is_told_options_that_it_knows() -> None:
     filled = {"{{ .Values.router.delivery }}": router["delivery"]}
     arguments = [f"{name}{filled.get(value, '1' if '{{' in value else value)}" for name, value in told]
     assert JobOptions.parse(arguments).kafka_security_protocol == "SASL_SSL"
+
+
+def test_the_archive_job_is_told_options_that_it_knows() -> None:
+    text = (CHART / "templates" / "archive.yaml").read_text()
+    told = re.findall(r"^      - (--[a-z-]+=)(\S.*)$", text, re.MULTILINE)
+    arguments = [f"{name}{'1' if '{{' in value else value}" for name, value in told]
+    assert ArchiveOptions.parse(arguments).kafka_security_protocol == "SASL_SSL"
+
+
+def test_the_archive_job_only_reads_and_only_what_it_keeps() -> None:
+    acls = archive_acls()
+    assert {acl.name for acl in acls if acl.type == "topic"} == set(ARCHIVED)
+    assert not any("Write" in acl.operations for acl in acls)
 
 
 def test_no_secret_stands_in_the_values() -> None:

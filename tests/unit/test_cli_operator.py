@@ -12,14 +12,16 @@ import fastavro
 import pytest
 from typer.testing import CliRunner, Result
 
+from pointsman.archive import reading
 from pointsman.catalog import Catalog
 from pointsman.catalog_history import Author, audit_records, kept_record
-from pointsman.cli import agent_history, decisions, main, rebuilding, replay, route, trace
+from pointsman.cli import agent_history, main, rebuilding, replay, route, trace
 from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError, RefusedError
 from pointsman.models.port import ChatModel
 from pointsman.topics import AUDIT, CATALOGS, DECISIONS, MESSAGES, WORKFLOW_STATE
 from pointsman.workflow_records import WorkflowRecords
+from tests.archived import write
 from tests.logged import CATALOG, START, Asked, agent, chooses, decided, scored, scorer
 
 ONE = Catalog.of([agent("warm"), scorer()])
@@ -50,7 +52,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     first, second = scored(1), scored(2, event_type="mail.sent")
     made.add(first, second, *decided(first, chooses("warm")), *decided(second, step=2))
     made.add(kept_record(CATALOG))
-    for module in (decisions, replay, rebuilding):
+    for module in (reading, rebuilding):
         monkeypatch.setattr(module, "read_all", made.read_all)
     for module in (replay, route):
         monkeypatch.setattr(module, "routing_model", made.routing_model)
@@ -60,7 +62,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     records = [record for each in made.held.values() for record in each]
     known = {"w": WorkflowRecords(workflow_id="w", records=records, effects=())}
     nothing = WorkflowRecords(workflow_id="", records=(), effects=())
-    monkeypatch.setattr(trace, "load", lambda workflow: known.get(workflow, nothing))
+    monkeypatch.setattr(trace, "load", lambda workflow, archive=None: known.get(workflow, nothing))
     return made
 
 
@@ -147,6 +149,18 @@ def test_frozen_replay_names_what_differs_and_what_is_gone_and_fails(cluster: Cl
     assert [(one["field"], one["logged"], one["now"]) for one in told["different"]] == [("agent", "somebody", "warm")]
     assert [one["why"] for one in told["not_made_again"]] == ["its message is no longer on Kafka"]
     assert "somebody" in run("replay", "--frozen", code=1).stdout
+
+
+def test_what_kafka_has_forgotten_is_proven_from_the_archive(cluster: Cluster, tmp_path: Path) -> None:
+    for topic in (MESSAGES, DECISIONS):
+        write(tmp_path, cluster.held[topic])
+        cluster.held[topic] = cluster.held[topic][1:]  # the other one is in both
+    for words in (("replay", "--frozen"), ("replay", "--frozen", "--workflow", "w")):
+        assert data(*words)["equal"] == 1
+        assert data(*words, "--archive", tmp_path)["equal"] == 2
+    assert len(data("decisions", "ls", "--archive", tmp_path)) == 2
+    with pytest.raises(ConfigurationError, match="there is no archive"):
+        run("decisions", "ls", "--archive", tmp_path / "x")
 
 
 def test_another_model_is_compared_and_counted_beforehand(cluster: Cluster) -> None:

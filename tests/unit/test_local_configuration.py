@@ -105,6 +105,17 @@ def test_there_are_as_many_taskmanagers_as_parallel_decisions(layout: Layout) ->
     assert [program.name for program in programs] == ["jobmanager", "taskmanager-1", "taskmanager-2", "taskmanager-3"]
 
 
+def test_the_archive_has_a_taskmanager_of_its_own_and_other_commands_find_it(
+    layout: Layout, addresses: Addresses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = Flink(layout, JAVA, DEFAULT_PORTS, StackOptions(archive=True)).programs
+    assert [program.name for program in programs] == ["jobmanager", "taskmanager-1", "taskmanager-2"]
+    monkeypatch.setenv("POINTSMAN_DATA_DIR", str(layout.data_dir))
+    for archive in (None, layout.archive):
+        addresses.write(layout.stack_file, offline_model=True, mail_sink=True, archive=archive)
+        assert Settings().archive_dir == archive
+
+
 def test_only_what_calls_a_real_model_sees_its_key(layout: Layout, addresses: Addresses) -> None:
     own, offline = StackOptions(own_model=True), StackOptions()
     _, seeing = Flink(layout, JAVA, DEFAULT_PORTS, own).programs

@@ -81,3 +81,55 @@ capabilities: {drop: [ALL]}
 - name: MONGODB_URI
   valueFrom: {secretKeyRef: {name: {{ .Values.mongodb.existingSecret | quote }}, key: mongodb_uri}}
 {{- end }}
+
+{{/* pointsman.flinkPod (list . COMPONENT): pods of a Flink deployment that logs in to Kafka as pointsman-COMPONENT. */}}
+{{- define "pointsman.flinkPod" -}}
+{{- $root := index . 0 -}}
+metadata:
+  labels:
+    {{- include "pointsman.labels" $root | nindent 4 }}
+    app.kubernetes.io/component: {{ index . 1 }}
+spec:
+  securityContext: {{- include "pointsman.podSecurity" $root | nindent 4 }}
+  {{- with $root.Values.image.pullSecrets }}
+  imagePullSecrets: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  initContainers:
+    # Strimzi's secrets in the forms that Java reads. The trust store holds a certificate that is no secret.
+    - name: kafka-login
+      image: {{ include "pointsman.image" (list $root "pointsman-flink" "") | quote }}
+      command: [sh, -ec]
+      args:
+        - |
+          keytool -importcert -noprompt -alias ca -file /kafka-ca/ca.crt \
+            -keystore /kafka/truststore.p12 -storetype PKCS12 -storepass changeit
+          umask 077
+          printf 'KafkaClient {\n%s\n};\n' "$(cat /kafka-user/sasl.jaas.config)" > /kafka/jaas.conf
+      securityContext: {{- include "pointsman.containerSecurity" $root | nindent 8 }}
+      volumeMounts:
+        - {name: kafka, mountPath: /kafka}
+        - {name: kafka-ca, mountPath: /kafka-ca, readOnly: true}
+        - {name: kafka-user, mountPath: /kafka-user, readOnly: true}
+  containers:
+    - name: flink-main-container
+      env:
+        - {name: KAFKA_BOOTSTRAP_SERVERS, value: {{ include "pointsman.bootstrap" $root | quote }}}
+        {{- if eq (index . 1) "router" }}
+        {{- include "pointsman.modelEnv" $root | nindent 8 }}
+        {{- include "pointsman.registryEnv" $root | indent 8 }}
+        {{- else }}
+        # The Hadoop file system for S3, which alone can write files exactly once.
+        - {name: ENABLE_BUILT_IN_PLUGINS, value: flink-s3-fs-hadoop-2.3.0.jar}
+        {{- end }}
+      securityContext:
+        allowPrivilegeEscalation: false
+        capabilities: {drop: [ALL]}
+      volumeMounts:
+        - {name: kafka, mountPath: /kafka, readOnly: true}
+  volumes:
+    - {name: kafka, emptyDir: {medium: Memory}}
+    - name: kafka-ca
+      secret: {secretName: {{ $root.Values.kafka.clusterName }}-cluster-ca-cert}
+    - name: kafka-user
+      secret: {secretName: pointsman-{{ index . 1 }}}
+{{- end }}
