@@ -43,6 +43,10 @@ Spares = Annotated[
     typer.Option("--spare-taskmanagers", min=0, max=8, help="TaskManagers that stand by for one that dies."),
 ]
 Mode = Annotated[PythonModeChoice | None, typer.Option(help="Python inside the TaskManager or beside it.")]
+Secure = Annotated[
+    bool,
+    typer.Option("--secure", help="Kafka and MongoDB with TLS, one login per process, and no more rights than needed."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -57,6 +61,7 @@ def up(
     parallelism: Parallelism = None,
     spares: Spares = None,
     python_mode: Mode = None,
+    secure: Secure = False,
 ) -> None:
     """Start the local stack, or what is missing of it, and leave it running."""
     options = options_from_settings()
@@ -67,6 +72,7 @@ def up(
         parallelism=parallelism or options.parallelism,
         spare_taskmanagers=options.spare_taskmanagers if spares is None else spares,
         python_mode=python_mode.value if python_mode else options.python_mode,
+        secure=secure or options.secure,
     )
     # While the broker starts, Kafka's client complains of what passes by itself.
     logging.getLogger("pointsman.kafka").setLevel(logging.ERROR)
@@ -149,6 +155,8 @@ def _tell(stack: LocalStack, seconds: float) -> None:
     typer.echo(f"  Flink   {addresses.flink_url}")
     typer.echo(f"  Kafka   {addresses.kafka_bootstrap}")
     typer.echo(f"  MongoDB {addresses.mongodb_uri}")
+    if addresses.logins:
+        typer.echo(f"  logins  {addresses.logins.ca.parent} (a folder each; POINTSMAN_LOGIN_DIR names one)")
     typer.echo(f"  logs    {options.data_dir / 'logs'} (`pointsman logs NAME`)")
     if not options.own_mail:
         typer.echo(f"  mails   {options.data_dir / 'mailbox'}")

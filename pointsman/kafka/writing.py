@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from pointsman.envelope import Record
 from pointsman.kafka.clients import REQUEST_TIMEOUT_S, translated, writer_config
+from pointsman.kafka.login import KafkaLogin
 
 _TRANSACTION_TIMEOUT_S: Final = 15.0
 
@@ -25,10 +26,16 @@ class Failure(NamedTuple):
     error: KafkaError
 
 
-def publish(bootstrap: str, records: Iterable[Record], transactional_id: str) -> None:
+def publish(bootstrap: str, records: Iterable[Record], transactional_id: str, login: KafkaLogin | None = None) -> None:
     """Write `records` so that readers see all of them or none.
 
     A transaction that another process has open under the same `transactional_id` is aborted.
+
+    Args:
+        bootstrap: the broker's address.
+        records: what to write.
+        transactional_id: who writes, for the broker.
+        login: who logs in; None logs in as the settings say.
 
     Raises:
         BrokerUnavailableError: Kafka does not answer; nothing was written.
@@ -36,7 +43,7 @@ def publish(bootstrap: str, records: Iterable[Record], transactional_id: str) ->
         ConfigurationError: a topic is missing or not allowed.
     """
     with translated("publishing", bootstrap):
-        producer = Producer(writer_config(bootstrap, transactional_id, _TRANSACTION_TIMEOUT_S))
+        producer = Producer(writer_config(bootstrap, transactional_id, _TRANSACTION_TIMEOUT_S, login))
         producer.init_transactions(REQUEST_TIMEOUT_S)
         producer.begin_transaction()
         failures: list[Failure] = []

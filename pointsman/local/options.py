@@ -22,6 +22,7 @@ _HELD_BY_THE_STACK: Final = (
     "model_latency_ms",
     "nurture_day_s",
     "always_ask_model",
+    "secure",
 )
 _OWN: Final = {"own_model": "the model of the environment", "own_mail": "the mail server of the environment"}
 _OURS: Final = {"own_model": "the offline model", "own_mail": "the local mailbox"}
@@ -50,6 +51,7 @@ class StackOptions:
         nurture_day_s: seconds that a campaign's day lasts; None leaves the setting alone.
         submit_job: submit the router job as the last step.
         always_ask_model: the router asks the model for every message that has a candidate.
+        secure: everybody logs in and everything is encrypted: Kafka and MongoDB with TLS, passwords and rights.
     """
 
     data_dir: Path = Path(".pointsman")
@@ -70,6 +72,7 @@ class StackOptions:
     nurture_day_s: float | None = None
     submit_job: bool = True
     always_ask_model: bool = False
+    secure: bool = False
 
     def held(self) -> dict[str, Any]:
         """The choices that hold from the stack's start to its stop."""
@@ -96,6 +99,8 @@ class StackOptions:
 
 
 def _in_words(name: str, value: Any) -> str:
+    if name == "secure":
+        return "logins and TLS" if value else "neither logins nor TLS"
     if name in _OWN:
         return _OWN[name] if value else _OURS[name]
     return f"{name.replace('_', ' ')} {value}"
