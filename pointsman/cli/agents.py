@@ -175,7 +175,7 @@ def _apply(folder: Path, *, prune: bool, by: str | None) -> bool:
     _echo(change_lines(move))
     typer.echo(summary(move))
     if admit_to_local_stack(settings().kafka_bootstrap, move.after.definitions) and move.changes.added:
-        typer.echo("new agents have logins and rights; `pointsman up --secure` starts them", err=True)
+        typer.echo("new agents have logins and rights; `pointsman up` starts them", err=True)
     return True
 
 

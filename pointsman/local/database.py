@@ -26,6 +26,7 @@ REPLICA_SET: Final = "rs0"
 _LOOK_MS: Final = 500
 _NOT_YET_INITIALIZED: Final = 94
 _AUTHENTICATION_FAILED: Final = 18
+_UNAUTHORIZED: Final = 13
 
 
 def mongodb_uri(port: int) -> str:
@@ -97,7 +98,8 @@ class Database:
             return is_writable and self._knows_its_users()
         except OperationFailure as error:
             if self._logins and error.code == _AUTHENTICATION_FAILED:
-                self._make_administrator(self._logins)
+                with suppress(PyMongoError):
+                    self._make_administrator(self._logins)
             return False
         except PyMongoError:
             return False
@@ -110,11 +112,23 @@ class Database:
 
     def _make_administrator(self, logins: Logins) -> None:
         """The first time: while there are no users, the server lets this machine make a replica set and one user."""
-        with suppress(PyMongoError), _client(self._port, logins, as_admin=False) as client:
-            if not client.admin.command("hello").get("setName"):
+        with _client(self._port, logins, as_admin=False) as client:
+            hello = client.admin.command("hello")
+            if not hello.get("setName"):
                 self._initiate(client)
-            elif client.admin.command("hello").get("isWritablePrimary"):
-                make_administrator(client, ADMIN, logins.database_password(ADMIN))
+            elif hello.get("isWritablePrimary"):
+                self._add_administrator(client, logins)
+
+    def _add_administrator(self, client: MongoClient[dict[str, Any]], logins: Logins) -> None:
+        try:
+            make_administrator(client, ADMIN, logins.database_password(ADMIN))
+        except OperationFailure as error:
+            if error.code != _UNAUTHORIZED:
+                raise
+            raise ConfigurationError(
+                f"MongoDB knows its administrator by another password than {logins.folder_of(ADMIN)} holds",
+                f"put that folder back, or move {self._layout.mongodb} away to start with an empty database",
+            ) from None
 
     def _initiate(self, client: MongoClient[dict[str, Any]]) -> None:
         members = [{"_id": 0, "host": f"{HOST}:{self._port}"}]

@@ -96,7 +96,7 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
 
 def test_a_posted_lead_gets_its_mail_over_tls_with_a_login_for_everybody(secure: Secure) -> None:
     where = secure.system.address()
-    workflow = _post_lead(secure.system, {**hot_lead(), "email": where})
+    workflow = _post_lead(secure.system, {**hot_lead(), "email": where, "consent": True})
     eventually(lambda: secure.system.mails_to(where), within_s=90, what="a mail to the lead")
     eventually(lambda: secure.system.outcomes(workflow)[-1:] == ["completed"], what="the workflow's completion")
 
