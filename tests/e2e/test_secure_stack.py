@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import urllib.error
 import urllib.request
@@ -28,17 +29,22 @@ from pointsman.deployment import (
     agent_users,
     kafka_users,
 )
-from pointsman.kafka import load_catalog
+from pointsman.envelope import Record
+from pointsman.kafka import load_catalog, publish, read_all
 from pointsman.kafka.users import KafkaUsers, bindings
 from pointsman.local import LocalStack, StackOptions
 from pointsman.local.security import Logins
-from pointsman.topics import CONTROLS, DECISIONS, DEFINITIONS, MESSAGES, inbox
+from pointsman.topics import CONTROLS, DECISIONS, DEFINITIONS, LEADS, MESSAGES, WORKFLOW_STATE, inbox
 from tests.e2e.system import ROOT, System, address, hot_lead
 from tests.witness import eventually
 
 CONFIGURATIONS = (
     "kafka/broker.properties", "connect/worker.properties", "flink/conf/config.yaml", "run/supervisord.conf",
 )  # fmt: skip
+REFUSED = re.compile(
+    r"AUTHORIZATION_FAILED|AUTHENTICATION|AuthorizationException|AuthenticationException|[Nn]ot authorized|"
+    r"code (13|18)\b|CERTIFICATE_VERIFY|SSLHandshakeException"
+)
 AGENT, OTHER, NEW = "lead_scoring", "send_email", "second_opinion"
 DEFINITION = """
 name: second_opinion
@@ -114,6 +120,31 @@ def _post_lead(system: System, lead: dict[str, Any]) -> str:
 def test_the_operator_finds_nothing_wrong(secure: Secure) -> None:
     found = json.loads(secure.system.cli("doctor", "--output", "json").stdout)
     assert [one for one in found if one["verdict"] in ("wrong", "down")] == []
+
+
+@pytest.mark.parametrize(
+    ("principal", "topic", "transaction"),
+    [
+        (CONSOLE, MESSAGES, "pointsman.workflows.test"),
+        (OPERATOR, MESSAGES, "pointsman.messages.test"),
+        (SWEEPER, LEADS, "pointsman.leads.sweep"),
+    ],
+)
+def test_people_and_the_sweep_write_what_is_theirs(
+    secure: Secure, principal: str, topic: str, transaction: str
+) -> None:
+    before = len(secure.system.witness.read(topic))
+    record = Record(topic=topic, key=b"nobody", value=b"{}", headers={})
+    publish(secure.bootstrap, [record], transaction, secure.logins.kafka(principal))
+    assert len(secure.system.witness.read(topic)) == before + 1
+
+
+def test_the_sweep_reads_what_it_compares(secure: Secure) -> None:
+    login = secure.logins.kafka(SWEEPER)
+    for topic in (LEADS, WORKFLOW_STATE):
+        assert list(read_all(secure.bootstrap, topic, login=login))
+    with secure.database(secure.logins.mongodb_uri(SWEEPER)) as client:
+        assert client.sdr.leads.find_one() is not None
 
 
 def test_the_broker_lets_everybody_do_what_the_rules_say_and_nothing_else(secure: Secure) -> None:
@@ -241,6 +272,15 @@ def test_a_new_agent_gets_a_login_and_its_rights_with_the_apply(secure: Secure) 
         assert NEW in load_catalog(secure.bootstrap, secure.logins.kafka(name)).definitions
         with secure.database(secure.logins.mongodb_uri(name)) as client:
             assert client.sdr.leads.find_one() is not None
+        secure.system.cli("up")
+        secure.system.wait_for_definition(NEW)
+
+
+def test_no_process_lacks_a_right_or_a_certificate(secure: Secure) -> None:
+    logs = {file.name: file.read_text(errors="replace") for file in (secure.system.data_dir / "logs").glob("*.log")}
+    assert len(logs) > 10
+    assert [(name, line) for name, text in logs.items() for line in text.splitlines() if REFUSED.search(line)] == []
+    assert {row.name: row.restarts for row in secure.system.stack.status() if row.restarts} == {}
 
 
 def test_no_secret_is_shown_by_any_page_any_process_or_any_log(secure: Secure) -> None:
