@@ -122,6 +122,7 @@ def sweeper_acls() -> list[Acl]:
         *(Acl(type="topic", name=name, operations=_READ) for name in (LEADS, WORKFLOW_STATE)),
         Acl(type="topic", name=LEADS, operations=("Write",)),
         Acl(type="transactionalId", name="pointsman.leads.", pattern="prefix", operations=_WRITE),
+        _follows(),
     ]
 
 
@@ -189,7 +190,7 @@ def helm_values(definitions: Iterable[AgentDefinition]) -> dict[str, Any]:
 
 
 def _follows() -> Acl:
-    """Whoever follows topics does so in a group of its own, whose name nobody can guess."""
+    """Whoever reads or follows whole topics does so in a group of its own, whose name nobody can guess."""
     return Acl(type="group", name=READERS, pattern="prefix", operations=_READ)
 
 

@@ -25,6 +25,7 @@ from pointsman.deployment import (
 )
 from pointsman.job_options import JobOptions
 from pointsman.kafka.users import bindings
+from pointsman.local.security.logins import INSIDE_FLINKS_JAR
 from pointsman.topics import DECISIONS, ERRORS, ESCALATIONS, MESSAGES, inbox
 
 ROOT = Path(__file__).parents[2]
@@ -109,3 +110,8 @@ def test_nobody_but_the_router_and_people_at_a_terminal_writes_a_decision() -> N
         if any(acl.name == DECISIONS and "Write" in acl.operations for acl in acls)
     }
     assert writers == {ROUTER, OPERATOR}
+
+
+def test_the_chart_names_kafkas_login_module_as_flinks_connector_carries_it() -> None:
+    text = (CHART / "templates" / "router.yaml").read_text()
+    assert f"{INSIDE_FLINKS_JAR}&/" in text

@@ -22,6 +22,7 @@ from pointsman.deployment import (
     CONNECT,
     CONSOLE,
     METRICS,
+    OPERATOR,
     ROUTER,
     SWEEPER,
     agent_acls,
@@ -57,6 +58,7 @@ emits:
   - type: lead.settled
     terminal: true
     contract: {type: object}
+instructions: Say whether the doubt in the user turn is justified.
 """
 
 
@@ -277,9 +279,11 @@ def test_a_new_agent_gets_a_login_and_its_rights_with_the_apply(secure: Secure) 
 
 
 def test_no_process_lacks_a_right_or_a_certificate(secure: Secure) -> None:
-    logs = {file.name: file.read_text(errors="replace") for file in (secure.system.data_dir / "logs").glob("*.log")}
-    assert len(logs) > 10
-    assert [(name, line) for name, text in logs.items() for line in text.splitlines() if REFUSED.search(line)] == []
+    logs = {file.stem: file.read_text(errors="replace") for file in (secure.system.data_dir / "logs").glob("*.log")}
+    # Those that refuse say so, of the thieves above.
+    asking = {name: text for name, text in logs.items() if name not in ("kafka", "mongod")}
+    assert len(asking) > 10
+    assert [(name, line) for name, text in asking.items() for line in text.splitlines() if REFUSED.search(line)] == []
     assert {row.name: row.restarts for row in secure.system.stack.status() if row.restarts} == {}
 
 

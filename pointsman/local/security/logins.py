@@ -35,7 +35,7 @@ _JAAS: Final = """KafkaClient {{
 }};
 """
 _MODULE: Final = "org.apache.kafka.common.security.scram.ScramLoginModule"
-_INSIDE_FLINKS_JAR: Final = "org.apache.flink.kafka.shaded."
+INSIDE_FLINKS_JAR: Final = "org.apache.flink.kafka.shaded."
 """Flink's SQL connector carries Kafka's client along under names of its own."""
 _NOT_IN_ITS_PATH: Final = ":,}"
 
@@ -90,7 +90,7 @@ class Logins:
             folder = secret_folder(self.folder_of(principal))
             password = self._once(folder / _PASSWORD)
             write_secret(folder / _USERNAME, principal.encode())
-            module = f"{_INSIDE_FLINKS_JAR}{_MODULE}" if principal == ROUTER else _MODULE
+            module = f"{INSIDE_FLINKS_JAR}{_MODULE}" if principal == ROUTER else _MODULE
             jaas = _JAAS.format(module=module, name=principal, password=password)
             write_secret(folder / "jaas.conf", jaas.encode())
             write_secret(folder / MONGODB_URI, self._with_login(mongodb_uri, principal).encode())
