@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pydantic import SecretStr
 
-from pointsman.deployment import ROUTER
+from pointsman.deployment import CONNECT, ROUTER
 from pointsman.errors import ConfigurationError
 from pointsman.kafka import KafkaLogin
 from pointsman.local.security import certificates
@@ -124,8 +124,9 @@ class Logins:
 
     def _with_login(self, mongodb_uri: str, principal: str) -> str:
         login = f"mongodb://{principal}:{self.database_password(principal)}@"
-        options = f"&authSource=admin&tls=true&tlsCAFile={quote(str(self.ca), safe='/')}"
-        return mongodb_uri.replace("mongodb://", login) + options
+        # Java's driver trusts what its JVM trusts, and would warn of every option that it does not know.
+        ca = "" if principal == CONNECT else f"&tlsCAFile={quote(str(self.ca), safe='/')}"
+        return f"{mongodb_uri.replace('mongodb://', login)}&authSource=admin&tls=true{ca}"
 
     def _once(self, file: Path) -> str:
         """What stands in `file`; something random when there is no such file yet."""
