@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up down test test-fast chaos chaos-nightly soak mutations screenshots lint setup install java \
-	prometheus chromium compose check-deploy audit
+	prometheus chromium compose check-deploy scan audit
 
 help:
 	@echo "make demo       a stack of its own, some leads, what happened to each, the mails; then stops everything"
@@ -24,7 +24,8 @@ help:
 	@echo "make soak       half an hour of leads and faults at random: what is lost, what comes twice, what grows"
 	@echo "make mutations  switches one mechanism off at a time and shows that a test notices"
 	@echo "make screenshots  takes the pictures of the console in docs/images, on a stack of its own"
-	@echo "make audit      known weaknesses of what is pinned (needs PyPI), risky code, secrets in files"
+	@echo "make scan       risky code, secrets in files"
+	@echo "make audit      the same, and known weaknesses of what is pinned (needs PyPI)"
 	@echo "make lint       style, types and imports"
 
 demo: java setup
@@ -36,7 +37,7 @@ up: java setup
 down: setup
 	@$(POINTSMAN) down
 
-test: java prometheus chromium test-fast
+test: java prometheus chromium scan test-fast
 	@$(PYTHON) -m pytest tests/e2e
 	@$(PYTHON) -m pytest tests/chaos -m critical --tier critical
 
@@ -74,9 +75,11 @@ compose:
 check-deploy: setup
 	@docker/check.sh
 
-audit: setup
+scan: setup
 	@$(PYTHON) -m bandit --quiet --severity-level medium --recursive pointsman flink_jobs agents
 	@git ls-files -z | xargs -0 $(VENV)/bin/detect-secrets-hook --disable-plugin KeywordDetector --exclude-files '^tests/'
+
+audit: scan
 	@$(PYTHON) -m pip_audit --strict --disable-pip --no-deps --requirement constraints.txt
 
 # Named before the first download; `pointsman up` looks at versions, ports, disk and memory.

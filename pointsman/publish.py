@@ -19,7 +19,7 @@ from pointsman.definitions.model import AgentDefinition
 from pointsman.definitions.words import did_you_mean
 from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError, InvalidDefinitionsError
-from pointsman.kafka import KafkaAdmin, load_catalog, publish
+from pointsman.kafka import KafkaAdmin, KafkaLogin, load_catalog, publish
 from pointsman.kafka.clients import FencedError
 from pointsman.topics import ALL, AUDIT, CATALOGS, DEFINITIONS, Topic, inbox_topic
 
@@ -56,16 +56,18 @@ class KafkaCatalogTopic:
 
     Args:
         bootstrap: `host:port`, several separated by commas.
+        login: who moves it; None logs in as the settings say.
     """
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, login: KafkaLogin | None = None) -> None:
         self._bootstrap = bootstrap
+        self._login = login
 
     def load(self) -> Catalog:
-        return load_catalog(self._bootstrap)
+        return load_catalog(self._bootstrap, self._login)
 
     def ensure_topics(self, topics: Iterable[Topic]) -> list[str]:
-        return KafkaAdmin(self._bootstrap).ensure_topics(topics)
+        return KafkaAdmin(self._bootstrap, self._login).ensure_topics(topics)
 
     def register(self, definitions: Iterable[AgentDefinition]) -> None:
         registry = process_registry()
@@ -74,7 +76,7 @@ class KafkaCatalogTopic:
 
     def publish(self, records: Iterable[Record]) -> None:
         try:
-            publish(self._bootstrap, records, TRANSACTIONAL_ID)
+            publish(self._bootstrap, records, TRANSACTIONAL_ID, self._login)
         except FencedError as error:
             what = "somebody else changed the catalog at the same time, and nothing of yours was applied"
             raise ConfigurationError(what, "look at `pointsman agents diff` and apply again") from error

@@ -3,7 +3,7 @@
 A running local stack leaves its addresses in `<data dir>/stack.json`; they stand below the environment, so that
 `pointsman leads add` finds the stack that `pointsman up` started. Names are `POINTSMAN_<NAME>`, but for those the
 ecosystem already has (`KAFKA_BOOTSTRAP_SERVERS`, `MONGODB_URI`, `OPENAI_API_KEY`, `OPENAI_BASE_URL`). A secret may
-stand in a file under the folder named by `POINTSMAN_SECRETS_DIR`.
+stand in a file under the folder named by `POINTSMAN_SECRETS_DIR`, or under that of a login, `POINTSMAN_LOGIN_DIR`.
 """
 
 from __future__ import annotations
@@ -273,9 +273,11 @@ def outside_settings() -> Settings:
 
 
 def _read(kind: type[Settings]) -> Settings:
-    secrets = os.environ.get("POINTSMAN_SECRETS_DIR")
+    # Of two files the one of the later folder counts: a login says who this process is.
+    folders = [os.environ.get(name) for name in ("POINTSMAN_SECRETS_DIR", "POINTSMAN_LOGIN_DIR")]
+    named = [folder for folder in folders if folder]
     try:
-        return kind(_secrets_dir=secrets) if secrets else kind()
+        return kind(_secrets_dir=named) if named else kind()
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         name = str(first["loc"][0])

@@ -17,6 +17,7 @@ from bson.errors import InvalidDocument, InvalidStringData
 from pymongo import ASCENDING, DESCENDING, AsyncMongoClient, ReturnDocument
 from pymongo.errors import ConfigurationError as PyMongoConfigurationError
 from pymongo.errors import DocumentTooLarge, DuplicateKeyError, InvalidURI, OperationFailure, PyMongoError
+from pymongo.uri_parser import parse_uri
 
 from pointsman.errors import ConfigurationError, ErrorReason, InvalidPayloadError, StoreUnavailableError
 
@@ -187,12 +188,18 @@ class ServerFacts:
         replica_set: the name of its replica set; None when it stands alone.
         oplog_hours: hours that its log of changes reaches back; None when it may not be read.
         time: its clock, UTC.
+        hosts: where it was looked for.
+        is_encrypted: whether the connection was.
+        has_login: whether somebody logged in.
     """
 
     version: str
     replica_set: str | None
     oplog_hours: float | None
     time: datetime
+    hosts: tuple[str, ...]
+    is_encrypted: bool
+    has_login: bool
 
 
 async def server_facts(uri: str, *, timeout_s: float = 10.0) -> ServerFacts:
@@ -216,9 +223,15 @@ async def server_facts(uri: str, *, timeout_s: float = 10.0) -> ServerFacts:
             version = (await client.admin.command("buildInfo"))["version"]
             replica_set = hello.get("setName")
             hours = await _oplog_hours(client) if replica_set else None
+            known = (await client.admin.command("connectionStatus"))["authInfo"]["authenticatedUsers"]
         finally:
             await client.close()
-    return ServerFacts(version=version, replica_set=replica_set, oplog_hours=hours, time=_in_utc(hello["localTime"]))
+        told = parse_uri(uri, validate=False)
+    return ServerFacts(
+        version=version, replica_set=replica_set, oplog_hours=hours, time=_in_utc(hello["localTime"]),
+        hosts=tuple(host for host, _ in told["nodelist"]), is_encrypted=bool(told["options"].get("tls")),
+        has_login=bool(known),
+    )  # fmt: skip
 
 
 def _in_utc(time: datetime) -> datetime:

@@ -79,6 +79,9 @@ ALL: Final[tuple[Topic, ...]] = (
     Topic(name=CATALOGS, key="catalog version", partitions=1, compacted=True),
 )
 
+READERS: Final = "pointsman.reader."
+"""How the groups begin of those who only follow topics; each has a group of its own and commits nothing."""
+
 AGENT_NAME_PATTERN: Final = r"[a-z][a-z0-9_]{0,62}"
 _INBOX: Final = re.compile(rf"agents\.({AGENT_NAME_PATTERN})\.inbox")
 

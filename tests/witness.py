@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -43,8 +43,9 @@ class Seen:
 class Witness:
     """Reads topics from beginning to end with `read_committed`, and writes raw records."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, login: Mapping[str, Any] | None = None) -> None:
         self.bootstrap = bootstrap
+        self._login = dict(login or {})
 
     def topics(self) -> set[str]:
         with self._consumer() as consumer:
@@ -83,7 +84,7 @@ class Witness:
 
     def write_many(self, topic: str, records: Iterable[tuple[bytes | None, bytes | None, dict[str, bytes]]]) -> None:
         """Raw records (key, value, headers), one right after the other."""
-        producer = KafkaProducer(bootstrap_servers=self.bootstrap, max_request_size=6_000_000, retries=3)
+        producer = KafkaProducer(bootstrap_servers=self.bootstrap, max_request_size=6_000_000, retries=3, **self._login)
         try:
             sent = [
                 producer.send(topic, value=value, key=key, headers=[*named.items()]) for key, value, named in records
@@ -98,6 +99,7 @@ class Witness:
         consumer = KafkaConsumer(
             bootstrap_servers=self.bootstrap, isolation_level="read_committed", enable_auto_commit=False,
             group_id=None, auto_offset_reset="earliest", max_partition_fetch_bytes=8_000_000,
+            **self._login,
         )  # fmt: skip
         try:
             yield consumer

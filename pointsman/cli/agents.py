@@ -34,6 +34,7 @@ from pointsman.definitions.words import did_you_mean
 from pointsman.definitions.writing import to_yaml
 from pointsman.deployment import helm_values
 from pointsman.errors import ConfigurationError
+from pointsman.local.admission import admit_to_local_stack
 from pointsman.publish import CatalogTopic, KafkaCatalogTopic, Move, planned, planned_removal
 from pointsman.publish import apply as publish_definitions
 from pointsman.publish import remove as remove_definition
@@ -180,6 +181,8 @@ def _apply(folder: Path, *, prune: bool, by: str | None) -> bool:
     move = publish_definitions(topic, result.definitions, prune=prune, author=author(by))
     _echo(change_lines(move))
     typer.echo(summary(move))
+    if admit_to_local_stack(settings().kafka_bootstrap, move.after.definitions) and move.changes.added:
+        typer.echo("new agents have logins and rights; `pointsman up` starts them", err=True)
     return True
 
 

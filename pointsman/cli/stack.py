@@ -47,6 +47,10 @@ WithArchive = Annotated[
     bool | None, typer.Option("--archive/--no-archive", help="Also keep records as files; one TaskManager more.")
 ]
 Mode = Annotated[PythonModeChoice | None, typer.Option(help="Python inside the TaskManager or beside it.")]
+Secure = Annotated[
+    bool,
+    typer.Option("--secure", help="Kafka and MongoDB with TLS, one login per process, and no more rights than needed."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -63,6 +67,7 @@ def up(
     python_mode: Mode = None,
     delivery: DeliveryOption = None,
     archive: WithArchive = None,
+    secure: Secure = False,
 ) -> None:
     """Start the local stack, or what is missing of it, and leave it running."""
     options = options_from_settings()
@@ -75,7 +80,13 @@ def up(
         python_mode=python_mode.value if python_mode else options.python_mode,
         delivery=delivery.value if delivery else options.delivery,
         archive=options.archive if archive is None else archive,
+        secure=secure or options.secure,
     )
+    if options.secure and options.archive:
+        raise ConfigurationError(
+            "the archive job has no login on a secure local stack",
+            "leave out --secure or --archive; in Kubernetes both go together (docs/deployment.md)",
+        )
     # While the broker starts, Kafka's client complains of what passes by itself.
     logging.getLogger("pointsman.kafka").setLevel(logging.ERROR)
     stack = LocalStack(options)
@@ -157,6 +168,8 @@ def _tell(stack: LocalStack, seconds: float) -> None:
     typer.echo(f"  Flink   {addresses.flink_url}")
     typer.echo(f"  Kafka   {addresses.kafka_bootstrap}")
     typer.echo(f"  MongoDB {addresses.mongodb_uri}")
+    if addresses.logins:
+        typer.echo(f"  logins  {addresses.logins.ca.parent} (a folder each; POINTSMAN_LOGIN_DIR names one)")
     typer.echo(f"  logs    {options.data_dir / 'logs'} (`pointsman logs NAME`)")
     if options.archive:
         typer.echo(f"  archive {options.data_dir / 'archive'}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 from typing import Any, Final
 
 from pointsman.doctor.findings import Finding, Verdict
@@ -88,6 +89,32 @@ def broker(config: Mapping[str, str]) -> Finding:
         detail = f"{found}, and the job's sink asks for {SINK_TRANSACTION_MS}: it cannot start"
         return _wrong("kafka", subject, detail, f"set {subject}={SINK_TRANSACTION_MS} on the brokers")
     return _ok("kafka", subject, found)
+
+
+def access(area: str, hosts: Iterable[str], fix: str, *, is_encrypted: bool, has_login: bool) -> Finding:
+    """Whether what leaves this machine is encrypted, and whether the other side asks who comes.
+
+    Args:
+        area: the part that is asked.
+        hosts: where it is.
+        fix: the settings that make it so.
+        is_encrypted: whether the connection is.
+        has_login: whether we log in.
+    """
+    lacking = [what for what, is_there in (("no TLS", is_encrypted), ("no login", has_login)) if not is_there]
+    if not lacking:
+        return _ok(area, "access", "TLS and a login")
+    told = " and ".join(lacking)
+    if all(_is_here(host) for host in hosts):
+        return _ok(area, "access", f"{told}, on this machine only")
+    return _warning(area, "access", f"{told}, over the network: anybody there may read and write in any name", fix)
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def connector(name: str, status: Mapping[str, Any] | None) -> Iterator[Finding]:

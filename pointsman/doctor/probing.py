@@ -97,6 +97,7 @@ def kafka(settings: Settings) -> Iterable[Finding]:
     catalog: Catalog = load_catalog(settings.kafka_bootstrap)
     wanted = [*ALL, *(inbox_topic(name) for name in catalog.definitions)]
     yield _fine("kafka", "reachable", settings.kafka_bootstrap)
+    yield _kafka_access(settings)
     yield judging.broker(admin.broker_config())
     described = admin.describe([topic.name for topic in wanted])
     yield from judging.topics(
@@ -124,6 +125,14 @@ def registry(settings: Settings) -> Iterable[Finding]:
         yield _warned("registry", "schemas", detail, "`pointsman agents apply`")
 
 
+def _kafka_access(settings: Settings) -> Finding:
+    hosts = [address.strip().rpartition(":")[0].strip("[]") for address in settings.kafka_bootstrap.split(",")]
+    protocol = settings.kafka_security_protocol
+    fix = "set POINTSMAN_KAFKA_SECURITY_PROTOCOL=SASL_SSL and a login; see docs/deployment.md"
+    is_encrypted, has_login = protocol.endswith("SSL"), protocol.startswith("SASL")
+    return judging.access("kafka", hosts, fix, is_encrypted=is_encrypted, has_login=has_login)
+
+
 def connect(settings: Settings) -> Iterable[Finding]:
     """The connector and its tasks."""
     url = settings.connect_url.rstrip("/")
@@ -140,6 +149,8 @@ def mongodb(settings: Settings) -> Iterable[Finding]:
     """Replica set, oplog, clock."""
     facts = asyncio.run(server_facts(settings.mongodb_uri.get_secret_value(), timeout_s=_TIMEOUT_S))
     yield _fine("mongodb", "reachable", f"version {facts.version}")
+    fix = "name a user and tls=true in MONGODB_URI, and start mongod with --auth and --tlsMode requireTLS"
+    yield judging.access("mongodb", facts.hosts, fix, is_encrypted=facts.is_encrypted, has_login=facts.has_login)
     yield from judging.replica_set(facts.replica_set, facts.oplog_hours)
     yield judging.clock("mongodb", facts.time, datetime.now(UTC))
 

@@ -15,6 +15,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from pointsman.errors import BrokerUnavailableError
 from pointsman.kafka.clients import REQUEST_TIMEOUT_S, client_config, kafka_error, translated
+from pointsman.kafka.login import KafkaLogin
 from pointsman.topics import Topic
 
 _USABLE_WITHIN_S: Final = 30.0
@@ -26,11 +27,12 @@ class KafkaAdmin:
 
     Args:
         bootstrap: `host:port`, several separated by commas.
+        login: who asks; None logs in as the settings say.
     """
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, login: KafkaLogin | None = None) -> None:
         self._bootstrap = bootstrap
-        self._client = AdminClient(client_config(bootstrap))
+        self._client = AdminClient(client_config(bootstrap, login))
 
     def is_alive(self, timeout_s: float = 2.0) -> bool:
         """Whether the cluster answers within `timeout_s`."""

@@ -11,7 +11,8 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from pointsman.envelope import Record
 from pointsman.errors import BrokerUnavailableError, ConfigurationError, PointsmanError, TransientError
-from pointsman.settings import Settings, settings
+from pointsman.kafka.login import KafkaLogin
+from pointsman.settings import settings
 from pointsman.topics import MAX_RECORD_BYTES
 
 REQUEST_TIMEOUT_S: Final = 15.0
@@ -51,8 +52,8 @@ class FencedError(TransientError):
     """
 
 
-def client_config(bootstrap: str) -> dict[str, Any]:
-    """Settings of every client."""
+def client_config(bootstrap: str, login: KafkaLogin | None = None) -> dict[str, Any]:
+    """Settings of every client; it logs in as the settings say where `login` is left out."""
     return {
         "bootstrap.servers": bootstrap,
         "logger": _logger,
@@ -61,38 +62,14 @@ def client_config(bootstrap: str) -> dict[str, Any]:
         "reconnect.backoff.max.ms": 2_000,
         "socket.keepalive.enable": True,
         "allow.auto.create.topics": False,
-        **security_config(settings()),
+        **(login or KafkaLogin.of(settings())).config(),
     }
 
 
-def security_config(told: Settings) -> dict[str, Any]:
-    """How to log in, as librdkafka names it; nothing where the broker asks for nothing.
-
-    Raises:
-        ConfigurationError: a login is wanted, and there is no name or password.
-    """
-    if told.kafka_security_protocol == "PLAINTEXT":
-        return {}
-    config: dict[str, Any] = {"security.protocol": told.kafka_security_protocol}
-    if told.kafka_ssl_ca:
-        config["ssl.ca.location"] = str(told.kafka_ssl_ca)
-    if not told.kafka_security_protocol.startswith("SASL"):
-        return config
-    if told.kafka_sasl_username is None or told.kafka_sasl_password is None:
-        remedy = "set POINTSMAN_KAFKA_SASL_USERNAME and POINTSMAN_KAFKA_SASL_PASSWORD"
-        raise ConfigurationError(f"Kafka's {told.kafka_security_protocol} wants a login", remedy)
-    return {
-        **config,
-        "sasl.mechanism": told.kafka_sasl_mechanism,
-        "sasl.username": told.kafka_sasl_username,
-        "sasl.password": told.kafka_sasl_password.get_secret_value(),
-    }
-
-
-def reader_config(bootstrap: str, group: str) -> dict[str, Any]:
+def reader_config(bootstrap: str, group: str, login: KafkaLogin | None = None) -> dict[str, Any]:
     """Settings of every consumer: only what is committed, nothing committed by itself, low latency."""
     return {
-        **client_config(bootstrap),
+        **client_config(bootstrap, login),
         "group.id": group,
         "isolation.level": "read_committed",
         "enable.auto.commit": False,
@@ -107,11 +84,13 @@ def reader_config(bootstrap: str, group: str) -> dict[str, Any]:
     }
 
 
-def writer_config(bootstrap: str, transactional_id: str, transaction_timeout_s: float) -> dict[str, Any]:
+def writer_config(
+    bootstrap: str, transactional_id: str, transaction_timeout_s: float, login: KafkaLogin | None = None
+) -> dict[str, Any]:
     """Settings of every producer; a transaction that lasts longer than `transaction_timeout_s` is aborted."""
     milliseconds = int(transaction_timeout_s * 1000)
     return {
-        **client_config(bootstrap),
+        **client_config(bootstrap, login),
         "transactional.id": transactional_id,
         "transaction.timeout.ms": milliseconds,
         "message.timeout.ms": milliseconds,

@@ -17,7 +17,8 @@ from pointsman.controls import is_about_effects
 from pointsman.envelope import Record
 from pointsman.errors import BrokerUnavailableError, PermanentError
 from pointsman.kafka.clients import REQUEST_TIMEOUT_S, reader_config, to_record, translated
-from pointsman.topics import CONTROLS, DEFINITIONS
+from pointsman.kafka.login import KafkaLogin
+from pointsman.topics import CONTROLS, DEFINITIONS, READERS
 
 _SILENT_FOR_S: Final = 30.0
 _POLL_S: Final = 0.2
@@ -25,7 +26,9 @@ _POLL_S: Final = 0.2
 _PartitionId = tuple[str, int]
 
 
-def read_all(bootstrap: str, topic: str, *, since_ms: int | None = None) -> Iterator[Record]:
+def read_all(
+    bootstrap: str, topic: str, *, since_ms: int | None = None, login: KafkaLogin | None = None
+) -> Iterator[Record]:
     """Every committed record of `topic`, up to where its partitions end now.
 
     Records of a transaction that is still open, and what comes after them in that partition, are left out.
@@ -34,13 +37,14 @@ def read_all(bootstrap: str, topic: str, *, since_ms: int | None = None) -> Iter
         bootstrap: the broker's address.
         topic: the topic's name.
         since_ms: begin in each partition at the first record with this Kafka timestamp (milliseconds) or a later one.
+        login: who reads; None logs in as the settings say.
 
     Raises:
         BrokerUnavailableError: Kafka does not answer.
         RegistryUnavailableError: a value is Avro, and its schema cannot be had now.
         ConfigurationError: there is no such topic.
     """
-    with _consumer(bootstrap, {}) as consumer, translated(f"reading {topic}", bootstrap):
+    with _consumer(bootstrap, login) as consumer, translated(f"reading {topic}", bootstrap):
         ends = _ends(consumer, topic)
         open_partitions = {partition for partition, (first, end) in ends.items() if end > first}
         starts = _starts(consumer, open_partitions, since_ms)
@@ -72,7 +76,7 @@ def tail(
         ConfigurationError: not allowed.
     """
     stopped = stop or threading.Event()
-    with _consumer(bootstrap, {}) as consumer, translated(f"following {', '.join(topics)}", bootstrap):
+    with _consumer(bootstrap) as consumer, translated(f"following {', '.join(topics)}", bootstrap):
         known = set() if from_beginning else set(consumer.list_topics(timeout=REQUEST_TIMEOUT_S).topics)
         consumer.subscribe(list(topics), on_assign=_start_at({} if from_beginning else dict.fromkeys(known, True)))
         while not stopped.is_set():
@@ -82,17 +86,21 @@ def tail(
             yield _readable(message)
 
 
-def load_catalog(bootstrap: str) -> Catalog:
+def load_catalog(bootstrap: str, login: KafkaLogin | None = None) -> Catalog:
     """The catalog in force, or the empty one when none was ever applied.
+
+    Args:
+        bootstrap: the broker's address.
+        login: who reads; None logs in as the settings say.
 
     Raises:
         BrokerUnavailableError: Kafka does not answer.
     """
     reader = CatalogReader()
     catalog = Catalog()
-    if not _exists(bootstrap, DEFINITIONS):
+    if not _exists(bootstrap, DEFINITIONS, login):
         return catalog
-    for record in read_all(bootstrap, DEFINITIONS):
+    for record in read_all(bootstrap, DEFINITIONS, login=login):
         catalog = accepted(reader, record) or catalog
     return catalog
 
@@ -124,15 +132,15 @@ def _readable(message: Message) -> Record:
     return codec.readable(record) if codec else record
 
 
-def _exists(bootstrap: str, topic: str) -> bool:
-    with _consumer(bootstrap, {}) as consumer, translated("listing topics", bootstrap):
+def _exists(bootstrap: str, topic: str, login: KafkaLogin | None = None) -> bool:
+    with _consumer(bootstrap, login) as consumer, translated("listing topics", bootstrap):
         return topic in consumer.list_topics(timeout=REQUEST_TIMEOUT_S).topics
 
 
 @contextmanager
-def _consumer(bootstrap: str, config: dict[str, Any]) -> Iterator[Consumer]:
+def _consumer(bootstrap: str, login: KafkaLogin | None = None) -> Iterator[Consumer]:
     # A group of its own that never commits leaves nothing behind on the broker.
-    consumer = Consumer({**reader_config(bootstrap, f"pointsman.reader.{uuid.uuid4().hex[:12]}"), **config})
+    consumer = Consumer(reader_config(bootstrap, f"{READERS}{uuid.uuid4().hex[:12]}", login))
     try:
         yield consumer
     finally:

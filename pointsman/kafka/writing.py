@@ -11,6 +11,7 @@ from pointsman.avro.codec import process_codec
 from pointsman.envelope import Record
 from pointsman.errors import RegistryUnavailableError
 from pointsman.kafka.clients import REQUEST_TIMEOUT_S, translated, writer_config
+from pointsman.kafka.login import KafkaLogin
 
 _TRANSACTION_TIMEOUT_S: Final = 15.0
 
@@ -27,10 +28,16 @@ class Failure(NamedTuple):
     error: KafkaError
 
 
-def publish(bootstrap: str, records: Iterable[Record], transactional_id: str) -> None:
+def publish(bootstrap: str, records: Iterable[Record], transactional_id: str, login: KafkaLogin | None = None) -> None:
     """Write `records` so that readers see all of them or none; messages as Avro where a registry is configured.
 
     A transaction that another process has open under the same `transactional_id` is aborted.
+
+    Args:
+        bootstrap: the broker's address.
+        records: what to write.
+        transactional_id: who writes, for the broker.
+        login: who logs in; None logs in as the settings say.
 
     Raises:
         BrokerUnavailableError: Kafka does not answer; nothing was written.
@@ -39,7 +46,7 @@ def publish(bootstrap: str, records: Iterable[Record], transactional_id: str) ->
         ConfigurationError: a topic is missing or not allowed.
     """
     with translated("publishing", bootstrap):
-        producer = Producer(writer_config(bootstrap, transactional_id, _TRANSACTION_TIMEOUT_S))
+        producer = Producer(writer_config(bootstrap, transactional_id, _TRANSACTION_TIMEOUT_S, login))
         producer.init_transactions(REQUEST_TIMEOUT_S)
         producer.begin_transaction()
         failures: list[Failure] = []

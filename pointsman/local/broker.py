@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from pointsman.errors import ConfigurationError
-from pointsman.kafka import KafkaAdmin
+from pointsman.kafka import KafkaAdmin, KafkaLogin
 from pointsman.local.component import fill
 from pointsman.local.java import SMALL_JVM
 from pointsman.local.layout import CONFIG, Layout
 from pointsman.local.ports import HOST
 from pointsman.local.programs import Program
+from pointsman.local.security import ADMIN, Logins
 from pointsman.topics import MAX_RECORD_BYTES
 
 _LIB: Final = "jars/lib/*"
@@ -31,13 +32,16 @@ class Broker:
         layout: the data folder.
         java: path of `java`.
         ports: ports by name.
+        logins: who may come in a secure stack; None lets everybody in.
     """
 
-    def __init__(self, layout: Layout, java: Path, ports: Mapping[str, int]) -> None:
+    def __init__(self, layout: Layout, java: Path, ports: Mapping[str, int], logins: Logins | None = None) -> None:
         self._layout = layout
+        self._logins = logins
         self._java = java
         self._port = ports["kafka"]
         self._controller_port = ports["kafka-controller"]
+        self._admin_port = ports["kafka-admin"]
         self._admin: KafkaAdmin | None = None
 
     @property
@@ -47,7 +51,7 @@ class Broker:
             Program(
                 name="kafka",
                 command=(str(self._java), *options, "-cp", _LIB, "kafka.Kafka", _PROPERTIES),
-                ports=(self._port, self._controller_port),
+                ports=(self._port, self._controller_port, *((self._admin_port,) if self._logins else ())),
                 stop_wait_s=20,
             ),
         )
@@ -61,16 +65,23 @@ class Broker:
         values = {
             "port": self._port,
             "controller_port": self._controller_port,
+            "admin_port": self._admin_port,
             "max_record_bytes": MAX_RECORD_BYTES + BATCH_OVERHEAD_BYTES,
         }
-        fill(CONFIG / "broker.properties", self._layout.data_dir / _PROPERTIES, values)
+        doors = "broker-secure.properties" if self._logins else "broker-open.properties"
+        fill([CONFIG / "broker.properties", CONFIG / doors], self._layout.data_dir / _PROPERTIES, values)
         if not (self._layout.kafka / "data" / "meta.properties").is_file():
             self._format()
 
     def is_ready(self) -> bool:
         # One client for all looks: it keeps its connection and notices the broker as soon as it listens.
-        self._admin = self._admin or KafkaAdmin(f"{HOST}:{self._port}")
+        self._admin = self._admin or self._door()
         return self._admin.is_alive(1.0)
+
+    def _door(self) -> KafkaAdmin:
+        if self._logins is None:
+            return KafkaAdmin(f"{HOST}:{self._port}", KafkaLogin())
+        return KafkaAdmin(f"{HOST}:{self._admin_port}", self._logins.kafka(ADMIN))
 
     def _format(self) -> None:
         tool = (str(self._java), *SMALL_JVM, "-cp", _LIB, "kafka.tools.StorageTool")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from string import Template
 from typing import Protocol
@@ -24,8 +24,8 @@ class Component(Protocol):
         """Whether it does its work now; called again and again after its programs have started."""
 
 
-def fill(template: Path, target: Path, values: Mapping[str, object]) -> None:
-    """Write `template` to `target` with its `${...}` replaced by `values`."""
-    text = Template(template.read_text(encoding="utf-8")).substitute(values)
+def fill(templates: Iterable[Path], target: Path, values: Mapping[str, object]) -> None:
+    """Write `templates`, one after the other, to `target` with their `${...}` replaced by `values`."""
+    text = "".join(Template(each.read_text(encoding="utf-8")).substitute(values) for each in templates)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")

@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
+from pointsman.deployment import CONNECT
 from pointsman.errors import ConfigurationError
 from pointsman.local.broker import BATCH_OVERHEAD_BYTES
 from pointsman.local.component import fill
@@ -17,6 +18,7 @@ from pointsman.local.layout import CONNECTORS, Layout
 from pointsman.local.ports import HOST
 from pointsman.local.programs import Program
 from pointsman.local.rest import get_json, request
+from pointsman.local.security.logins import MONGODB_URI, Logins
 from pointsman.topics import MAX_RECORD_BYTES
 
 _PROPERTIES: Final = "connect/worker.properties"
@@ -35,9 +37,11 @@ class Connect:
         layout: the data folder.
         java: path of `java`.
         ports: ports by name.
+        logins: its login in a secure stack; None where nobody asks for one.
     """
 
-    def __init__(self, layout: Layout, java: Path, ports: Mapping[str, int]) -> None:
+    def __init__(self, layout: Layout, java: Path, ports: Mapping[str, int], logins: Logins | None = None) -> None:
+        self._logins = logins
         self._layout = layout
         self._java = java
         self._ports = ports
@@ -45,18 +49,23 @@ class Connect:
 
     @property
     def programs(self) -> tuple[Program, ...]:
-        options = ("-Xms64m", "-Xmx256m", *SMALL_JVM, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+        login = self._logins.java_options(CONNECT) if self._logins else ()
+        options = ("-Xms64m", "-Xmx256m", *SMALL_JVM, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", *login)
         main = "org.apache.kafka.connect.cli.ConnectDistributed"
         command = (str(self._java), *options, "-cp", "jars/lib/*", main, _PROPERTIES)
         return (Program(name="connect", command=command, ports=(self._ports["connect"],)),)
 
     def prepare(self) -> None:
-        values = {
+        values: dict[str, object] = {
             "kafka_bootstrap": f"{HOST}:{self._ports['kafka']}",
             "port": self._ports["connect"],
             "max_record_bytes": MAX_RECORD_BYTES + BATCH_OVERHEAD_BYTES,
         }
-        fill(CONNECTORS / "worker.properties", self._layout.data_dir / _PROPERTIES, values)
+        templates = [CONNECTORS / "worker.properties"]
+        if self._logins:
+            values["secrets"] = self._logins.folder_of(CONNECT)
+            templates.append(CONNECTORS / "worker-secure.properties")
+        fill(templates, self._layout.data_dir / _PROPERTIES, values)
 
     def is_ready(self) -> bool:
         """Whether connector and task run; configures the connector once the worker answers.
@@ -68,7 +77,7 @@ class Connect:
         return self._is_configured and self._runs()
 
     def _configure(self) -> bool:
-        config = connector_config(mongodb_uri(self._ports["mongod"]))
+        config = connector_config(self._database())
         status, answer = request(self._ports["connect"], "PUT", f"/connectors/{CONNECTOR}/config", config)
         if status == _REFUSED:
             raise ConfigurationError(
@@ -77,6 +86,12 @@ class Connect:
             )
         # Anything else passes: while it starts, Connect answers 404, then 409 or 500.
         return status in _ACCEPTED
+
+    def _database(self) -> str:
+        """The database's address, or where the worker finds it: over REST anybody reads a connector's configuration."""
+        if self._logins is None:
+            return mongodb_uri(self._ports["mongod"])
+        return f"${{dir:{self._logins.folder_of(CONNECT)}:{MONGODB_URI}}}"
 
     def _runs(self) -> bool:
         status: dict[str, Any] | None = get_json(self._ports["connect"], f"/connectors/{CONNECTOR}/status")

@@ -16,6 +16,7 @@ from typing import Final
 
 from ruamel.yaml import YAML
 
+from pointsman.deployment import ROUTER
 from pointsman.local.addresses import Addresses, metrics_folder
 from pointsman.local.component import fill
 from pointsman.local.jars import pyflink_folder
@@ -25,6 +26,7 @@ from pointsman.local.options import StackOptions
 from pointsman.local.ports import HOST
 from pointsman.local.programs import MODEL_SECRETS, REGISTRY_SECRETS, Program
 from pointsman.local.rest import get_json
+from pointsman.local.security import Logins
 from pointsman.telemetry.endpoint import leave_target
 
 _CONF: Final = "flink/conf"
@@ -53,9 +55,13 @@ class Flink:
         java: path of `java`.
         ports: ports by name.
         options: what the caller chose.
+        logins: the job's login in a secure stack; None where nobody asks for one.
     """
 
-    def __init__(self, layout: Layout, java: Path, ports: Mapping[str, int], options: StackOptions) -> None:
+    def __init__(
+        self, layout: Layout, java: Path, ports: Mapping[str, int], options: StackOptions, logins: Logins | None = None
+    ) -> None:
+        self._login = logins.java_options(ROUTER) if logins else ()
         self._layout = layout
         self._java = java
         self._rest_port = ports["flink"]
@@ -87,7 +93,7 @@ class Flink:
             "python": _yaml(sys.executable),
         }
         conf = self._layout.data_dir / _CONF
-        fill(CONFIG / "flink.yaml", conf / "config.yaml", values)
+        fill([CONFIG / "flink.yaml"], conf / "config.yaml", values)
         for name in ("log4j.properties", "log4j-cli.properties"):
             shutil.copyfile(CONFIG / "flink-log4j.properties", conf / name)
         temporary = self._layout.flink / "tmp"
@@ -102,7 +108,7 @@ class Flink:
         return overview is not None and overview["slots-total"] >= self._options.task_managers
 
     def _jobmanager(self) -> Program:
-        options = (*_JOBMANAGER_MEMORY, *SMALL_JVM)
+        options = (*_JOBMANAGER_MEMORY, *SMALL_JVM, *self._login)
         main_class = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
         command = _java_command(self._java, "jobmanager", options, main_class)
         return Program(
@@ -124,7 +130,7 @@ class Flink:
     def _taskmanager(self, name: str) -> Program:
         # How soon routing goes on after a kill is how much processor time a new JVM takes to get going; the second
         # compiler alone takes a third of it, and what is busy in steady state is Python.
-        options = (*_TASKMANAGER_MEMORY, *SMALL_JVM)
+        options = (*_TASKMANAGER_MEMORY, *SMALL_JVM, *self._login)
         main_class = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
         return Program(
             name=name,

@@ -25,6 +25,7 @@ _HELD_BY_THE_STACK: Final = (
     "nurture_day_s",
     "always_ask_model",
     "archive",
+    "secure",
 )
 _OWN: Final = {"own_model": "the model of the environment", "own_mail": "the mail server of the environment"}
 _OURS: Final = {"own_model": "the offline model", "own_mail": "the local mailbox"}
@@ -55,6 +56,7 @@ class StackOptions:
         submit_job: submit the router job as the last step.
         always_ask_model: the router asks the model for every message that has a candidate.
         archive: also keep records as files; takes one TaskManager more.
+        secure: everybody logs in and everything is encrypted: Kafka and MongoDB with TLS, passwords and rights.
     """
 
     data_dir: Path = Path(".pointsman")
@@ -77,6 +79,7 @@ class StackOptions:
     submit_job: bool = True
     always_ask_model: bool = False
     archive: bool = False
+    secure: bool = False
 
     @property
     def task_managers(self) -> int:
@@ -108,6 +111,8 @@ class StackOptions:
 
 
 def _in_words(name: str, value: Any) -> str:
+    if name == "secure":
+        return "logins and TLS" if value else "neither logins nor TLS"
     if name in _OWN:
         return _OWN[name] if value else _OURS[name]
     return f"{name.replace('_', ' ')} {value}"

@@ -41,13 +41,13 @@ class Part:
 
 def fixed_parts(layout: Layout, java: Path, addresses: Addresses, options: StackOptions) -> list[Part]:
     """All parts but the agents, which the catalog names."""
-    ports = addresses.ports
+    ports, logins = addresses.ports, addresses.logins
     parts = [
         # The longest way to readiness first: broker, topics, Connect.
-        Part(name="kafka", component=Broker(layout, java, ports)),
-        Part(name="flink", component=Flink(layout, java, ports, options)),
-        Part(name="mongod", component=Database(layout, ports)),
-        Part(name="connect", component=Connect(layout, java, ports), after=("topics", "mongod")),
+        Part(name="kafka", component=Broker(layout, java, ports, logins)),
+        Part(name="flink", component=Flink(layout, java, ports, options, logins)),
+        Part(name="mongod", component=Database(layout, ports, logins)),
+        Part(name="connect", component=Connect(layout, java, ports, logins), after=("topics", "mongod")),
         Part(name="sweeper", component=sweeper(addresses), after=("topics", "mongod")),
         Part(name="console", component=console(ports, addresses), after=("topics",)),
         Part(name="metrics", component=system_metrics(addresses), after=("topics", "mongod")),

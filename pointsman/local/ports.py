@@ -17,6 +17,7 @@ DEFAULT_PORTS: Final[Mapping[str, int]] = MappingProxyType(
     {
         "kafka": 19092,
         "kafka-controller": 19093,
+        "kafka-admin": 19094,
         "mongod": 27117,
         "connect": 18083,
         "flink": 18081,

@@ -28,11 +28,12 @@ def submit_router_job(layout: Layout, java: Path, addresses: Addresses, options:
     snapshot = newest_snapshot(layout)
     job = JobOptions(
         kafka_bootstrap=addresses.kafka_bootstrap,
+        kafka_security_protocol="SASL_SSL" if addresses.logins else "PLAINTEXT",
         parallelism=options.parallelism,
         python_mode=options.python_mode,
         checkpoint_interval_ms=options.checkpoint_interval_ms,
         delivery=options.delivery,
-        min_catalog=load_catalog(addresses.kafka_bootstrap).sequence,
+        min_catalog=load_catalog(*addresses.kafka_admin).sequence,
         always_ask_model=options.always_ask_model,
         limits=LimitsByType.read(options.limits_file).to_json() if options.limits_file else "",
         openai_base_url="" if options.own_model else addresses.model_url,

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from pointsman.console.keys import ensure_local_keys
+from pointsman.deployment import CONSOLE, METRICS, SWEEPER, agent_user
 from pointsman.local.addresses import Addresses
 from pointsman.local.options import StackOptions
 from pointsman.local.ports import answers
@@ -60,7 +61,7 @@ def console(ports: Mapping[str, int], addresses: Addresses) -> Service:
     """The console, with keys for whoever may read the data folder."""
     port = ports["console"]
     command = _python("pointsman.console", "--port", str(port))
-    environment = {**addresses.environment(), **addresses.metrics_environment("console")}
+    environment = {**addresses.environment(CONSOLE), **addresses.metrics_environment("console")}
     program = Program(
         name="console", command=command, environment=environment, ports=(port,), may_see=REGISTRY_SECRETS, tells=True
     )
@@ -70,7 +71,7 @@ def console(ports: Mapping[str, int], addresses: Addresses) -> Service:
 
 def system_metrics(addresses: Addresses) -> Service:
     """What shows the system's figures to Prometheus; nothing waits for it."""
-    environment = {**addresses.environment(), **addresses.metrics_environment("metrics")}
+    environment = {**addresses.environment(METRICS), **addresses.metrics_environment("metrics")}
     program = Program(
         name="metrics", command=_python("pointsman.telemetry"), environment=environment, may_see=REGISTRY_SECRETS
     )
@@ -80,20 +81,24 @@ def system_metrics(addresses: Addresses) -> Service:
 def sweeper(addresses: Addresses) -> Service:
     """Sends on what the connector has missed; nothing waits for it."""
     command = _python("pointsman", "leads", "sweep", "--every", _SWEEP_EVERY)
-    program = Program(name="sweeper", command=command, environment=addresses.environment())
+    program = Program(name="sweeper", command=command, environment=addresses.environment(SWEEPER))
     return Service(programs=(program,), health=lambda: True)
 
 
 def agents(names: Iterable[str], addresses: Addresses, options: StackOptions) -> Service:
     """One process per agent; they find their work when they are ready, so nothing is asked of them here."""
-    environment = {**addresses.environment(), **_model(addresses, options), **_mail(addresses, options)}
+    environment = {**_model(addresses, options), **_mail(addresses, options)}
     model, mail = (MODEL_SECRETS, options.own_model), (MAIL_SECRETS, options.own_mail)
     may_see = REGISTRY_SECRETS.union(*(secrets for secrets, is_own in (model, mail) if is_own))
     programs = tuple(
         Program(
             name=agent_program(name),
             command=_python("agents", name, "--instance", "1"),
-            environment={**environment, **addresses.metrics_environment(agent_program(name))},
+            environment={
+                **addresses.environment(agent_user(name)),
+                **environment,
+                **addresses.metrics_environment(agent_program(name)),
+            },
             may_see=may_see,
             tells=True,
         )

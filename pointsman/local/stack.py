@@ -16,12 +16,14 @@ import psutil
 
 from pointsman.catalog_history import Author
 from pointsman.definitions.loader import load_folder_or_raise
+from pointsman.deployment import kafka_users
 from pointsman.errors import ConfigurationError, TransientError
 from pointsman.kafka import KafkaAdmin, load_catalog
 from pointsman.local import ports as stack_ports
 from pointsman.local.addresses import Addresses, metrics_folder
 from pointsman.local.archivejob import submit_archive_job
 from pointsman.local.component import Component
+from pointsman.local.granting import admit_agents, ensure_logins, give_kafka_rights
 from pointsman.local.jars import ensure_jars
 from pointsman.local.java import Java
 from pointsman.local.layout import Layout
@@ -32,6 +34,7 @@ from pointsman.local.parts import LAST_TO_STOP, Part, fixed_parts, port_of, prog
 from pointsman.local.preflight import preflight
 from pointsman.local.progress import Progress, Silent
 from pointsman.local.routerjob import job_runs, refuse_failing_job, submit_router_job
+from pointsman.local.security import Logins
 from pointsman.local.services import agents
 from pointsman.local.status import ProgramStatus, status_of
 from pointsman.local.steps import Step, run_steps
@@ -66,7 +69,8 @@ class LocalStack:
             ConfigurationError: a chosen port has an unknown name or is no port.
         """
         ports = stack_ports.resolve(self._layout.ports_file, self.options.ports, free=self.options.free_ports)
-        return Addresses(data_dir=self._layout.data_dir, ports=ports)
+        logins = Logins(self._layout.data_dir) if self.options.secure else None
+        return Addresses(data_dir=self._layout.data_dir, ports=ports, logins=logins)
 
     def up(self, progress: Progress | None = None, *, only: Collection[str] | None = None) -> None:
         """Start what does not run yet, and return when all of it does its work.
@@ -84,6 +88,7 @@ class LocalStack:
         with locked(self._layout.lock_file, wait=False):
             heard = progress or Silent()
             java = self._prepare(heard)
+            ensure_logins(self.addresses, kafka_users())
             parts = fixed_parts(self._layout, java.executable, self.addresses, self.options)
             self._supervise(parts)
             self._stopped.clear()
@@ -151,8 +156,13 @@ class LocalStack:
             self._refuse_other_options()
         else:
             end_processes_of(self._layout.data_dir)
+            if self.addresses.logins:
+                # Not while it runs: what runs trusts the certificates that it has read.
+                self.addresses.logins.prepare()
         held = {status.port for status in self.status() if status.pid}
         wanted = {name: port for name, port in self.addresses.ports.items() if not self._holds(name, held)}
+        if not self.options.secure:
+            del wanted["kafka-admin"]
         java = preflight(self._layout, wanted, self.options.java_home)
         run_steps([Step(name="jars", action=lambda: ensure_jars(self._layout))], progress, Event())
         return java
@@ -214,21 +224,23 @@ class LocalStack:
         )
 
     def _ensure_topics(self) -> None:
-        KafkaAdmin(self.addresses.kafka_bootstrap).ensure_topics(ALL)
+        KafkaAdmin(*self.addresses.kafka_admin).ensure_topics(ALL)
+        give_kafka_rights(self.addresses, kafka_users())
 
     def _apply_definitions(self) -> None:
         """Put the folder's definitions in force the first time; afterwards only `pointsman agents apply` does."""
-        bootstrap, folder = self.addresses.kafka_bootstrap, self.options.definitions_dir
-        if folder is not None and not load_catalog(bootstrap).definitions:
+        broker, folder = self.addresses.kafka_admin, self.options.definitions_dir
+        if folder is not None and not load_catalog(*broker).definitions:
             author = Author(by="pointsman up", at=datetime.now(UTC))
-            move = apply(KafkaCatalogTopic(bootstrap), load_folder_or_raise(folder).definitions, author=author)
+            move = apply(KafkaCatalogTopic(*broker), load_folder_or_raise(folder).definitions, author=author)
             # A commit is acknowledged before readers see it, and the next steps read which agents there are.
-            self._wait_until(lambda: load_catalog(bootstrap).sequence >= move.after.sequence, "the catalog")
+            self._wait_until(lambda: load_catalog(*broker).sequence >= move.after.sequence, "the catalog")
 
     def _start_agents(self, parts: list[Part]) -> None:
         names = self.options.agents
         if names is None:
-            names = tuple(load_catalog(self.addresses.kafka_bootstrap).definitions)
+            names = tuple(load_catalog(*self.addresses.kafka_admin).definitions)
+        admit_agents(self.addresses, names)
         service = agents(names, self.addresses, self.options)
         self._supervisor.configure([*programs_of(parts), *service.programs])
         self._start(service)

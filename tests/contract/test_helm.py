@@ -12,8 +12,22 @@ from ruamel.yaml import YAML
 from pointsman.archive.options import ARCHIVED, ArchiveOptions
 from pointsman.contracts import Contract
 from pointsman.definitions.loader import load_folder_or_raise
-from pointsman.deployment import agent_acls, archive_acls, connect_acls, helm_values, operator_acls, router_acls
+from pointsman.deployment import (
+    OPERATOR,
+    ROUTER,
+    Acl,
+    agent_acls,
+    agent_users,
+    archive_acls,
+    connect_acls,
+    helm_values,
+    kafka_users,
+    operator_acls,
+    router_acls,
+)
 from pointsman.job_options import JobOptions
+from pointsman.kafka.users import bindings
+from pointsman.local.security.logins import INSIDE_FLINKS_JAR
 from pointsman.topics import DECISIONS, ERRORS, ESCALATIONS, MESSAGES, inbox
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +43,16 @@ def test_the_committed_catalog_is_not_stale() -> None:
     definitions = load_folder_or_raise(ROOT / "agent_definitions").definitions
     message = "write it anew: `pointsman agents helm-values > docker/helm/pointsman/catalog.yaml`"
     assert yaml("catalog.yaml") == helm_values(definitions), message
+
+
+def test_the_chart_and_the_secure_local_stack_have_the_same_users_with_the_same_rights() -> None:
+    definitions = load_folder_or_raise(ROOT / "agent_definitions").definitions
+    chart = {user["name"]: user["acls"] for user in yaml("catalog.yaml")["users"]}
+    local = {**kafka_users(), **agent_users(one.name for one in definitions)}
+    assert set(chart) == set(local)
+    for name, acls in local.items():
+        told = [Acl(**{**acl, "operations": tuple(acl["operations"])}) for acl in chart[name]]
+        assert bindings(name, told) == bindings(name, acls), name
 
 
 def test_the_connector_is_told_what_the_local_one_is_told() -> None:
@@ -94,3 +118,17 @@ def test_nobody_but_the_operator_may_make_the_topics_that_are_declared() -> None
         assert not any("Create" in acl.operations or "Delete" in acl.operations for acl in acls)
     assert any("Create" in acl.operations for acl in operator_acls())
     assert any(acl.name == "connect-cluster-pointsman-connect" for acl in connect_acls())
+
+
+def test_nobody_but_the_router_and_people_at_a_terminal_writes_a_decision() -> None:
+    writers = {
+        name
+        for name, acls in {**kafka_users(), **agent_users(["a"])}.items()
+        if any(acl.name == DECISIONS and "Write" in acl.operations for acl in acls)
+    }
+    assert writers == {ROUTER, OPERATOR}
+
+
+def test_the_chart_names_kafkas_login_module_as_flinks_connector_carries_it() -> None:
+    text = (CHART / "templates" / "router.yaml").read_text()
+    assert f"{INSIDE_FLINKS_JAR}&/" in text

@@ -78,7 +78,19 @@ class System:
 
     @cached_property
     def witness(self) -> Witness:
-        return Witness(self.settings["kafka_bootstrap"])
+        return Witness(self.settings["kafka_bootstrap"], self._login)
+
+    @property
+    def _login(self) -> dict[str, Any]:
+        """As kafka-python names the operator's login; nothing where the stack asks for none."""
+        told = self.settings
+        if "kafka_sasl_username" not in told:
+            return {}
+        return {
+            "security_protocol": told["kafka_security_protocol"], "sasl_mechanism": told["kafka_sasl_mechanism"],
+            "sasl_plain_username": told["kafka_sasl_username"], "sasl_plain_password": told["kafka_sasl_password"],
+            "ssl_cafile": told["kafka_ssl_ca"],
+        }  # fmt: skip
 
     @cached_property
     def _mongo(self) -> MongoClient[dict[str, Any]]:

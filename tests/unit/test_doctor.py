@@ -171,3 +171,22 @@ def test_the_gravest_verdict_counts() -> None:
     assert worst(found) is Verdict.DOWN
     assert worst(found[:2]) is Verdict.WARNING
     assert worst([]) is Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("hosts", "is_encrypted", "has_login", "verdict"),
+    [
+        (["127.0.0.1", "localhost", "::1"], False, False, "ok"),
+        (["kafka.internal"], True, True, "ok"),
+        (["127.0.0.1", "10.0.0.7"], False, True, "warning"),
+        (["kafka.internal"], True, False, "warning"),
+        (["0.0.0.0"], False, False, "warning"),  # noqa: S104  # not listened on
+        (["1broker.example"], False, False, "warning"),
+    ],
+)
+def test_what_goes_over_the_network_is_encrypted_and_knows_who_comes(
+    hosts: list[str], is_encrypted: bool, has_login: bool, verdict: str
+) -> None:
+    found = judging.access("kafka", hosts, "do this", is_encrypted=is_encrypted, has_login=has_login)
+    assert found.verdict == verdict
+    assert found.fix == ("do this" if verdict == "warning" else "")

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from pointsman.errors import ConfigurationError
-from pointsman.kafka.clients import security_config
+from pointsman.kafka import KafkaLogin
 from pointsman.settings import Settings
 
 
 def test_a_broker_that_asks_for_nothing_is_told_nothing() -> None:
-    assert security_config(Settings()) == {}
+    assert KafkaLogin.of(Settings()).config() == {}
 
 
 def test_a_login_over_tls() -> None:
@@ -20,21 +20,21 @@ def test_a_login_over_tls() -> None:
         kafka_security_protocol="SASL_SSL", kafka_sasl_username="agent-a", kafka_sasl_password="s3cret",
         kafka_ssl_ca=Path("/ca.crt"),
     )  # fmt: skip
-    assert security_config(told) == {
+    assert KafkaLogin.of(told).config() == {
         "security.protocol": "SASL_SSL",
         "ssl.ca.location": "/ca.crt",
         "sasl.mechanism": "SCRAM-SHA-512",
         "sasl.username": "agent-a",
         "sasl.password": "s3cret",
     }
-    assert "s3cret" not in repr(told)
+    assert "s3cret" not in repr(told) + repr(KafkaLogin.of(told))
 
 
 def test_encryption_alone_needs_no_login() -> None:
-    assert security_config(Settings(kafka_security_protocol="SSL")) == {"security.protocol": "SSL"}
+    assert KafkaLogin.of(Settings(kafka_security_protocol="SSL")).config() == {"security.protocol": "SSL"}
 
 
 def test_a_login_without_a_password_is_refused_by_name() -> None:
     told = Settings(kafka_security_protocol="SASL_SSL", kafka_sasl_username="agent-a")
     with pytest.raises(ConfigurationError, match="POINTSMAN_KAFKA_SASL_PASSWORD"):
-        security_config(told)
+        KafkaLogin.of(told).config()

@@ -56,7 +56,8 @@ def test_any_word_reaches_the_program_as_it_is(word: str) -> None:
 def test_a_program_without_use_for_a_secret_does_not_get_it() -> None:
     blind = Program(name="x", command=("run",), environment={"A": "b c"})
     seeing = Program(name="x", command=("run",), may_see=MODEL_SECRETS)
-    assert shlex.split(blind.command_line)[:3] == ["env", "-u", "OPENAI_API_KEY"]
+    words = shlex.split(blind.command_line)
+    assert words[words.index("OPENAI_API_KEY") - 1] == "-u"
     assert "OPENAI_API_KEY" not in seeing.command_line
     assert shlex.split(blind.command_line)[-2:] == ["A=b c", "run"]
 

@@ -10,6 +10,7 @@ import pytest
 from pointsman.catalog import Catalog
 from pointsman.catalog_history import Author
 from pointsman.definitions import AgentDefinition
+from pointsman.kafka import KafkaLogin
 from pointsman.local import LocalStack, StackOptions
 from pointsman.publish import Move
 
@@ -26,7 +27,7 @@ def test_agents_are_looked_up_only_when_readers_see_what_was_applied(
         applied.append(Catalog.of(definitions, 1))
         return Move(before=Catalog(), after=applied[0])
 
-    def load_catalog(_: str) -> Catalog:
+    def load_catalog(_: str, login: KafkaLogin | None = None) -> Catalog:
         """Empty for some more looks after the commit, as on a broker that has not written the commit's marker yet."""
         if applied:
             hidden_from[0] -= 1

@@ -48,3 +48,13 @@ def test_a_secret_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.Monkey
     assert key is not None
     assert key.get_secret_value() == "from-file"
     assert "from-file" not in repr(settings())
+
+
+def test_a_login_goes_before_other_secret_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder, user in (("secrets", "somebody"), ("login", "agent-a")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "pointsman_kafka_sasl_username").write_text(user)
+    (tmp_path / "secrets" / "pointsman_smtp_username").write_text("mailer")
+    monkeypatch.setenv("POINTSMAN_SECRETS_DIR", str(tmp_path / "secrets"))
+    monkeypatch.setenv("POINTSMAN_LOGIN_DIR", str(tmp_path / "login"))
+    assert (settings().kafka_sasl_username, settings().smtp_username) == ("agent-a", "mailer")

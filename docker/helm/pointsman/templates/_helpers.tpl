@@ -104,7 +104,9 @@ spec:
           keytool -importcert -noprompt -alias ca -file /kafka-ca/ca.crt \
             -keystore /kafka/truststore.p12 -storetype PKCS12 -storepass changeit
           umask 077
-          printf 'KafkaClient {\n%s\n};\n' "$(cat /kafka-user/sasl.jaas.config)" > /kafka/jaas.conf
+          # Flink's SQL connector carries Kafka's client along under names of its own.
+          login="$(sed 's/org\.apache\.kafka\./org.apache.flink.kafka.shaded.&/' /kafka-user/sasl.jaas.config)"
+          printf 'KafkaClient {\n%s\n};\n' "$login" > /kafka/jaas.conf
       securityContext: {{- include "pointsman.containerSecurity" $root | nindent 8 }}
       volumeMounts:
         - {name: kafka, mountPath: /kafka}
