@@ -18,8 +18,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from pointsman.errors import ConfigurationError, PointsmanError
+from pointsman.errors import ConfigurationError, PointsmanError, RefusedError
 from pointsman.flink_rest import FlinkJob, FlinkRefusedError, FlinkRest
+from pointsman.job_health import wait_until_runs
 from pointsman.job_options import JobOptions
 
 ENTRY_MODULE: Final = "flink_jobs.route_messages"
@@ -147,21 +148,36 @@ def cancel(flink_url: str, name: str) -> None:
 
 
 def upgrade(options: SubmitOptions, directory: str | None = None) -> str:
-    """Stop the running job with a savepoint and start the code of this checkout from it; the new job's id.
+    """Stop the running job with a savepoint and start the code of this checkout from it; the new job, when it runs.
 
     Raises:
         ConfigurationError: the job runs in another Python mode.
         FlinkRefusedError: no such job runs, or the savepoint failed; then the job runs on.
-        JobSubmissionError: the new job was not submitted; the text names the savepoint to submit it from.
+        JobSubmissionError: the new job does not run; the text names the savepoint to submit it from.
     """
     check_local_model(options.job)
     _check_python_mode(running_options(options.flink_url, options.job.name), options.job.python_mode)
     place = stop(options.flink_url, options.job.name, directory)
     try:
-        return submit(replace(options, restore_from=place))
+        job_id = submit(replace(options, restore_from=place))
+        wait_until_runs(options.flink_url, job_id, OPERATION_TIMEOUT_S)
     except PointsmanError as error:
         remedy = f"the old job is stopped; mend it and run `pointsman job submit --restore {place}`"
         raise JobSubmissionError(f"{error}\n{remedy}") from error
+    return job_id
+
+
+def check_slots(flink_url: str, wanted: int) -> None:
+    """See whether the cluster could run the job with another parallelism, before it is stopped.
+
+    Raises:
+        RefusedError: it has fewer slots than that.
+    """
+    rest = FlinkRest(flink_url)
+    there = rest.slots()
+    if there < wanted:
+        remedy = "start TaskManagers first, each with one slot; on the local stack: `pointsman up --parallelism N`"
+        raise RefusedError(f"Flink at {rest.url} has {there} slots, and {wanted} are needed", remedy)
 
 
 def running_options(flink_url: str, name: str) -> JobOptions:

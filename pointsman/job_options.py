@@ -14,6 +14,8 @@ from typing import Any, Final
 
 PYTHON_MODES: Final = ("thread", "process")
 JOB_NAME: Final = "pointsman-router"
+MOST_PARALLEL: Final = 16
+"""A workflow belongs to one of 16 shards (`sql/counted_messages.sql`): more instances than that would have no work."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from pointsman.cli.output import Output, OutputOption, print_lines
 from pointsman.errors import ConfigurationError, RefusedError
 from pointsman.flink_rest import FlinkRest
 from pointsman.job import SubmitOptions
-from pointsman.job_options import PYTHON_MODES, JobOptions
+from pointsman.job_options import MOST_PARALLEL, PYTHON_MODES, JobOptions
 from pointsman.kafka import load_catalog
 from pointsman.local.java import find_java
 from pointsman.settings import Settings, settings
@@ -28,7 +28,9 @@ Name = Annotated[str, typer.Option(help="The job's name.")]
 Directory = Annotated[
     str | None, typer.Option("--directory", help="Where savepoints go; the cluster's default when left out.")
 ]
-Parallelism = Annotated[int, typer.Option(min=1, help="Parallel instances of the operator that decides.")]
+Parallelism = Annotated[
+    int, typer.Option(min=1, max=MOST_PARALLEL, help="Parallel instances of the operator that decides.")
+]
 PythonMode = Annotated[str, typer.Option(help=f"How Flink runs Python: {' or '.join(PYTHON_MODES)}.")]
 Interval = Annotated[int, typer.Option(min=10, help="Milliseconds between checkpoints.")]
 AlwaysAsk = Annotated[bool, typer.Option("--always-ask-model", help="Ask the model also when one candidate is left.")]
@@ -137,7 +139,7 @@ def cancel(name: Name = _DEFAULTS.name, *, dry_run: DryRun = False, yes: Yes = F
 @app.command()
 def upgrade(
     name: Name = _DEFAULTS.name,
-    parallelism: Annotated[int | None, typer.Option(min=1, help="Another parallelism.")] = None,
+    parallelism: Annotated[int | None, typer.Option(min=1, max=MOST_PARALLEL, help="Another parallelism.")] = None,
     checkpoint_interval_ms: Annotated[int | None, typer.Option(min=10, help="Another interval.")] = None,
     limits: Limits = None,
     local_model: LocalModel = None,
@@ -167,6 +169,29 @@ def upgrade(
         changed = [f"{option} {getattr(before, option)} → {value}" for option, value in given.items()]
         _would(name, f"be upgraded with {', '.join(changed)}")
         return
+    typer.echo(job.upgrade(_submission(told, options, None, flink_lib), directory))
+
+
+@app.command()
+def rescale(
+    parallelism: Annotated[int, typer.Argument(min=1, max=MOST_PARALLEL, help="Parallel instances from now on.")],
+    name: Name = _DEFAULTS.name,
+    directory: Directory = None,
+    flink_lib: Lib = None,
+    *,
+    dry_run: DryRun = False,
+) -> None:
+    """Stop the job with a savepoint and go on from it with another parallelism; needs as many slots."""
+    told = settings()
+    before = job.running_options(told.flink_url, name)
+    if before.parallelism == parallelism:
+        typer.echo(f"{name} runs with parallelism {parallelism} already")
+        return
+    job.check_slots(told.flink_url, parallelism)
+    if dry_run:
+        _would(name, f"be rescaled from {before.parallelism} to {parallelism}")
+        return
+    options = replace(before, parallelism=parallelism, min_catalog=load_catalog(told.kafka_bootstrap).sequence)
     typer.echo(job.upgrade(_submission(told, options, None, flink_lib), directory))
 
 

@@ -17,10 +17,14 @@ import psutil
 from pointsman.catalog_history import Author
 from pointsman.definitions.loader import load_folder_or_raise
 from pointsman.errors import ConfigurationError, TransientError
+from pointsman.job_health import job_runs, refuse_failing_job
+from pointsman.job_options import JobOptions
 from pointsman.kafka import KafkaAdmin, load_catalog
 from pointsman.local import ports as stack_ports
 from pointsman.local.addresses import Addresses, metrics_folder
 from pointsman.local.component import Component
+from pointsman.local.flink import Flink
+from pointsman.local.intents import Intent, to_start, to_stop
 from pointsman.local.jars import ensure_jars
 from pointsman.local.java import Java
 from pointsman.local.layout import Layout
@@ -30,8 +34,8 @@ from pointsman.local.options import StackOptions
 from pointsman.local.parts import LAST_TO_STOP, Part, fixed_parts, port_of, programs_of
 from pointsman.local.preflight import preflight
 from pointsman.local.progress import Progress, Silent
-from pointsman.local.routerjob import job_runs, refuse_failing_job, submit_router_job
-from pointsman.local.services import agents
+from pointsman.local.routerjob import stop_router_job, submit_router_job
+from pointsman.local.services import agents, agents_among
 from pointsman.local.status import ProgramStatus, status_of
 from pointsman.local.steps import Step, run_steps
 from pointsman.local.supervision import Supervisor
@@ -56,6 +60,7 @@ class LocalStack:
         self._layout = Layout(data_dir=options.data_dir.resolve(), shared_jars=options.jars_dir)
         self._supervisor = Supervisor(self._layout)
         self._stopped = Event()
+        self._told: JobOptions | None = None
 
     @cached_property
     def addresses(self) -> Addresses:
@@ -69,6 +74,9 @@ class LocalStack:
 
     def up(self, progress: Progress | None = None, *, only: Collection[str] | None = None) -> None:
         """Start what does not run yet, and return when all of it does its work.
+
+        A running stack gets as many TaskManagers as the options want, and the router job their parallelism: it stops
+        with a savepoint and goes on from it.
 
         Args:
             progress: hears of every step.
@@ -84,7 +92,7 @@ class LocalStack:
             heard = progress or Silent()
             java = self._prepare(heard)
             parts = fixed_parts(self._layout, java.executable, self.addresses, self.options)
-            self._supervise(parts)
+            self._supervise(parts, heard)
             self._stopped.clear()
             run_steps(self._steps(parts, java, only), heard, self._stopped)
 
@@ -114,6 +122,14 @@ class LocalStack:
             )
             for state in self._supervisor.states()
         ]
+
+    def would_start(self) -> list[Intent]:
+        """What `up` would do to each program; nothing is changed."""
+        return to_start(self._layout, self.addresses, self.options, self._supervisor.states())
+
+    def would_stop(self) -> list[Intent]:
+        """What `down` would do to each program; nothing is changed."""
+        return to_stop(self._supervisor.states(), self.addresses)
 
     def restart(self, name: str) -> None:
         """Stop the programs called `name` and start them again; `taskmanager` means all TaskManagers.
@@ -168,8 +184,11 @@ class LocalStack:
         """Whether the running stack has the port called `name`; second ports belong to the program of the first."""
         return self.addresses.ports[name.partition("-")[0]] in held
 
-    def _supervise(self, parts: list[Part]) -> None:
-        if not self._supervisor.is_running():
+    def _supervise(self, parts: list[Part], progress: Progress) -> None:
+        if self._supervisor.is_running():
+            if self.options.as_running(self._layout.options_file).parallelism != self.options.parallelism:
+                run_steps([Step(name="rescale", action=partial(self._rescale, parts))], progress, Event())
+        else:
             stack_ports.keep(self._layout.ports_file, self.addresses.ports)
             self.options.save(self._layout.options_file)
             self._supervisor.configure(programs_of(parts))
@@ -178,6 +197,16 @@ class LocalStack:
         self.addresses.write(
             self._layout.stack_file, offline_model=not self.options.own_model, mail_sink=not self.options.own_mail
         )
+
+    def _rescale(self, parts: list[Part]) -> None:
+        """Take the job off the TaskManagers and give the supervisor as many as are wanted; the next steps go on."""
+        self._told = stop_router_job(self.addresses.flink_url)
+        running = agents(agents_among(state.name for state in self._supervisor.states()), self.addresses, self.options)
+        self._supervisor.configure([*programs_of(parts), *running.programs])
+        for part in parts:
+            if isinstance(part.component, Flink):
+                part.component.leave_metrics_targets()
+        self.options.save(self._layout.options_file)
 
     def _steps(self, parts: list[Part], java: Java, only: Collection[str] | None) -> list[Step]:
         steps = [
@@ -198,7 +227,8 @@ class LocalStack:
         return Step(name=name, action=partial(self._wait_until, partial(_is_done, action), name), after=after)
 
     def _submit_job(self, java: Java) -> None:
-        job_id = submit_router_job(self._layout, java.executable, self.addresses, self.options)
+        job_id = submit_router_job(self._layout, java.executable, self.addresses, self.options, self._told)
+        self._told = None
         flink_url, began_ms = self.addresses.flink_url, int(time.time() * 1000)
         self._wait_until(
             lambda: job_runs(flink_url, job_id),
