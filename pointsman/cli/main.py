@@ -13,6 +13,7 @@ import typer
 from pointsman.cli import (
     agent_history,
     agents,
+    capacity,
     case,
     costs,
     decisions,
@@ -78,6 +79,7 @@ route.register(app)
 replay.register(app)
 agent_history.register(agents.app)
 costs.register(app)
+capacity.register(app)
 doctor.register(app)
 rebuilding.register(workflows.app)
 
