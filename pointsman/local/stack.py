@@ -60,6 +60,7 @@ class LocalStack:
         self._layout = Layout(data_dir=options.data_dir.resolve(), shared_jars=options.jars_dir)
         self._supervisor = Supervisor(self._layout)
         self._stopped = Event()
+        self._moves = False
         self._told: JobOptions | None = None
 
     @cached_property
@@ -186,8 +187,9 @@ class LocalStack:
 
     def _supervise(self, parts: list[Part], progress: Progress) -> None:
         if self._supervisor.is_running():
-            if self.options.as_running(self._layout.options_file).parallelism != self.options.parallelism:
-                run_steps([Step(name="rescale", action=partial(self._rescale, parts))], progress, Event())
+            before = self.options.as_running(self._layout.options_file).parallelism
+            if before != self.options.parallelism:
+                run_steps([Step(name="rescale", action=partial(self._rescale, parts, before))], progress, Event())
         else:
             stack_ports.keep(self._layout.ports_file, self.addresses.ports)
             self.options.save(self._layout.options_file)
@@ -198,9 +200,11 @@ class LocalStack:
             self._layout.stack_file, offline_model=not self.options.own_model, mail_sink=not self.options.own_mail
         )
 
-    def _rescale(self, parts: list[Part]) -> None:
-        """Take the job off the TaskManagers and give the supervisor as many as are wanted; the next steps go on."""
-        self._told = stop_router_job(self.addresses.flink_url)
+    def _rescale(self, parts: list[Part], before: int) -> None:
+        """Give the supervisor as many TaskManagers as are wanted; the next steps start them and move the job."""
+        self._moves = True
+        if self.options.parallelism < before:  # it may run on one that goes; else it works until the others are there
+            self._told = stop_router_job(self.addresses.flink_url)
         running = agents(agents_among(state.name for state in self._supervisor.states()), self.addresses, self.options)
         self._supervisor.configure([*programs_of(parts), *running.programs])
         for part in parts:
@@ -227,8 +231,10 @@ class LocalStack:
         return Step(name=name, action=partial(self._wait_until, partial(_is_done, action), name), after=after)
 
     def _submit_job(self, java: Java) -> None:
+        if self._moves:
+            self._told = stop_router_job(self.addresses.flink_url) or self._told
         job_id = submit_router_job(self._layout, java.executable, self.addresses, self.options, self._told)
-        self._told = None
+        self._moves, self._told = False, None
         flink_url, began_ms = self.addresses.flink_url, int(time.time() * 1000)
         self._wait_until(
             lambda: job_runs(flink_url, job_id),
