@@ -226,7 +226,8 @@ def planned(demand: Demand, figures: Figures, prices: Mapping[str, Price] = PRIC
 
 def _router_instances(demand: Demand, figures: Figures) -> int:
     in_flight = demand.peak_per_s * figures.per_lead.router.model_calls * demand.model_latency_s
-    return max(_by_rate(demand, figures), _whole(in_flight, MODEL_CALLS_PER_PROCESS * demand.utilisation))
+    rate = _by_rate(demand.peak_per_s, demand, figures)
+    return max(rate, _whole(in_flight, MODEL_CALLS_PER_PROCESS * demand.utilisation))
 
 
 def _agent(demand: Demand, figures: Figures, agent: AgentFigures) -> AgentNeed:
@@ -234,13 +235,14 @@ def _agent(demand: Demand, figures: Figures, agent: AgentFigures) -> AgentNeed:
     # Little: the rate times the time of each message, which is a hop and the calls that it makes.
     in_flight = per_s * figures.hop_s + demand.peak_per_s * agent.model_calls * demand.model_latency_s
     by_work = _whole(in_flight, agent.in_flight * demand.utilisation)
-    rate = _by_rate(demand, figures) if agent.messages else 1
-    return AgentNeed(messages_per_s=per_s, in_flight=in_flight, instances=max(by_work, rate))
+    return AgentNeed(
+        messages_per_s=per_s, in_flight=in_flight, instances=max(by_work, _by_rate(per_s, demand, figures))
+    )
 
 
-def _by_rate(demand: Demand, figures: Figures) -> int:
+def _by_rate(per_s: float, demand: Demand, figures: Figures) -> int:
     """Instances at the rate with which one was seen to keep up. More may be possible; it was not measured."""
-    return _whole(demand.peak_per_s, figures.leads_per_s_per_instance * demand.utilisation)
+    return _whole(per_s, figures.leads_per_s_per_instance * demand.utilisation)
 
 
 def _model(demand: Demand, figures: Figures, prices: Mapping[str, Price]) -> ModelNeed:
