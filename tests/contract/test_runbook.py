@@ -37,7 +37,8 @@ def test_every_section_says_what_it_means_where_to_look_and_what_to_do() -> None
 def test_every_command_that_the_page_names_exists() -> None:
     named = set(re.findall(r"`pointsman ((?:[a-z]+(?:-[a-z]+)* ?){1,2})", PAGE))
     assert named
-    assert sorted(words for words in map(str.strip, named) if not any(is_said(words, one) for one in commands())) == []
+    there = commands()
+    assert sorted(words for words in named if not any(is_said(words, command) for command in there)) == []
 
 
 def commands(group: Any = None, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:

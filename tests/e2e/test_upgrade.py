@@ -54,3 +54,9 @@ def test_a_savepoint_leaves_the_job_running(system: System) -> None:
     job = system.job_id()
     assert "savepoint" in system.cli("job", "savepoint").stdout
     assert system.job_id() == job
+
+
+def test_a_job_is_not_stopped_for_slots_that_the_cluster_does_not_have(system: System) -> None:
+    job = system.job_id()
+    assert "has 1 slots, and 3 are needed" in system.cli("job", "rescale", "3", expect=1).stderr
+    assert system.job_id() == job
