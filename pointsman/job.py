@@ -14,6 +14,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -52,6 +53,7 @@ class SubmitOptions:
         restore_from: savepoint or retained checkpoint to start from; None starts with empty state.
         java: the java to run.
         python: the Python that runs the job module on this machine.
+        new_guard: leave out what the state holds for another guard (`GUARD_STATE` in `flink_jobs/sql_files.py`).
         checkpoint_dir: where the job's checkpoints go, a URI; None leaves it to the cluster's configuration.
     """
 
@@ -61,6 +63,7 @@ class SubmitOptions:
     restore_from: str | None = None
     java: str = "java"
     python: str = sys.executable
+    new_guard: bool = False
     checkpoint_dir: str | None = None
 
 
@@ -162,6 +165,7 @@ def upgrade(options: SubmitOptions, directory: str | None = None) -> str:
         job_id = submit(replace(options, restore_from=place))
         wait_until_runs(options.flink_url, job_id, OPERATION_TIMEOUT_S)
     except PointsmanError as error:
+        _give_up(options.flink_url, options.job.name)
         remedy = f"the old job is stopped; mend it and run `pointsman job submit --restore {place}`"
         raise JobSubmissionError(f"{error}\n{remedy}") from error
     return job_id
@@ -211,6 +215,15 @@ def newest_snapshot_below(folder: Path) -> Path | None:
     return newest.parent if newest else None
 
 
+def _give_up(flink_url: str, name: str) -> None:
+    """Cancel a job that did not come up: while it tries again and again, nothing else can take its place."""
+    rest = FlinkRest(flink_url)
+    with suppress(PointsmanError):
+        live = rest.live_job(name)
+        if live is not None:
+            rest.cancel(live.id)
+
+
 def _check_python_mode(runs: JobOptions, wanted: str) -> None:
     if runs.python_mode != wanted:
         what = f"{runs.name} runs in Python mode {runs.python_mode}, and its state cannot be read in mode {wanted}"
@@ -254,7 +267,8 @@ def _command(options: SubmitOptions, archive: Path, configuration: Path) -> list
         options.python,
     ]
     restore = ["--fromSavepoint", options.restore_from] if options.restore_from else []
-    return [*command, *restore, *options.job.arguments()]
+    skip = ["--allowNonRestoredState"] if options.restore_from and options.new_guard else []
+    return [*command, *restore, *skip, *options.job.arguments()]
 
 
 def _write_configuration(folder: Path, options: SubmitOptions) -> Path:

@@ -9,6 +9,8 @@ from pointsman.errors import ConfigurationError
 from pointsman.flink_rest import ENDED, FlinkRest
 
 _HOPELESS_FAILURES: Final = 3
+_NOT_RESTORED: Final = "allowNonRestoredState"
+"""What Flink's error names when there is state for an operator that the job does not have."""
 
 
 def job_runs(flink_url: str, job_id: str) -> bool:
@@ -22,6 +24,9 @@ def job_runs(flink_url: str, job_id: str) -> bool:
     if job["state"] in ENDED:
         entries = _failures(flink_url, job_id)
         why = f": {innermost_cause(entries[0]['stacktrace'])}" if entries else ""
+        if entries and _NOT_RESTORED in entries[0]["stacktrace"]:
+            what = "the job does not take over state that another release kept otherwise"
+            raise ConfigurationError(what, "`--new-guard` goes on without it; docs/operations.md, Upgrade")
         see = f"see {flink_url}/#/job/completed/{job_id}"
         raise ConfigurationError(f"the router job is {job['state']}{why}", see)
     vertices = job["vertices"]

@@ -41,6 +41,13 @@ LocalModel = Annotated[
     Path | None,
     typer.Option("--local-model", help="A file of `local-model train`: decides where it is sure and no model answers."),
 ]
+NewGuard = Annotated[
+    bool,
+    typer.Option(
+        "--new-guard",
+        help="Forget message ids and counts, which another release kept otherwise; what waits goes on.",
+    ),
+]
 Lib = Annotated[Path | None, typer.Option(help="Folder with the jars of Flink's client.")]
 
 
@@ -61,6 +68,7 @@ def submit(
         Path | None, typer.Option(help="Where the cluster remembers no state: start from the newest in this folder.")
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start with empty state.")] = False,
+    new_guard: NewGuard = False,
     flink_lib: Lib = None,
     *,
     dry_run: DryRun = False,
@@ -93,7 +101,7 @@ def submit(
     typer.echo(f"{name}: {would}{f', from {place}' if place else ', with empty state'}", err=True)
     if dry_run:
         return
-    typer.echo(job.submit(_submission(told, options, place, flink_lib)))
+    typer.echo(job.submit(replace(_submission(told, options, place, flink_lib), new_guard=new_guard)))
 
 
 @app.command()
@@ -147,6 +155,7 @@ def upgrade(
     local_first: Annotated[
         bool | None, typer.Option("--local-first/--no-local-first", help="Whether the local model is asked first.")
     ] = None,
+    new_guard: NewGuard = False,
     directory: Directory = None,
     flink_lib: Lib = None,
     *,
@@ -169,7 +178,8 @@ def upgrade(
         changed = [f"{option} {getattr(before, option)} → {value}" for option, value in given.items()]
         _would(name, f"be upgraded with {', '.join(changed)}")
         return
-    typer.echo(job.upgrade(_submission(told, options, None, flink_lib), directory))
+    submission = replace(_submission(told, options, None, flink_lib), new_guard=new_guard)
+    typer.echo(job.upgrade(submission, directory))
 
 
 @app.command()

@@ -5,7 +5,9 @@ The files in `state/` were written by the code of then. Who changes one of these
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from flink_jobs.operators.catalog_in_force import CatalogInForce
 from flink_jobs.operators.deciding import Deciding
 from flink_jobs.operators.records import Arrived, from_state, to_state
+from flink_jobs.sql_files import GUARD_STATE, SQL_DIR
 from pointsman.catalog import MANIFEST_KEY, Catalog, CatalogReader, definition_json
 from pointsman.envelope import Record
 from pointsman.plans import PlanState
@@ -34,9 +37,23 @@ PENDING = {
     "pending-only-step": Arrived(MESSAGE, 4),
     "pending-with-visits": Arrived(MESSAGE, 4, 2),
     "pending-with-budgets": Arrived(MESSAGE, 4, 2),
+    "pending-with-chain": Arrived(MESSAGE, 4, 2, chain=3),
 }
 CATALOGS = ("catalog-first.json",)
 PLANS = ("plan-first.json",)
+
+
+GUARD = {"guard2": "ea54dd358ed0a08e"}
+"""What the statements of the guard are, comments and line breaks apart, by the name of the state that they keep."""
+
+
+def test_the_guard_s_statements_are_those_whose_state_has_this_name() -> None:
+    """If this fails: does the change keep other state? Then name it anew in `GUARD_STATE`; in any case note it here."""
+    texts = [
+        (SQL_DIR / f"{name}.sql").read_text() for name in ("fresh_messages", "measured_messages", "counted_messages")
+    ]
+    bare = "\n".join(" ".join(re.sub(r"--.*", "", text).split()) for text in texts)
+    assert {GUARD_STATE: hashlib.sha256(bare.encode()).hexdigest()[:16]} == GUARD
 
 
 def kept_catalog(name: str) -> dict[str, bytes]:

@@ -23,8 +23,8 @@ TRACE = (
 )
 
 
-def failures(*at_ms: int) -> dict[str, Any]:
-    entries = [{"timestamp": moment, "stacktrace": TRACE} for moment in at_ms]
+def failures(*at_ms: int, trace: str = TRACE) -> dict[str, Any]:
+    entries = [{"timestamp": moment, "stacktrace": trace} for moment in at_ms]
     return {"exceptionHistory": {"entries": entries}}
 
 
@@ -62,6 +62,15 @@ def test_a_job_that_cannot_take_its_state_over_says_why(flink: Callable[..., Non
         wait_until_runs(URL, "j", 5)
 
 
+def test_state_of_another_guard_is_refused_with_the_way_on(flink: Callable[..., None]) -> None:
+    flink(
+        seen("FAILED", state="FAILED"),
+        failed=failures(1, trace="Caused by: a.B: set the --allowNonRestoredState option"),
+    )
+    with pytest.raises(ConfigurationError, match="another release kept.*--new-guard"):
+        wait_until_runs(URL, "j", 5)
+
+
 def test_a_job_that_fails_as_often_as_it_starts_is_not_waited_for(flink: Callable[..., None]) -> None:
     later = 10**14
     flink(seen("CREATED", state="RESTARTING"), failed=failures(later, later, later))
@@ -89,9 +98,14 @@ def test_an_upgrade_whose_job_does_not_come_up_names_the_savepoint(
 
     monkeypatch.setattr(job, "submit", submit)
     flink(seen("FAILED", state="FAILED"), failed=failures(1))
+    cancelled: list[str] = []
+    monkeypatch.setattr(
+        FlinkRest, "jobs", lambda self: [FlinkJob(id="j", name=told.name, state="RESTARTING", started_ms=1)]
+    )
+    monkeypatch.setattr(FlinkRest, "cancel", lambda self, job_id: cancelled.append(job_id))
     with pytest.raises(JobSubmissionError, match=r"(?s)no operator for the state.*--restore file:/savepoint-7"):
         job.upgrade(SubmitOptions(job=told, flink_url=URL, flink_lib_dir=job.ROOT))
-    assert restored == ["file:/savepoint-7"]
+    assert (restored, cancelled) == (["file:/savepoint-7"], ["j"])
 
 
 def test_more_instances_than_slots_are_refused(flink: Callable[..., None]) -> None:
