@@ -31,7 +31,7 @@ rendered() { # rendered NAME ARGUMENT...: the chart as a cluster would get it, a
 helm lint --quiet "$chart"
 rendered defaults
 rendered everything --set metrics.serviceMonitor=true --set metrics.otlpEndpoint=http://otlp:4318 \
-  --set console.replicas=2 --set router.initialSavepointPath=s3://b/savepoint-1 --set mail.allow='{@customer.example}' \
+  --set console.replicas=2 --set router.initialSavepointPath=s3://b/savepoint-1 --set router.newGuard=true --set mail.allow='{@customer.example}' \
   --set agentOverrides.lead_scoring.canary.replicas=1 --set agentOverrides.lead_scoring.canary.tag=0.2.0
 rendered least --set kafka.create=false --set kafka.bootstrap=kafka:9093 --set autoscaling.enabled=false \
   --set connect.enabled=false --set networkPolicy.enabled=false

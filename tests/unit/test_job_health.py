@@ -67,7 +67,7 @@ def test_state_of_another_guard_is_refused_with_the_way_on(flink: Callable[..., 
         seen("FAILED", state="FAILED"),
         failed=failures(1, trace="Caused by: a.B: set the --allowNonRestoredState option"),
     )
-    with pytest.raises(ConfigurationError, match="another release kept.*--new-guard"):
+    with pytest.raises(ConfigurationError, match=r"another release kept.*--new-guard"):
         wait_until_runs(URL, "j", 5)
 
 
