@@ -15,7 +15,6 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pointsman.errors import ConfigurationError
-from pointsman.job_options import MOST_PARALLEL
 from pointsman.models.prices import PRICES, Price, cost_usd
 from pointsman.topics import ALL, DAY_MS, inbox_topic
 
@@ -23,6 +22,9 @@ DAY_S: Final = 86_400
 FEWEST_PARTITIONS: Final = 4
 MODEL_CALLS_PER_PROCESS: Final = 256
 """The default of POINTSMAN_MODEL_CONCURRENCY."""
+BUSIEST: Final[Mapping[int, int]] = {1: 16, 2: 9, 3: 7, 4: 6, 5: 5, 11: 4}
+"""Of the 16 shards, those that the busiest instance of the router has, by parallelism: Flink's hash puts them where it
+likes. Parallelisms that are not here share no better than a smaller one."""
 
 
 class _Measured(BaseModel):
@@ -205,7 +207,8 @@ def planned(demand: Demand, figures: Figures, prices: Mapping[str, Price] = PRIC
         figures: what one lead was measured to leave behind.
         prices: list prices by model.
     """
-    router = _router_instances(demand, figures)
+    load = _router_load(demand, figures)
+    router = _router_instances(load)
     agents = {name: _agent(demand, figures, one) for name, one in figures.per_lead.agents.items()}
     most = max((need.instances for need in agents.values()), default=1)
     memory = figures.memory_mib
@@ -220,14 +223,21 @@ def planned(demand: Demand, figures: Figures, prices: Mapping[str, Price] = PRIC
         storage=_storage(demand, figures),
         memory_mib=router * memory.taskmanager + processes * memory.agent + memory.rest,
         mails_per_day=demand.leads_per_day * figures.per_lead.mails,
-        problems=tuple(_problems(router)),
+        problems=tuple(_problems(load, router)),
     )
 
 
-def _router_instances(demand: Demand, figures: Figures) -> int:
+def _router_load(demand: Demand, figures: Figures) -> float:
+    """The router's work, in instances that had nothing but an even share of it."""
+    by_rate = demand.peak_per_s / (figures.leads_per_s_per_instance * demand.utilisation)
     in_flight = demand.peak_per_s * figures.per_lead.router.model_calls * demand.model_latency_s
-    rate = _by_rate(demand.peak_per_s, demand, figures)
-    return max(rate, _whole(in_flight, MODEL_CALLS_PER_PROCESS * demand.utilisation))
+    return max(by_rate, in_flight / (MODEL_CALLS_PER_PROCESS * demand.utilisation))
+
+
+def _router_instances(load: float) -> int:
+    """As many as it takes for the busiest to keep up; where none are enough, as many as are of use."""
+    enough = (number for number, shards in BUSIEST.items() if load * shards <= BUSIEST[1])
+    return next(enough, max(BUSIEST))
 
 
 def _agent(demand: Demand, figures: Figures, agent: AgentFigures) -> AgentNeed:
@@ -285,10 +295,12 @@ def _storage(demand: Demand, figures: Figures) -> StorageNeed:
     )
 
 
-def _problems(router: int) -> list[str]:
-    if router <= MOST_PARALLEL:
+def _problems(load: float, router: int) -> list[str]:
+    most = BUSIEST[1] / BUSIEST[router]
+    if load <= most:
         return []
-    return [f"the router would need {router} instances and has work for {MOST_PARALLEL} at most: run several systems"]
+    times = math.ceil(load / most)
+    return [f"one router carries the work of {most:.1f} instances, and {load:.1f} are needed: run {times} systems"]
 
 
 def _whole(wanted: float, each: float) -> int:
