@@ -25,6 +25,7 @@ from pointsman.runtime import AgentContext, Reply
 from pointsman.runtime.asking import check_instructions, question
 from pointsman.runtime.metering import measured
 from pointsman.store import Document
+from pointsman.telemetry.context import trace_headers
 
 _LEASE_S: Final = 60.0
 """Seconds that a due step belongs to the instance that took it; longer than a draft lasts."""
@@ -134,6 +135,7 @@ class NurtureCampaign:
             "message_id": message.id,
             "workflow_id": message.workflow_id,
             "hop": message.hop,
+            "trace": {name: octets.decode("ascii", "replace") for name, octets in trace_headers(message.extra).items()},
             "score": scored["score"],
             "next_step": scored["next_step"],
             "scored": scored,
@@ -269,6 +271,8 @@ class NurtureCampaign:
             subject=f"lead/{campaign['lead_id']}",
             causation_id=campaign["message_id"],
             hop=campaign["hop"],
+            # A series that began before traces were kept has none.
+            extra={name: text.encode() for name, text in campaign.get("trace", {}).items()},
             agent_version=definition.version,
         )
 

@@ -29,6 +29,7 @@ COPY pointsman ./pointsman
 COPY agents ./agents
 COPY agent_definitions ./agent_definitions
 COPY connectors/leads_source.json ./connectors/
+COPY bench/results/capacity.json ./bench/results/
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/pointsman \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -20,7 +20,7 @@ from pyflink.table import DataTypes, Schema, StreamTableEnvironment
 
 from flink_jobs.operators.model_calls import ModelAddress
 from flink_jobs.operators.route import RouteOptions, route
-from flink_jobs.sql_files import definitions, statement
+from flink_jobs.sql_files import GUARD_STATE, definitions, statement
 from pointsman.job_options import FAST, JobOptions
 from pointsman.routing.router import RoutingOptions
 from pointsman.workflow_limits import LimitsByType
@@ -65,9 +65,9 @@ def configuration(options: JobOptions) -> Configuration:
         "restart-strategy.exponential-delay.reset-backoff-threshold": "1 min",
         "table.local-time-zone": "UTC",
         "table.exec.state.ttl": f"{options.state_ttl_hours} h",
-        # A savepoint finds its state again by these ids.
+        # A savepoint finds its state again by these ids: that of another guard must not be taken for this one's.
         "table.exec.uid.generation": "ALWAYS",
-        "table.exec.uid.format": "<transformation>-<id>",
+        "table.exec.uid.format": f"<transformation>-{GUARD_STATE}-<id>",
         # Two exchanges, by message id and by workflow, would let messages of one workflow overtake each other if more
         # than one instance stood between them (docs/adr/0003).
         "table.exec.resource.default-parallelism": "1",

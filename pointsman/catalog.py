@@ -37,6 +37,8 @@ class Catalog:
             under way while the present one was applied was said by that one.
         also_terminal: event types that count as terminal beside those that a known definition declares so. For whoever
             makes an old decision again and no longer has the definitions of agents that were removed by then.
+        published_as: the version that its manifest names, which an earlier release may have worked out; empty where no
+            manifest was read.
     """
 
     sequence: int = 0
@@ -44,6 +46,7 @@ class Catalog:
     retired: Mapping[str, AgentDefinition] = field(default_factory=dict, compare=False, repr=False)
     earlier: Mapping[str, AgentDefinition] = field(default_factory=dict, compare=False, repr=False)
     also_terminal: frozenset[str] = field(default=frozenset(), compare=False)
+    published_as: str = field(default="", compare=False)
 
     @staticmethod
     def of(definitions: Iterable[AgentDefinition], sequence: int = 1) -> Catalog:
@@ -54,6 +57,8 @@ class Catalog:
     @cached_property
     def version(self) -> str:
         """Short hash of the content: equal for equal definitions, whatever the sequence."""
+        if self.published_as:
+            return self.published_as
         digests = {name: digest(definition) for name, definition in self.definitions.items()}
         return hashlib.sha256(_canonical(digests).encode()).hexdigest()[:12]
 
@@ -120,6 +125,7 @@ class CatalogReader:
 
     def __init__(self) -> None:
         self._definitions: dict[str, AgentDefinition] = {}
+        self._written: dict[str, str] = {}
         self._retired: dict[str, AgentDefinition] = {}
         self._earlier: dict[str, AgentDefinition] = {}
         self._manifest: dict[str, Any] | None = None
@@ -140,6 +146,7 @@ class CatalogReader:
             if definition.name != name:
                 raise _invalid("the record key is not the agent's name")
             self._replace(definition)
+            self._written[name] = hashlib.sha256(value).hexdigest()
         return self._complete()
 
     def _replace(self, definition: AgentDefinition) -> None:
@@ -158,13 +165,21 @@ class CatalogReader:
             return None
         wanted: Mapping[str, str] = self._manifest["agents"]
         have = {name: self._definitions[name] for name in wanted if name in self._definitions}
-        if {name: digest(definition) for name, definition in have.items()} != dict(wanted):
+        if len(have) != len(wanted) or not all(self._is(definition, wanted) for definition in have.values()):
             return None
-        sequence = self._manifest["sequence"]
+        sequence, published_as = self._manifest["sequence"], self._manifest["version"]
         self._manifest = None
         known = {**self._retired, **self._definitions}
         retired = {name: definition for name, definition in known.items() if name not in have}
-        return replace(Catalog.of(have.values(), sequence), retired=retired, earlier=dict(self._earlier))
+        catalog = Catalog.of(have.values(), sequence)
+        return replace(catalog, retired=retired, earlier=dict(self._earlier), published_as=published_as)
+
+    def _is(self, definition: AgentDefinition, wanted: Mapping[str, str]) -> bool:
+        """Whether the manifest means this definition, by the bytes on the topic or by what they say now.
+
+        The two differ where the record is of another release than this code, whose definitions have other fields.
+        """
+        return wanted[definition.name] in {self._written[definition.name], digest(definition)}
 
 
 def parse_definition(value: bytes) -> AgentDefinition:
@@ -190,7 +205,8 @@ def _parse_manifest(value: bytes | None) -> dict[str, Any]:
     strings = isinstance(agents, dict) and all(isinstance(text, str) for text in agents.values())
     if not strings or not isinstance(sequence, int):
         raise _invalid("the manifest is not readable")
-    return {"agents": agents, "sequence": sequence}
+    version = manifest.get("version")
+    return {"agents": agents, "sequence": sequence, "version": version if isinstance(version, str) else ""}
 
 
 def _invalid(detail: str) -> PermanentError:

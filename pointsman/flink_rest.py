@@ -93,6 +93,10 @@ class FlinkRest:
         said: dict[str, str] = self.get(f"/jobs/{quote(job_id)}/config")["execution-config"]["user-config"]
         return said
 
+    def slots(self) -> int:
+        """Slots of all TaskManagers, taken or free."""
+        return int(self.get("/overview")["slots-total"])
+
     def cancel(self, job_id: str) -> None:
         """Stop a job at once; its last checkpoint stays."""
         self._call("PATCH", f"/jobs/{quote(job_id)}?mode=cancel")

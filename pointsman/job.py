@@ -14,12 +14,14 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-from pointsman.errors import ConfigurationError, PointsmanError
+from pointsman.errors import ConfigurationError, PointsmanError, RefusedError
 from pointsman.flink_rest import FlinkJob, FlinkRefusedError, FlinkRest
+from pointsman.job_health import wait_until_runs
 from pointsman.job_options import JobOptions
 
 ENTRY_MODULE: Final = "flink_jobs.route_messages"
@@ -65,6 +67,7 @@ class SubmitOptions:
         restore_from: savepoint or retained checkpoint to start from; None starts with empty state.
         java: the java to run.
         python: the Python that runs the job module on this machine.
+        new_guard: leave out what the state holds for another guard (`GUARD_STATE` in `flink_jobs/sql_files.py`).
         checkpoint_dir: where the job's checkpoints go, a URI; None leaves it to the cluster's configuration.
     """
 
@@ -75,6 +78,7 @@ class SubmitOptions:
     restore_from: str | None = None
     java: str = "java"
     python: str = sys.executable
+    new_guard: bool = False
     checkpoint_dir: str | None = None
 
 
@@ -163,22 +167,38 @@ def cancel(flink_url: str, name: str) -> None:
 
 
 def upgrade(options: SubmitOptions, directory: str | None = None) -> str:
-    """Stop the running job with a savepoint and start the code of this checkout from it; the new job's id.
+    """Stop the running job with a savepoint and start the code of this checkout from it; the new job, when it runs.
 
     Raises:
         ConfigurationError: the job runs in another Python mode.
         FlinkRefusedError: no such job runs, or the savepoint failed; then the job runs on.
-        JobSubmissionError: the new job was not submitted; the text names the savepoint to submit it from.
+        JobSubmissionError: the new job does not run; the text names the savepoint to submit it from.
     """
     if isinstance(options.job, JobOptions):
         check_local_model(options.job)
         _check_python_mode(running_options(options.flink_url, options.job.name), options.job.python_mode)
     place = stop(options.flink_url, options.job.name, directory)
     try:
-        return submit(replace(options, restore_from=place))
+        job_id = submit(replace(options, restore_from=place))
+        wait_until_runs(options.flink_url, job_id, OPERATION_TIMEOUT_S)
     except PointsmanError as error:
+        _give_up(options.flink_url, options.job.name)
         remedy = f"the old job is stopped; mend it and run `pointsman job submit --restore {place}`"
         raise JobSubmissionError(f"{error}\n{remedy}") from error
+    return job_id
+
+
+def check_slots(flink_url: str, wanted: int) -> None:
+    """See whether the cluster could run the job with another parallelism, before it is stopped.
+
+    Raises:
+        RefusedError: it has fewer slots than that.
+    """
+    rest = FlinkRest(flink_url)
+    there = rest.slots()
+    if there < wanted:
+        remedy = "start TaskManagers first, each with one slot; on the local stack: `pointsman up --parallelism N`"
+        raise RefusedError(f"Flink at {rest.url} has {there} slots, and {wanted} are needed", remedy)
 
 
 def running_options(flink_url: str, name: str) -> JobOptions:
@@ -219,6 +239,15 @@ def newest_snapshot_below(folder: Path) -> Path | None:
     complete = [*(folder / "checkpoints").glob("*/chk-*/_metadata"), *(folder / "savepoints").glob("*/_metadata")]
     newest = max(complete, key=lambda marker: marker.stat().st_mtime_ns, default=None)
     return newest.parent if newest else None
+
+
+def _give_up(flink_url: str, name: str) -> None:
+    """Cancel a job that did not come up: while it tries again and again, nothing else can take its place."""
+    rest = FlinkRest(flink_url)
+    with suppress(PointsmanError):
+        live = rest.live_job(name)
+        if live is not None:
+            rest.cancel(live.id)
 
 
 def _check_python_mode(runs: JobOptions, wanted: str) -> None:
@@ -264,7 +293,8 @@ def _command(options: SubmitOptions, archive: Path, configuration: Path) -> list
         options.python,
     ]
     restore = ["--fromSavepoint", options.restore_from] if options.restore_from else []
-    return [*command, *restore, *options.job.arguments()]
+    skip = ["--allowNonRestoredState"] if options.restore_from and options.new_guard else []
+    return [*command, *restore, *skip, *options.job.arguments()]
 
 
 def _write_configuration(folder: Path, options: SubmitOptions) -> Path:

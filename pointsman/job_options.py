@@ -22,6 +22,8 @@ FAST: Final = "fast"
 """What the job writes is visible at once, perhaps again after a restart; agents act on the first only."""
 DELIVERIES: Final = (EXACTLY_ONCE, FAST)
 JOB_NAME: Final = "pointsman-router"
+MOST_PARALLEL: Final = 16
+"""A workflow belongs to one of 16 shards (`sql/counted_messages.sql`): more instances than that would have no work."""
 
 
 @dataclass(frozen=True, kw_only=True)

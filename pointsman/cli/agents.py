@@ -21,7 +21,7 @@ from pointsman.avro.codec import process_registry
 from pointsman.avro.subjects import problems as schema_problems
 from pointsman.catalog_history import Author, named
 from pointsman.cli.agent_history import catalogs
-from pointsman.cli.catalog_changes import change_lines, summary
+from pointsman.cli.catalog_changes import change_data, change_lines, summary
 from pointsman.cli.options import By, DryRun, Yes, confirm, operator
 from pointsman.cli.output import Output, OutputOption, print_data, print_rows
 from pointsman.cli.watching import follow
@@ -70,14 +70,19 @@ def show_diff(
     version: Annotated[
         str | None, typer.Option(help="Show what has changed since this catalog was in force, instead of a folder.")
     ] = None,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Show what an apply would change on Kafka, or what has changed since an earlier catalog."""
     before = catalog_topic().load()
     if version is not None:
-        _echo(change_lines(Move(before=named(catalogs(), version), after=before)))
-        return
-    result = _loaded(_folder(folder), beside=() if prune else before.definitions.values())
-    _echo(change_lines(planned(before, result.definitions, prune=prune)))
+        move = Move(before=named(catalogs(), version), after=before)
+    else:
+        result = _loaded(_folder(folder), beside=() if prune else before.definitions.values())
+        move = planned(before, result.definitions, prune=prune)
+    if output is Output.TABLE:
+        _echo(change_lines(move))
+    else:
+        print_data(change_data(move), output)
 
 
 @app.command()

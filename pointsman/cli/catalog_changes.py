@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
 
 from pointsman.definitions.compare import field_changes
 from pointsman.publish import Move
@@ -26,6 +28,26 @@ def change_lines(move: Move) -> Iterator[str]:
         yield f"  {name} stays, although the folder does not hold it: `pointsman agents remove {name}` or --prune"
     if not changes:
         yield "  no changes"
+
+
+def change_data(move: Move) -> dict[str, Any]:
+    """The same for programs."""
+    before, after, changes = move.before.definitions, move.after.definitions, move.changes
+    return {
+        "before": {"sequence": move.before.sequence, "version": move.before.version},
+        "after": {"sequence": move.after.sequence, "version": move.after.version},
+        "added": [{"name": name, "version": after[name].version} for name in changes.added],
+        "changed": [
+            {
+                "name": name,
+                "version": after[name].version,
+                "fields": [asdict(change) for change in field_changes(before[name], after[name])],
+            }
+            for name in changes.changed
+        ],
+        "removed": [{"name": name, "version": before[name].version} for name in changes.removed],
+        "kept": list(move.kept),
+    }
 
 
 def summary(move: Move) -> str:

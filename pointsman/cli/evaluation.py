@@ -14,13 +14,14 @@ from rich.progress import Progress
 from pointsman.cli.decisions import records_between
 from pointsman.cli.local_model import CatalogFolder, labelled_choices, load_definitions, warn_of_seen
 from pointsman.cli.options import FromArchive
+from pointsman.cli.output import Output, OutputOption, print_lines
 from pointsman.decision_log import read_decisions
 from pointsman.errors import ConfigurationError
 from pointsman.evaluation.dataset import Example, read_dataset, write_dataset
 from pointsman.evaluation.harvesting import harvested
 from pointsman.evaluation.importing import CsvColumns, from_csv
 from pointsman.evaluation.measures import figures
-from pointsman.evaluation.report import html_page, terminal_lines
+from pointsman.evaluation.report import html_page, run_data, terminal_lines
 from pointsman.evaluation.running import Result, run
 from pointsman.evaluation.runs import Run, compare, load_run, save_run
 from pointsman.models.factory import chat_model
@@ -53,6 +54,7 @@ def evaluate(
     fail_under: Annotated[
         float | None, typer.Option(min=0, max=1, help="Exit 1 when less than this share is right.")
     ] = None,
+    output: OutputOption = Output.TABLE,
     *,
     fail_on_broken: Annotated[
         bool, typer.Option("--fail-on-broken", help="Exit 1 when something is wrong that the baseline had right.")
@@ -78,8 +80,7 @@ def evaluate(
         results=results,
     )
     comparison = compare(before, done) if before else None
-    for line in terminal_lines(done, comparison):
-        typer.echo(line)
+    print_lines(terminal_lines(done, comparison), run_data(done, comparison), output)
     if save:
         save_run(done, save)
     if html:

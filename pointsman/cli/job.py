@@ -15,7 +15,7 @@ from pointsman.cli.output import Output, OutputOption, print_lines
 from pointsman.errors import RefusedError
 from pointsman.flink_rest import FlinkRest
 from pointsman.job import SubmitOptions
-from pointsman.job_options import PYTHON_MODES, JobOptions
+from pointsman.job_options import MOST_PARALLEL, PYTHON_MODES, JobOptions
 from pointsman.kafka import load_catalog
 from pointsman.local.java import java_or_raise
 from pointsman.settings import Settings, settings
@@ -28,7 +28,9 @@ Name = Annotated[str, typer.Option(help="The job's name.")]
 Directory = Annotated[
     str | None, typer.Option("--directory", help="Where savepoints go; the cluster's default when left out.")
 ]
-Parallelism = Annotated[int, typer.Option(min=1, help="Parallel instances of the operator that decides.")]
+Parallelism = Annotated[
+    int, typer.Option(min=1, max=MOST_PARALLEL, help="Parallel instances of the operator that decides.")
+]
 PythonMode = Annotated[str, typer.Option(help=f"How Flink runs Python: {' or '.join(PYTHON_MODES)}.")]
 Interval = Annotated[int, typer.Option(min=10, help="Milliseconds between checkpoints.")]
 AlwaysAsk = Annotated[bool, typer.Option("--always-ask-model", help="Ask the model also when one candidate is left.")]
@@ -41,6 +43,13 @@ Limits = Annotated[
 LocalModel = Annotated[
     Path | None,
     typer.Option("--local-model", help="A file of `local-model train`: decides where it is sure and no model answers."),
+]
+NewGuard = Annotated[
+    bool,
+    typer.Option(
+        "--new-guard",
+        help="Forget message ids and counts, which another release kept otherwise; what waits goes on.",
+    ),
 ]
 Lib = Annotated[Path | None, typer.Option(help="Folder with the jars of Flink's client.")]
 
@@ -64,6 +73,7 @@ def submit(
         Path | None, typer.Option(help="Where the cluster remembers no state: start from the newest in this folder.")
     ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start with empty state.")] = False,
+    new_guard: NewGuard = False,
     flink_lib: Lib = None,
     *,
     dry_run: DryRun = False,
@@ -98,7 +108,7 @@ def submit(
     typer.echo(f"{name}: {would}{f', from {place}' if place else ', with empty state'}", err=True)
     if dry_run:
         return
-    typer.echo(job.submit(_submission(told, options, place, flink_lib)))
+    typer.echo(job.submit(replace(_submission(told, options, place, flink_lib), new_guard=new_guard)))
 
 
 @app.command()
@@ -144,7 +154,7 @@ def cancel(name: Name = _DEFAULTS.name, *, dry_run: DryRun = False, yes: Yes = F
 @app.command()
 def upgrade(
     name: Name = _DEFAULTS.name,
-    parallelism: Annotated[int | None, typer.Option(min=1, help="Another parallelism.")] = None,
+    parallelism: Annotated[int | None, typer.Option(min=1, max=MOST_PARALLEL, help="Another parallelism.")] = None,
     checkpoint_interval_ms: Annotated[int | None, typer.Option(min=10, help="Another interval.")] = None,
     delivery: DeliveryOption = None,
     limits: Limits = None,
@@ -154,6 +164,7 @@ def upgrade(
     local_first: Annotated[
         bool | None, typer.Option("--local-first/--no-local-first", help="Whether the local model is asked first.")
     ] = None,
+    new_guard: NewGuard = False,
     directory: Directory = None,
     flink_lib: Lib = None,
     *,
@@ -178,6 +189,30 @@ def upgrade(
         changed = [f"{option} {getattr(before, option)} → {value}" for option, value in given.items()]
         _would(name, f"be upgraded with {', '.join(changed)}")
         return
+    submission = replace(_submission(told, options, None, flink_lib), new_guard=new_guard)
+    typer.echo(job.upgrade(submission, directory))
+
+
+@app.command()
+def rescale(
+    parallelism: Annotated[int, typer.Argument(min=1, max=MOST_PARALLEL, help="Parallel instances from now on.")],
+    name: Name = _DEFAULTS.name,
+    directory: Directory = None,
+    flink_lib: Lib = None,
+    *,
+    dry_run: DryRun = False,
+) -> None:
+    """Stop the job with a savepoint and go on from it with another parallelism; needs as many slots."""
+    told = settings()
+    before = job.running_options(told.flink_url, name)
+    if before.parallelism == parallelism:
+        typer.echo(f"{name} runs with parallelism {parallelism} already")
+        return
+    job.check_slots(told.flink_url, parallelism)
+    if dry_run:
+        _would(name, f"be rescaled from {before.parallelism} to {parallelism}")
+        return
+    options = replace(before, parallelism=parallelism, min_catalog=load_catalog(told.kafka_bootstrap).sequence)
     typer.echo(job.upgrade(_submission(told, options, None, flink_lib), directory))
 
 

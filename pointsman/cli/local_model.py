@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,16 +57,17 @@ def train(
 
 
 @app.command("eval")
-def evaluate(file: ModelFile, datasets: Datasets, catalog: CatalogFolder = None) -> None:
+def evaluate(
+    file: ModelFile, datasets: Datasets, catalog: CatalogFolder = None, output: OutputOption = HowToPrint.TABLE
+) -> None:
     """Judge a local model on labelled messages; those that it was trained on flatter it."""
     from pointsman.local_model.files import load
     from pointsman.local_model.judging import judged
 
     found = judged(load(file), labelled_choices(read_all(datasets), load_definitions(catalog)))
-    for line in figure_lines("messages that leave a choice", found.figures):
-        typer.echo(line)
+    took = f"{found.mean_us / 1000:.2f} ms per message"
+    print_lines([*figure_lines("messages that leave a choice", found.figures), took], asdict(found), output)
     warn_of_seen(found.seen)
-    typer.echo(f"{found.mean_us / 1000:.2f} ms per message")
 
 
 @app.command()

@@ -14,6 +14,7 @@ from pointsman.cli import (
     agent_history,
     agents,
     archive,
+    capacity,
     case,
     costs,
     decisions,
@@ -84,6 +85,7 @@ route.register(app)
 replay.register(app)
 agent_history.register(agents.app)
 costs.register(app)
+capacity.register(app)
 doctor.register(app)
 rebuilding.register(workflows.app)
 

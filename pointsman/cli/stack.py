@@ -12,14 +12,16 @@ from typing import Annotated, Final
 
 import typer
 
-from pointsman.cli.options import DeliveryOption
+from pointsman.cli.options import DeliveryOption, DryRun
 from pointsman.cli.output import Output, OutputOption, print_data, print_rows
 from pointsman.cli.steps import shown_steps
 from pointsman.console.keys import local_keys, login_link
 from pointsman.definitions.words import did_you_mean
 from pointsman.errors import ConfigurationError
+from pointsman.job_options import MOST_PARALLEL
 from pointsman.local import LocalStack
 from pointsman.local.choices import options_from_settings
+from pointsman.local.intents import Intent
 from pointsman.local.status import ProgramStatus
 
 EXIT_DOWN: Final = 4
@@ -38,7 +40,9 @@ Port = Annotated[
     list[str] | None, typer.Option("--port", metavar="NAME=NUMBER", help="Another port, for example kafka=19092.")
 ]
 FreePorts = Annotated[bool, typer.Option("--free-ports", help="Let the machine choose; the data folder remembers.")]
-Parallelism = Annotated[int | None, typer.Option(min=1, max=64, help="Parallel decisions, one TaskManager each.")]
+Parallelism = Annotated[
+    int | None, typer.Option(min=1, max=MOST_PARALLEL, help="Parallel decisions, one TaskManager each.")
+]
 Spares = Annotated[
     int | None,
     typer.Option("--spare-taskmanagers", min=0, max=8, help="TaskManagers that stand by for one that dies."),
@@ -68,6 +72,9 @@ def up(
     delivery: DeliveryOption = None,
     archive: WithArchive = None,
     secure: Secure = False,
+    output: OutputOption = Output.TABLE,
+    *,
+    dry_run: DryRun = False,
 ) -> None:
     """Start the local stack, or what is missing of it, and leave it running."""
     options = options_from_settings()
@@ -90,6 +97,9 @@ def up(
     # While the broker starts, Kafka's client complains of what passes by itself.
     logging.getLogger("pointsman.kafka").setLevel(logging.ERROR)
     stack = LocalStack(options)
+    if dry_run:
+        _print_intents(stack.would_start(), output)
+        return
     began = time.monotonic()
     with shown_steps() as progress:
         stack.up(progress)
@@ -110,8 +120,11 @@ def status(output: OutputOption = Output.TABLE) -> None:
         raise typer.Exit(EXIT_DOWN)
 
 
-def down() -> None:
+def down(output: OutputOption = Output.TABLE, *, dry_run: DryRun = False) -> None:
     """Stop everything; state stays in the data folder."""
+    if dry_run:
+        _print_intents(LocalStack(options_from_settings()).would_stop(), output)
+        return
     with shown_steps() as progress:
         LocalStack(options_from_settings()).down(progress)
 
@@ -180,6 +193,10 @@ def _tell(stack: LocalStack, seconds: float) -> None:
     missing = [row.name for row in stack.status() if row.state != "RUNNING"]
     if missing:
         typer.echo(f"not running yet: {', '.join(missing)}; see `pointsman status` and `pointsman logs NAME`", err=True)
+
+
+def _print_intents(intents: list[Intent], output: Output) -> None:
+    print_rows([asdict(intent) for intent in intents], ("name", "action", "port"), output, right=("port",))
 
 
 def _print_table(rows: list[ProgramStatus]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pointsman.cli.output import Output, OutputOption, print_rows
 from pointsman.kafka import KafkaAdmin
 from pointsman.settings import settings
 from pointsman.topics import ALL, Topic
@@ -20,17 +21,20 @@ def _noun() -> None:
 
 
 @app.command()
-def apply(*, dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which are missing.")] = False) -> None:
+def apply(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which are missing.")] = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
     """Make the topics that are missing; what exists stays as it is."""
     admin = KafkaAdmin(settings().kafka_bootstrap)
     existing = admin.topics()
     if not dry_run:
         admin.ensure_topics(ALL)
-    for line in lines(ALL, existing, dry_run=dry_run):
-        typer.echo(line)
+    print_rows(rows(ALL, existing, dry_run=dry_run), ("name", "state"), output)
 
 
-def lines(wanted: Iterable[Topic], existing: Set[str], *, dry_run: bool) -> list[str]:
-    """A line for each topic: what became of it."""
+def rows(wanted: Iterable[Topic], existing: Set[str], *, dry_run: bool) -> list[dict[str, str]]:
+    """What became of each topic."""
     missing = "would be made" if dry_run else "made"
-    return [f"{topic.name}  {'is there' if topic.name in existing else missing}" for topic in wanted]
+    return [{"name": topic.name, "state": "is there" if topic.name in existing else missing} for topic in wanted]

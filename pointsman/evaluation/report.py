@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 import jinja2
 
@@ -37,6 +38,28 @@ def terminal_lines(run: Run, comparison: Comparison | None) -> Iterator[str]:
         yield f"against the baseline: {len(comparison.mended)} mended, {len(comparison.broken)} broken"
         yield from (f"  broken: {result.id}" for result in comparison.broken[:_MOST_LINES])
     yield from _wrong_lines(run)
+
+
+def run_data(run: Run, comparison: Comparison | None) -> dict[str, Any]:
+    """The run for programs: every figure, and the messages that were decided wrongly, without their texts."""
+    found = figures(run.results)
+    wrong = [result for result in run.results if not result.is_right]
+    return {
+        "dataset": run.dataset,
+        "decided_by": run.decider,
+        "catalog": run.catalog,
+        "messages": len(run.results),
+        **asdict(replace(found, confusion={})),
+        "confusion": [
+            {"answer": answer, "decided": agent, "count": count} for (answer, agent), count in found.confusion.items()
+        ],
+        "wrong": [{"id": each.id, "answer": each.answer, "agent": each.agent} for each in wrong],
+        "baseline": comparison
+        and {
+            "mended": [result.id for result in comparison.mended],
+            "broken": [result.id for result in comparison.broken],
+        },
+    }
 
 
 def html_page(run: Run, comparison: Comparison | None) -> str:

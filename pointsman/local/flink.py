@@ -99,8 +99,16 @@ class Flink:
         temporary = self._layout.flink / "tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
+        self.leave_metrics_targets()
+
+    def leave_metrics_targets(self) -> None:
+        """Say where each JobManager and TaskManager shows its metrics, and forget those that are no more."""
+        folder = metrics_folder(self._layout.data_dir)
+        for gone in folder.glob("taskmanager-*.json"):
+            if gone.name.partition(".")[0] not in self._metrics_ports():
+                gone.unlink(missing_ok=True)
         for program, port in self._metrics_ports().items():
-            leave_target(metrics_folder(self._layout.data_dir) / f"{program}.flink.json", f"{HOST}:{port}", program)
+            leave_target(folder / f"{program}.flink.json", f"{HOST}:{port}", program)
 
     def is_ready(self) -> bool:
         """Whether all slots that the jobs need are registered."""

@@ -27,6 +27,8 @@ _HELD_BY_THE_STACK: Final = (
     "archive",
     "secure",
 )
+_MAY_CHANGE: Final = frozenset({"parallelism"})
+"""Choices that `up` may change of a running stack."""
 _OWN: Final = {"own_model": "the model of the environment", "own_mail": "the mail server of the environment"}
 _OURS: Final = {"own_model": "the offline model", "own_mail": "the local mailbox"}
 
@@ -104,9 +106,9 @@ class StackOptions:
         return replace(self, **{name: value for name, value in held.items() if name in _HELD_BY_THE_STACK})
 
     def differences(self, running: StackOptions) -> list[str]:
-        """In words, the choices in which these options differ from those of a running stack."""
+        """In words, the choices that keep these options from taking over a running stack."""
         mine, theirs = self.held(), running.held()
-        differing = [name for name in mine if mine[name] != theirs[name]]
+        differing = [name for name in mine if mine[name] != theirs[name] and name not in _MAY_CHANGE]
         return [f"{_in_words(name, theirs[name])}, not {_in_words(name, mine[name])}" for name in differing]
 
 

@@ -107,6 +107,12 @@ def agents(names: Iterable[str], addresses: Addresses, options: StackOptions) ->
     return Service(programs=programs, health=lambda: True)
 
 
+def agents_among(programs: Iterable[str]) -> list[str]:
+    """The agents whose programs are among `programs`."""
+    prefix = agent_program("")
+    return [name.removeprefix(prefix) for name in programs if name.startswith(prefix)]
+
+
 def agent_program(agent: str) -> str:
     """Name of the program that runs the agent called `agent`."""
     return f"agent-{agent}"

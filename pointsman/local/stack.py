@@ -18,12 +18,16 @@ from pointsman.catalog_history import Author
 from pointsman.definitions.loader import load_folder_or_raise
 from pointsman.deployment import kafka_users
 from pointsman.errors import ConfigurationError, TransientError
+from pointsman.job_health import job_runs, refuse_failing_job
+from pointsman.job_options import JobOptions
 from pointsman.kafka import KafkaAdmin, load_catalog
 from pointsman.local import ports as stack_ports
 from pointsman.local.addresses import Addresses, metrics_folder
 from pointsman.local.archivejob import submit_archive_job
 from pointsman.local.component import Component
+from pointsman.local.flink import Flink
 from pointsman.local.granting import admit_agents, ensure_logins, give_kafka_rights
+from pointsman.local.intents import Intent, to_start, to_stop
 from pointsman.local.jars import ensure_jars
 from pointsman.local.java import Java
 from pointsman.local.layout import Layout
@@ -33,9 +37,9 @@ from pointsman.local.options import StackOptions
 from pointsman.local.parts import LAST_TO_STOP, Part, fixed_parts, port_of, programs_of
 from pointsman.local.preflight import preflight
 from pointsman.local.progress import Progress, Silent
-from pointsman.local.routerjob import job_runs, refuse_failing_job, submit_router_job
+from pointsman.local.routerjob import stop_router_job, submit_router_job
 from pointsman.local.security import Logins
-from pointsman.local.services import agents
+from pointsman.local.services import agents, agents_among
 from pointsman.local.status import ProgramStatus, status_of
 from pointsman.local.steps import Step, run_steps
 from pointsman.local.supervision import Supervisor
@@ -60,6 +64,8 @@ class LocalStack:
         self._layout = Layout(data_dir=options.data_dir.resolve(), shared_jars=options.jars_dir)
         self._supervisor = Supervisor(self._layout)
         self._stopped = Event()
+        self._moves = False
+        self._told: JobOptions | None = None
 
     @cached_property
     def addresses(self) -> Addresses:
@@ -74,6 +80,9 @@ class LocalStack:
 
     def up(self, progress: Progress | None = None, *, only: Collection[str] | None = None) -> None:
         """Start what does not run yet, and return when all of it does its work.
+
+        A running stack gets as many TaskManagers as the options want, and the router job their parallelism: it stops
+        with a savepoint and goes on from it.
 
         Args:
             progress: hears of every step.
@@ -90,7 +99,7 @@ class LocalStack:
             java = self._prepare(heard)
             ensure_logins(self.addresses, kafka_users())
             parts = fixed_parts(self._layout, java.executable, self.addresses, self.options)
-            self._supervise(parts)
+            self._supervise(parts, heard)
             self._stopped.clear()
             run_steps(self._steps(parts, java, only), heard, self._stopped)
 
@@ -120,6 +129,14 @@ class LocalStack:
             )
             for state in self._supervisor.states()
         ]
+
+    def would_start(self) -> list[Intent]:
+        """What `up` would do to each program; nothing is changed."""
+        return to_start(self._layout, self.addresses, self.options, self._supervisor.states())
+
+    def would_stop(self) -> list[Intent]:
+        """What `down` would do to each program; nothing is changed."""
+        return to_stop(self._supervisor.states(), self.addresses)
 
     def restart(self, name: str) -> None:
         """Stop the programs called `name` and start them again; `taskmanager` means all TaskManagers.
@@ -179,8 +196,12 @@ class LocalStack:
         """Whether the running stack has the port called `name`; second ports belong to the program of the first."""
         return self.addresses.ports[name.partition("-")[0]] in held
 
-    def _supervise(self, parts: list[Part]) -> None:
-        if not self._supervisor.is_running():
+    def _supervise(self, parts: list[Part], progress: Progress) -> None:
+        if self._supervisor.is_running():
+            before = self.options.as_running(self._layout.options_file).parallelism
+            if before != self.options.parallelism:
+                run_steps([Step(name="rescale", action=partial(self._rescale, parts, before))], progress, Event())
+        else:
             stack_ports.keep(self._layout.ports_file, self.addresses.ports)
             self.options.save(self._layout.options_file)
             self._supervisor.configure(programs_of(parts))
@@ -192,6 +213,18 @@ class LocalStack:
             mail_sink=not self.options.own_mail,
             archive=self._layout.archive if self.options.archive else None,
         )
+
+    def _rescale(self, parts: list[Part], before: int) -> None:
+        """Give the supervisor as many TaskManagers as are wanted; the next steps start them and move the job."""
+        self._moves = True
+        if self.options.parallelism < before:  # it may run on one that goes; else it works until the others are there
+            self._told = stop_router_job(self.addresses.flink_url)
+        running = agents(agents_among(state.name for state in self._supervisor.states()), self.addresses, self.options)
+        self._supervisor.configure([*programs_of(parts), *running.programs])
+        for part in parts:
+            if isinstance(part.component, Flink):
+                part.component.leave_metrics_targets()
+        self.options.save(self._layout.options_file)
 
     def _steps(self, parts: list[Part], java: Java, only: Collection[str] | None) -> list[Step]:
         steps = [
@@ -215,7 +248,10 @@ class LocalStack:
         return Step(name=name, action=partial(self._wait_until, partial(_is_done, action), name), after=after)
 
     def _submit_job(self, java: Java) -> None:
-        job_id = submit_router_job(self._layout, java.executable, self.addresses, self.options)
+        if self._moves:
+            self._told = stop_router_job(self.addresses.flink_url) or self._told
+        job_id = submit_router_job(self._layout, java.executable, self.addresses, self.options, self._told)
+        self._moves, self._told = False, None
         flink_url, began_ms = self.addresses.flink_url, int(time.time() * 1000)
         self._wait_until(
             lambda: job_runs(flink_url, job_id),

@@ -244,8 +244,10 @@ class AgentProcess:
         if codec := self._codec:
             records = [await asyncio.to_thread(codec.written, record) for record in records]
         written: asyncio.Future[None] = self._loop.create_future()
-        self._consuming.emit(records, lambda: self._call(_resolve, written))
+        work, sent = self._work.due(records)
+        self._consuming.emit(sent, lambda: self._call(_resolve, written))
         await written
+        work.committed()
 
     def _call(self, function: Callable[..., None], *arguments: object) -> None:
         # The loop may be closed already when a thread speaks up late; nobody needs the news then.

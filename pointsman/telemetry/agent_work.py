@@ -14,7 +14,7 @@ from opentelemetry.trace import Span
 from pointsman.definitions import AgentDefinition
 from pointsman.envelope import Record
 from pointsman.telemetry import names
-from pointsman.telemetry.context import trace_id_in, trace_id_of
+from pointsman.telemetry.context import creation_of, trace_id_in, trace_id_of
 from pointsman.telemetry.spans import Attributes, bound_ids, failed, safe_id
 from pointsman.telemetry.telemetry import Telemetry
 from pointsman.topics import ERRORS
@@ -34,6 +34,11 @@ class AgentWork:
         self._telemetry = telemetry
         self._agent = agent
         self._in_flight = telemetry.metrics.in_flight.labels(agent)
+
+    def due(self, records: Sequence[Record]) -> tuple[Work, list[Record]]:
+        """`records` that nobody's message brought about but the clock: each goes on in the trace that it names."""
+        work = Work(self._telemetry, self._agent, trace.INVALID_SPAN)
+        return work, [sent for record in records for sent in work.sending([record], creation_of(record.headers))]
 
     @contextmanager
     def on(self, record: Record, definition: AgentDefinition) -> Iterator[Work]:
@@ -69,13 +74,18 @@ class Work:
         self._sending: list[Span] = []
         self.error_type = _NO_ERROR
 
-    def sending(self, records: Sequence[Record]) -> list[Record]:
-        """`records`, each with the span of its own sending as creation context; they are counted."""
+    def sending(self, records: Sequence[Record], parent: Span | None = None) -> list[Record]:
+        """`records`, each with the span of its own sending as creation context; they are counted.
+
+        Args:
+            records: what is written.
+            parent: the span below which they are sent; None: that of the message's handling.
+        """
         for record in records:
             self._count(record)
         if not self._telemetry.spans.is_on:
             return list(records)
-        sent = [self._telemetry.spans.send(record, self._span) for record in records]
+        sent = [self._telemetry.spans.send(record, parent or self._span) for record in records]
         self._sending += [span for _, span in sent]
         return [record for record, _ in sent]
 

@@ -24,6 +24,16 @@ def read_context(headers: Mapping[str, bytes]) -> Context:
     return _PROPAGATOR.extract(carrier, _NOWHERE)
 
 
+def creation_of(headers: Mapping[str, bytes]) -> trace.Span:
+    """The span in which a record was written, as its headers name it; an invalid one where they name none."""
+    return trace.get_current_span(read_context(headers))
+
+
+def trace_headers(headers: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Those of `headers` that name a trace: what a message that is written later goes on with."""
+    return {name: headers[name] for name in _HEADERS if name in headers}
+
+
 def headers_of(span: trace.Span) -> dict[str, bytes]:
     """The headers that make `span` the creation context of a record; empty for a span of nobody."""
     carrier: dict[str, str] = {}
@@ -39,7 +49,7 @@ def traceparent_of(span: trace.Span) -> str | None:
 
 def trace_id_in(headers: Mapping[str, bytes]) -> str | None:
     """The trace id that a record's headers name, as 32 hexadecimal digits, or None."""
-    return trace_id_of(trace.get_current_span(read_context(headers)))
+    return trace_id_of(creation_of(headers))
 
 
 def trace_id_of(span: trace.Span) -> str | None:

@@ -17,6 +17,7 @@ class Tier:
         leads: leads of one experiment.
         share: how many of a fault's repetitions happen, compared with `make chaos`.
         outage_s: seconds for which the model is down.
+        parallelisms: how parallel the router becomes, one after the other; it begins with one instance.
         holds_times: whether tests hold the times in which work goes on; not in `make test`, which runs on any machine,
             whatever else that does.
     """
@@ -25,6 +26,7 @@ class Tier:
     leads: int
     share: float
     outage_s: float
+    parallelisms: tuple[int, ...] = (2, 4, 1)
     holds_times: bool = True
 
     @property
@@ -40,7 +42,7 @@ class Tier:
 TIERS: Final = {
     tier.name: tier
     for tier in (
-        Tier(name="critical", leads=30, share=0.4, outage_s=20, holds_times=False),
+        Tier(name="critical", leads=30, share=0.4, outage_s=20, parallelisms=(2, 1), holds_times=False),
         Tier(name="quick", leads=100, share=1.0, outage_s=40),
         Tier(name="nightly", leads=300, share=3.0, outage_s=300),
     )

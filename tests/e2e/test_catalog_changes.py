@@ -88,6 +88,53 @@ def test_a_removed_agent_works_off_its_queue_and_gets_nothing_new(system: System
     eventually(lambda: system.outcomes(later) == ["abstained"], what="an abstention")
 
 
+OLD_SHAPE = {"company": "Acme Robotics", "question": "What do they do?"}
+NEW_SHAPE = {"company": "Acme Robotics", "topic": "business"}
+TAKES_OLD = "required: [company, question]"
+TAKES_BOTH = "required: [company]\n      anyOf: [{required: [question]}, {required: [topic]}]"
+TAKES_NEW = "required: [company, topic]"
+
+
+def test_a_contract_changes_while_messages_of_the_old_shape_are_under_way(system: System) -> None:
+    """Expand, move the producers, contract: what docs/agents.md tells to do."""
+    with system.edited_definitions() as folder:
+
+        def apply(required: str) -> None:
+            text = yaml_of_the_guide().replace(TAKES_OLD, required, 1)
+            topic = "        topic: {type: string, minLength: 1, maxLength: 200}\n"
+            text = text.replace("        question:", f"{topic}        question:", 1)
+            (folder / "account_brief.yaml").write_text(text)
+            system.cli("agents", "apply", str(folder))
+            system.wait_for_router()
+
+        def send(payload: dict[str, str]) -> str:
+            return system.send("briefing.requested", dict(payload))
+
+        apply(TAKES_OLD)
+        under_way = [send(OLD_SHAPE) for _ in range(3)]
+        eventually(lambda: all(map(system.outcomes, under_way)), what="messages that wait in the inbox")
+        apply(TAKES_BOTH)
+        under_way += [send(OLD_SHAPE), send(NEW_SHAPE)]
+        with system.agent_process("account_brief"):
+            eventually(lambda: all(_is_briefed(system, each) for each in under_way), within_s=60, what="all answers")
+        apply(TAKES_NEW)
+        late = send(OLD_SHAPE)
+        eventually(lambda: system.outcomes(late) == ["rejected"], what="a dead letter of the late producer")
+        apply(TAKES_BOTH)
+        (letter,) = (seen for seen in system.witness.read("agent_errors") if seen.workflow == late)
+        assert letter.header("x_error_reason") == "contract_violation"
+        system.cli("dlq", "redrive", f"agent_errors/{letter.partition}/{letter.offset}")
+        with system.agent_process("account_brief"):
+            eventually(lambda: _is_briefed(system, late), within_s=60, what="the late message's answer")
+    assert [each for each in (*under_way, late) if not _is_briefed(system, each)] == []
+
+
+def _is_briefed(system: System, workflow: str) -> bool:
+    """Whether it has ended with one answer, and no more."""
+    answers = [seen for seen in system.messages(workflow) if seen.type == "briefing.written"]
+    return system.outcomes(workflow)[-1:] == ["completed"] and len(answers) == 1
+
+
 def test_a_bad_file_changes_nothing(system: System) -> None:
     before = system.catalog_sequence()
     with system.edited_definitions() as folder:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 
-from tests.e2e.system import System, hot_lead, student_lead
+from tests.e2e.system import System, hot_lead, lukewarm_lead, student_lead
 from tests.otlp import Receiver, SeenSpan
 from tests.witness import eventually
 
@@ -42,6 +42,17 @@ def test_a_lead_s_way_from_insertion_to_mail_is_one_connected_trace(system: Syst
     assert len(named(whole, "invoke_workflow pointsman-router")) == 5
     assert [span.attributes["app.effect.state"] for span in named(whole, "send email")] == ["sent"]
     assert way_up(named(whole, "send email")[0], whole)[-1] is start
+
+
+def test_the_later_mails_of_a_series_are_in_the_lead_s_trace(system: System, traces: Receiver) -> None:
+    workflow, address = system.insert(lukewarm_lead())
+    eventually(lambda: len(system.mails_to(address)) == 3, within_s=60, what="the mails of a series")
+    (trace,) = trace_of(traces, workflow)
+    mails = eventually(
+        lambda: found if len(found := named(traces.trace(trace), "send email")) == 3 else [], what="spans of the mails"
+    )
+    whole = traces.trace(trace)
+    assert all("send agents.nurture_campaign.inbox" in names_up(mail, whole) for mail in mails)
 
 
 def test_spans_say_what_the_conventions_ask_for(system: System, traces: Receiver) -> None:
@@ -107,6 +118,11 @@ def named(spans: list[SeenSpan], name: str) -> list[SeenSpan]:
 def trace_of(traces: Receiver, workflow: str) -> set[str]:
     """The traces in which somebody worked on a message of `workflow`."""
     return {span.trace for span in traces.spans if span.attributes.get("messaging.message.conversation_id") == workflow}
+
+
+def names_up(span: SeenSpan, spans: list[SeenSpan]) -> list[str]:
+    """Names of the spans that `span` is below."""
+    return [each.name for each in way_up(span, spans)]
 
 
 def way_up(span: SeenSpan, spans: list[SeenSpan]) -> list[SeenSpan]:

@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from tests.e2e.system import System, hot_lead
 from tests.witness import eventually
+
+EVERY_S = 0.5
+
+
+@contextmanager
+def leads_coming(system: System) -> Iterator[dict[str, str]]:
+    """Leads, one after the other, for as long as the block lasts: address by workflow."""
+    leads: dict[str, str] = {}
+    enough = threading.Event()
+
+    def insert() -> None:
+        while not enough.wait(EVERY_S):
+            workflow, address = system.insert(hot_lead())
+            leads[workflow] = address
+
+    thread = threading.Thread(target=insert)
+    thread.start()
+    try:
+        yield leads
+    finally:
+        enough.set()
+        thread.join()
 
 
 def test_an_upgrade_under_traffic_loses_nothing_and_repeats_nothing(system: System) -> None:
     job = system.job_id()
-    leads = dict(system.insert(hot_lead()) for _ in range(5))
-    system.cli("job", "upgrade")
-    leads |= dict(system.insert(hot_lead()) for _ in range(5))
+    with leads_coming(system) as leads:
+        eventually(lambda: len(leads) >= 3, what="leads before the upgrade")
+        before = len(leads)
+        system.cli("job", "upgrade")
+        meanwhile = len(leads) - before
+        eventually(lambda: len(leads) >= before + meanwhile + 3, what="leads after the upgrade")
+    assert meanwhile > 0
     eventually(lambda: all(system.mails_to(address) for address in leads.values()), within_s=90, what="all mails")
     assert system.job_id() != job
     assert {len(system.mails_to(address)) for address in leads.values()} == {1}
@@ -23,4 +53,10 @@ def test_an_upgrade_under_traffic_loses_nothing_and_repeats_nothing(system: Syst
 def test_a_savepoint_leaves_the_job_running(system: System) -> None:
     job = system.job_id()
     assert "savepoint" in system.cli("job", "savepoint").stdout
+    assert system.job_id() == job
+
+
+def test_a_job_is_not_stopped_for_slots_that_the_cluster_does_not_have(system: System) -> None:
+    job = system.job_id()
+    assert "has 1 slots, and 3 are needed" in system.cli("job", "rescale", "3", expect=1).stderr
     assert system.job_id() == job

@@ -122,6 +122,28 @@ async def test_a_due_mail_is_a_message_of_the_leads_workflow_with_a_stable_id() 
     assert (again.id, again.payload) == (message.id, message.payload)
 
 
+async def test_a_later_mail_stays_in_the_trace_of_the_message_that_began_its_series() -> None:
+    traced = replace(scored(), extra={"traceparent": b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"})
+    agent = await agent_with()
+    await agent.handle(traced)
+
+    (message,) = await leave(agent, 6)
+
+    assert message.extra == traced.extra
+
+
+async def test_a_series_that_began_before_traces_were_kept_goes_on() -> None:
+    agent = await agent_with()
+    await agent.handle(scored())
+    kept = await campaign(agent)
+    del kept["trace"]
+    await agent.context.store.put("campaigns", kept)
+
+    (message,) = await leave(agent, 6)
+
+    assert (message.payload["step"], message.extra) == (2, {})
+
+
 async def test_a_mail_that_was_not_committed_is_offered_again_without_a_second_draft() -> None:
     agent = await agent_with()
     await agent.handle(scored())

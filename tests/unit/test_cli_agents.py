@@ -121,6 +121,17 @@ def test_a_dry_run_and_a_diff_write_nothing(topic: MemoryCatalogTopic, folder: P
     assert set(topic.log) == {"load"}
 
 
+def test_a_diff_for_programs_names_each_field_that_changes(topic: MemoryCatalogTopic, folder: Path) -> None:
+    added = json.loads(run("diff", folder, "-o", "json").stdout)
+    run("apply", folder)
+    change(folder, "version: 1.0.0", "version: 1.1.0")
+    changed = YAML(typ="safe").load(run("diff", folder, "-o", "yaml").stdout)
+
+    assert added["added"] == [{"name": "greeter", "version": "1.0.0"}]
+    assert changed["changed"][0]["fields"] == [{"field": "version", "before": "1.0.0", "after": "1.1.0"}]
+    assert (changed["before"]["sequence"], changed["after"]["sequence"]) == (1, 2)
+
+
 def test_agents_missing_from_the_folder_stay_and_are_named(topic: MemoryCatalogTopic, folder: Path) -> None:
     (folder / "other.yaml").write_text(
         GOOD.replace("greeter", "other").replace("people who say hello", "nobody at all")

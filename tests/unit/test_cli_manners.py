@@ -33,10 +33,12 @@ ROWS = [
 ]
 CHANGING = [
     "agents apply", "agents remove", "dlq redrive", "dlq edit", "dlq discard", "effects stop", "effects start",
-    "effects resolve", "job submit", "job stop", "job cancel", "job savepoint", "job upgrade", "leads add",
-    "messages send", "workflows cancel", "workflows resume", "workflows retry",
+    "effects resolve", "job submit", "job stop", "job cancel", "job savepoint", "job upgrade", "job rescale",
+    "leads add", "messages send", "workflows cancel", "workflows resume", "workflows retry", "up", "down",
+    "topics apply",
 ]  # fmt: skip
 ASKING = ["agents remove", "dlq redrive", "dlq discard", "effects start", "job cancel", "workflows cancel"]
+SHOWING = {"case run", "eval run", "local-model eval", "agents diff", "topics apply", "up", "down", "capacity"}
 LISTING = ("ls", "show", "status", "history", "tail", "trace", "doctor", "costs", "replay", "route", "rebuild")
 
 
@@ -57,7 +59,7 @@ def options(words: str) -> set[str]:
     return {option for parameter in COMMANDS[words].params for option in parameter.opts}
 
 
-@pytest.mark.parametrize("words", [words for words in COMMANDS if words.split()[-1] in LISTING or words == "case run"])
+@pytest.mark.parametrize("words", [words for words in COMMANDS if words.split()[-1] in LISTING or words in SHOWING])
 def test_what_shows_something_shows_it_as_table_json_or_yaml(words: str) -> None:
     assert {"--output", "-o"} <= options(words)
 

@@ -19,7 +19,7 @@ from pointsman.evaluation.dataset import Example, read_dataset, write_dataset
 from pointsman.evaluation.harvesting import harvested
 from pointsman.evaluation.importing import CsvColumns, from_csv
 from pointsman.evaluation.measures import figures
-from pointsman.evaluation.report import html_page, terminal_lines
+from pointsman.evaluation.report import html_page, run_data, terminal_lines
 from pointsman.evaluation.running import Result, run
 from pointsman.evaluation.runs import Run, compare, load_run, save_run
 from pointsman.models.port import ChatRequest
@@ -154,6 +154,18 @@ def test_reports_name_what_was_wrong_and_escape_what_a_message_said() -> None:
     assert "http" not in page
 
 
+def test_a_run_for_programs_holds_every_figure_and_no_text() -> None:
+    secret = replace(RESULT, id="e", answer="cold", reason="Mara Lind wrote")
+    data = json.loads(json.dumps(run_data(run_of([*results(), secret]), None)))
+    assert data["accuracy"] == {"right": 2, "total": 5}
+    assert {"answer": "cold", "decided": "warm", "count": 2} in data["confusion"]
+    assert data["wrong"][-1] == {"id": "e", "answer": "cold", "agent": "warm"}
+    assert data["baseline"] is None
+    assert "Mara" not in json.dumps(data)
+    compared = run_data(run_of([replace(results()[0], agent="cold")]), compare(run_of(results()), run_of([])))
+    assert compared["baseline"] == {"mended": [], "broken": []}
+
+
 def test_a_report_says_when_no_language_model_answered() -> None:
     offline = run_of([replace(RESULT, model="offline-stand-in (gpt-4o-mini)")])
     assert "no language model" in "\n".join(terminal_lines(offline, None))
@@ -213,12 +225,15 @@ def test_the_commands_train_show_and_evaluate(tmp_path: Path) -> None:
 
     assert "held out: 100 messages" in said("local-model", "train", dataset, "--output", model)
     assert "lead.activity_noted (acts from" in said("local-model", "show", model)
-    assert "it was trained on 100 of these messages" in said("local-model", "eval", model, dataset)
+    judged = runner.invoke(app, ["local-model", "eval", model, dataset, "-o", "json"])
+    assert json.loads(judged.stdout)["seen"] == 100
+    assert "it was trained on 100 of these messages" in judged.stderr
     asked = ("eval", "run", dataset, "--local-model", model, "--local-only")
     assert "accuracy:" in said(*asked, "--save", kept, "--html", page)
     assert "Routing quality" in Path(page).read_text(encoding="utf-8")
     said(*asked, "--baseline", kept, "--fail-on-broken")
-    said("eval", "run", dataset, "--local-only", "--fail-under", "0.9", expect=1)
+    below = runner.invoke(app, ["eval", "run", dataset, "--local-only", "--fail-under", "0.9", "-o", "json"])
+    assert (below.exit_code, json.loads(below.stdout)["messages"]) == (1, 100)
     assert "otherwise than" in said(
         "local-model", "propose", dataset, "--current", model, "--output", str(tmp_path / "n.npz")
     )

@@ -3,6 +3,7 @@
 import stat
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,16 @@ def test_the_client_is_called_with_everything_it_needs(tmp_path: Path) -> None:
     assert said[said.index("--pyClientExecutable") + 1] == sys.executable
     assert said[said.index("-cp") + 1] == str(tmp_path / "flink lib" / "*")
     assert {"--name=my router", "--always-ask-model", 'rest.address: "flink"', "rest.port: 8081"} <= set(said)
+
+
+@pytest.mark.usefixtures("_no_live_job")
+@pytest.mark.parametrize("new_guard", [False, True])
+def test_state_that_finds_no_operator_is_left_out_only_when_asked_for(tmp_path: Path, new_guard: bool) -> None:
+    log = tmp_path / "said"
+    asked = options(tmp_path, f"printf '%s\\n' \"$@\" > '{log}'; echo 'Job has been submitted with JobID {ID}'")
+    submit(replace(asked, new_guard=new_guard))
+
+    assert ("--allowNonRestoredState" in log.read_text().splitlines()) is new_guard
 
 
 @pytest.mark.usefixtures("_no_live_job")

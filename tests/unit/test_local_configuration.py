@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 
 from pointsman.cli.stack import log_files
 from pointsman.errors import ConfigurationError
+from pointsman.job_health import innermost_cause
 from pointsman.local.addresses import Addresses, metrics_folder
 from pointsman.local.broker import Broker
 from pointsman.local.choices import options_from_settings
@@ -22,7 +23,7 @@ from pointsman.local.layout import Layout
 from pointsman.local.options import StackOptions
 from pointsman.local.ports import DEFAULT_PORTS
 from pointsman.local.programs import MAIL_SECRETS, MODEL_SECRETS, REGISTRY_SECRETS, Program
-from pointsman.local.routerjob import forget_checkpoints, innermost_cause, newest_snapshot
+from pointsman.local.routerjob import forget_checkpoints, newest_snapshot
 from pointsman.local.services import agents
 from pointsman.settings import Settings
 from pointsman.telemetry.endpoint import ports_in
@@ -151,13 +152,13 @@ def test_other_commands_find_the_addresses_and_no_leave_to_write_to_everybody(
 
 
 def test_a_running_stack_keeps_its_choices_and_another_choice_is_named(tmp_path: Path) -> None:
-    running = StackOptions(parallelism=2, ports={"kafka": 9}, free_ports=True)
+    running = StackOptions(parallelism=2, model_latency_ms=9, ports={"kafka": 9}, free_ports=True)
     running.save(tmp_path / "options.json")
     again = StackOptions().as_running(tmp_path / "options.json")
     assert again.differences(running) == []
-    assert replace(again, parallelism=3, own_model=True).differences(running) == [
-        "parallelism 2, not parallelism 3",
+    assert replace(again, parallelism=3, own_model=True, model_latency_ms=5).differences(running) == [
         "the offline model, not the model of the environment",
+        "model latency ms 9, not model latency ms 5",
     ]
     assert StackOptions().as_running(tmp_path / "absent.json") == StackOptions()
 

@@ -14,6 +14,7 @@ from pointsman.telemetry.context import trace_id_in
 from tests.recorded import Recorded, is_below
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
+TRACEPARENT = f"00-{TRACE}-b7ad6b7169203331-01".encode()
 OBJECT = {"type": "object"}
 DEFINITION = AgentDefinition(
     name="scorer", version="1.2.0", description="d", accepts=[Accepts(type="a.b", contract=OBJECT)],
@@ -22,7 +23,7 @@ DEFINITION = AgentDefinition(
 
 
 def record(**headers: bytes) -> Record:
-    own = {"ce_id": b"m1", "ce_workflowid": b"w1", "traceparent": f"00-{TRACE}-b7ad6b7169203331-01".encode()}
+    own = {"ce_id": b"m1", "ce_workflowid": b"w1", "traceparent": TRACEPARENT}
     return Record(
         topic="agents.scorer.inbox", key=b"w1", value=b'{"name":"Quixote"}', headers={**own, **headers}, partition=2,
         offset=7,
@@ -88,3 +89,30 @@ def test_log_lines_carry_workflow_message_and_trace_also_without_tracing() -> No
         "workflow_id": "w1", "message_id": "m1", "trace_id": TRACE,
     }  # fmt: skip
     assert "workflow_id" not in structlog.contextvars.get_contextvars()
+
+
+def test_what_falls_due_later_is_sent_in_the_trace_that_it_names() -> None:
+    recorded = Recorded()
+    work, (sent,) = AgentWork(recorded.telemetry, "scorer").due([reply(traceparent=TRACEPARENT)])
+    assert "send agent_messages" not in recorded.spans
+    work.committed()
+
+    send = recorded.spans["send agent_messages"]
+    assert send.parent is not None
+    assert send.parent.span_id == int("b7ad6b7169203331", 16)
+    assert trace_id_in(sent.headers) == TRACE
+    assert sent.headers["traceparent"] != TRACEPARENT
+
+
+def test_what_falls_due_and_names_no_trace_begins_one() -> None:
+    recorded = Recorded()
+    work, (sent,) = AgentWork(recorded.telemetry, "scorer").due([reply()])
+    work.committed()
+    assert recorded.spans["send agent_messages"].parent is None
+    assert trace_id_in(sent.headers)
+
+
+def test_without_telemetry_the_trace_that_a_due_message_names_travels_on() -> None:
+    due = reply(traceparent=TRACEPARENT)
+    _, sent = AgentWork(Telemetry(), "scorer").due([due])
+    assert sent == [due]

@@ -64,13 +64,17 @@ capabilities: {drop: [ALL]}
 {{- end }}{{- end }}
 {{- end }}
 
+{{- define "pointsman.metricsEnv" -}}
+- {name: POINTSMAN_METRICS_PORT, value: {{ .Values.metrics.port | quote }}}
+- {name: POINTSMAN_METRICS_HOST, value: 0.0.0.0}
+{{- end }}
+
 {{- define "pointsman.modelEnv" -}}
 - {name: POINTSMAN_MODEL, value: {{ .Values.model.name | quote }}}
 - {name: OPENAI_BASE_URL, value: {{ .Values.model.baseUrl | quote }}}
 - name: OPENAI_API_KEY
   valueFrom: {secretKeyRef: {name: {{ .Values.model.existingSecret | quote }}, key: openai_api_key}}
-- {name: POINTSMAN_METRICS_PORT, value: {{ .Values.metrics.port | quote }}}
-- {name: POINTSMAN_METRICS_HOST, value: 0.0.0.0}
+{{ include "pointsman.metricsEnv" . }}
 {{- with .Values.metrics.otlpEndpoint }}
 - {name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }}}
 {{- end }}
