@@ -12,14 +12,15 @@ from flink_jobs.operators.outputs import MAX_KEPT_BYTES
 from pointsman.envelope import AGENT_SOURCE, MAX_PAYLOAD_BYTES, OPERATOR_SOURCE, WORKFLOW_CANCELLED
 from pointsman.job_options import JobOptions
 from pointsman.topics import (
-    AGENT_NAME_PATTERN,
     DECISIONS,
     DEFINITIONS,
     ERRORS,
     ESCALATIONS,
+    INBOX_PATTERN,
     LEADS,
     MAX_RECORD_BYTES,
     MESSAGES,
+    SHADOW_DECISIONS,
     WORKFLOW_STATE,
 )
 
@@ -35,8 +36,8 @@ SOURCES: Final = (
 
 WRITTEN_TOPICS: Final = "|".join(
     [
-        rf"agents\.{AGENT_NAME_PATTERN}\.inbox",
-        *(re.escape(name) for name in (MESSAGES, DECISIONS, ESCALATIONS, ERRORS, WORKFLOW_STATE)),
+        INBOX_PATTERN,
+        *(re.escape(name) for name in (MESSAGES, DECISIONS, ESCALATIONS, ERRORS, WORKFLOW_STATE, SHADOW_DECISIONS)),
     ]
 )
 

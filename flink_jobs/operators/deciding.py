@@ -14,6 +14,7 @@ from pointsman.envelope import Envelope, Record, decode
 from pointsman.errors import ErrorReason, InvalidEnvelopeError
 from pointsman.models.port import ChatAnswer, ChatRequest
 from pointsman.plans import PlanState
+from pointsman.rollouts.arms import Side
 from pointsman.routing.decision import Decision
 from pointsman.routing.question import ModelQuestion
 from pointsman.routing.router import Router
@@ -48,6 +49,7 @@ class Deciding:
         clock: the time, UTC.
         on_fault: is told of an unforeseen exception; its text may hold personal data.
         on_decided: is told each decision, before it leaves.
+        side: the side of a rollout that it decides for; None where there is only one.
     """
 
     def __init__(
@@ -56,12 +58,15 @@ class Deciding:
         clock: Clock,
         on_fault: Callable[[Arrived, Exception], None],
         on_decided: Callable[[Arrived, Decision], None] = lambda arrived, decision: None,
+        side: Side | None = None,
     ) -> None:
         self._router = router
         self._clock = clock
         self._on_fault = on_fault
         self._planning = Planning(router=router, clock=clock)
         self._on_decided = on_decided
+        self._release = side.release if side else ""
+        self._inboxes = side.inboxes if side else {}
 
     def begin(self, arrived: Arrived) -> Concluded | Question:
         """The records to write, or what a plan makes of it, or what to ask first."""
@@ -157,6 +162,8 @@ class Deciding:
             decision=decision,
             inputs={**self._router.inputs(message, arrived.counters, began_at), "by_plan": by_plan},
             at=self._clock(),
+            release=self._release,
+            inboxes=self._inboxes,
         )
         return outputs(decided)
 

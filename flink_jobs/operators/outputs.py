@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -24,7 +24,10 @@ MAX_KEPT_BYTES: Final = MAX_RECORD_BYTES - 64 * 1024
 """Largest record that is written: what the broker takes, less room for the protocol's own bytes."""
 _HEADER_OVERHEAD_BYTES: Final = 16
 _LONGEST_SHORT_TEXT: Final = 1000
-_COUNTED_HEADERS: Final = frozenset({*USAGE_HEADERS.values(), *BUDGET_HEADERS.values(), ROUTING_HEADER})
+_REPLACED_HEADERS: Final = frozenset({
+    *USAGE_HEADERS.values(), *BUDGET_HEADERS.values(), ROUTING_HEADER, "ce_targetagent", "ce_targetversion",
+    "ce_release",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,8 @@ class Decided:
         decision: the decision.
         inputs: what it was made from beside the message and the catalog (`pointsman.routing.Router.inputs`).
         at: when it was made, UTC.
+        release: the side of a rollout that made it; empty where only one side decides.
+        inboxes: agents that get that side's messages in an inbox of their own, with their version.
     """
 
     record: Record
@@ -46,6 +51,8 @@ class Decided:
     decision: Decision
     inputs: Mapping[str, Any]
     at: datetime
+    release: str = ""
+    inboxes: Mapping[str, str] = field(default_factory=dict)
 
 
 def outputs(decided: Decided) -> list[Record]:
@@ -95,7 +102,7 @@ def size_of(record: Record) -> int:
 def _outcome(decided: Decided) -> Iterable[Record]:
     record, decision = decided.record, decided.decision
     if decision.outcome is Outcome.ROUTED and decided.message and decision.agent:
-        return [_inbox_record(record, decided.message, decision, decision.agent)]
+        return [_inbox_record(decided, decided.message, decision.agent)]
     if decision.outcome is Outcome.ABSTAINED:
         return [_escalation_record(decided)]
     if decision.outcome is Outcome.REJECTED:
@@ -103,9 +110,10 @@ def _outcome(decided: Decided) -> Iterable[Record]:
     return []
 
 
-def _inbox_record(record: Record, message: Envelope, decision: Decision, agent: str) -> Record:
+def _inbox_record(decided: Decided, message: Envelope, agent: str) -> Record:
+    record, decision, version = decided.record, decided.decision, decided.inboxes.get(agent)
     # What the cause used is counted; what is left, and what this decision used, is for the agent that gets it.
-    kept = {name: value for name, value in record.headers.items() if name not in _COUNTED_HEADERS}
+    kept = {name: value for name, value in record.headers.items() if name not in _REPLACED_HEADERS}
     call = decision.model_call
     headers = {
         **kept,
@@ -114,9 +122,10 @@ def _inbox_record(record: Record, message: Envelope, decision: Decision, agent: 
         "ce_hop": str(message.hop + 1).encode(),
         "ce_catalog": decision.catalog.encode(),
         "ce_agentversion": (decision.agent_version or "").encode(),
+        **({"ce_release": decided.release.encode()} if decided.release else {}),
+        **({"ce_targetversion": version.encode()} if version else {}),
     }
-    headers.pop("ce_targetagent", None)
-    return Record(topic=inbox(agent), key=message.workflow_id.encode(), value=record.value, headers=headers)
+    return Record(topic=inbox(agent, version), key=message.workflow_id.encode(), value=record.value, headers=headers)
 
 
 def _escalation_record(decided: Decided) -> Record:
@@ -204,6 +213,7 @@ def _decision_json(decided: Decided) -> dict[str, Any]:
         "step": decided.counters.step,
         "visits": decided.counters.visits,
         "attempt": message.attempt if message else 0,
+        "release": decided.release or None,
         "decided_at": to_rfc3339(decided.at),
         "inputs": dict(decided.inputs),
         **decided.decision.to_json(),

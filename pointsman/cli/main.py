@@ -28,6 +28,7 @@ from pointsman.cli import (
     messages,
     rebuilding,
     replay,
+    rollout,
     route,
     stack,
     topics,
@@ -69,6 +70,7 @@ app.add_typer(leads.app, name="leads", help="Leads in MongoDB.")
 app.add_typer(local_model.app, name="local-model", help="The local model: train, judge, look at it, propose one.")
 app.add_typer(mail.app, name="mail", help="Mails that came back.")
 app.add_typer(messages.app, name="messages", help="Messages on Kafka.")
+app.add_typer(rollout.app, name="rollout", help="Try a catalog, model or prompt beside the one in force.")
 app.add_typer(topics.app, name="topics", help="Topics on Kafka: make what is missing.")
 app.add_typer(workflows.app, name="workflows", help="Where each workflow stands; cancel, resume or retry one.")
 stack.register(app)

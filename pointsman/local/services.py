@@ -80,28 +80,45 @@ def sweeper(addresses: Addresses) -> Service:
     return Service(programs=(program,), health=lambda: True)
 
 
-def agents(names: Iterable[str], addresses: Addresses, options: StackOptions) -> Service:
-    """One process per agent; they find their work when they are ready, so nothing is asked of them here."""
+def rollout_watch(addresses: Addresses) -> Service:
+    """Gives up a rollout's candidate when its rule says so; nothing waits for it."""
+    program = Program(
+        name="rollouts", command=_python("pointsman", "rollout", "watch"), environment=addresses.environment()
+    )
+    return Service(programs=(program,), health=lambda: True)
+
+
+def agents(
+    names: Iterable[str], addresses: Addresses, options: StackOptions, versions: Iterable[tuple[str, str]] = ()
+) -> Service:
+    """One process per agent; they find their work when they are ready, so nothing is asked of them here.
+
+    Args:
+        names: the agents.
+        addresses: where everything is.
+        options: the stack's options.
+        versions: agents that also run in another version, on an inbox of its own.
+    """
     environment = {**addresses.environment(), **_model(addresses, options), **_mail(addresses, options)}
     may_see = (MODEL_SECRETS if options.own_model else frozenset()) | (
         MAIL_SECRETS if options.own_mail else frozenset()
     )
     programs = tuple(
         Program(
-            name=agent_program(name),
-            command=_python("agents", name, "--instance", "1"),
-            environment={**environment, **addresses.metrics_environment(agent_program(name))},
+            name=agent_program(name, version),
+            command=_python("agents", name, "--instance", "1", *(("--version", version) if version else ())),
+            environment={**environment, **addresses.metrics_environment(agent_program(name, version))},
             may_see=may_see,
             tells=True,
         )
-        for name in names
+        for name, version in (*((name, None) for name in names), *versions)
     )
     return Service(programs=programs, health=lambda: True)
 
 
-def agent_program(agent: str) -> str:
-    """Name of the program that runs the agent called `agent`."""
-    return f"agent-{agent}"
+def agent_program(agent: str, version: str | None = None) -> str:
+    """Name of the program that runs the agent called `agent`, or one version of it beside the others."""
+    return f"agent-{agent}-v{version}" if version else f"agent-{agent}"
 
 
 def _python(module: str, *arguments: str) -> tuple[str, ...]:

@@ -36,6 +36,8 @@ from pointsman.local.status import ProgramStatus, status_of
 from pointsman.local.steps import Step, run_steps
 from pointsman.local.supervision import Supervisor
 from pointsman.publish import KafkaCatalogTopic, apply
+from pointsman.rollouts.topic import KafkaRolloutTopic
+from pointsman.rollouts.versions import versions_of
 from pointsman.telemetry.endpoint import ports_in
 from pointsman.topics import ALL
 
@@ -222,7 +224,8 @@ class LocalStack:
         names = self.options.agents
         if names is None:
             names = tuple(load_catalog(self.addresses.kafka_bootstrap).definitions)
-        service = agents(names, self.addresses, self.options)
+        versions = versions_of(KafkaRolloutTopic(self.addresses.kafka_bootstrap).rollout())
+        service = agents(names, self.addresses, self.options, [one for one in versions if one[0] in names])
         self._supervisor.configure([*programs_of(parts), *service.programs])
         self._start(service)
 

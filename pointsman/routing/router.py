@@ -58,6 +58,7 @@ class RoutingOptions:
         timeout_s: seconds for one attempt; None is the adapter's default.
         max_output_tokens: upper bound of the answer, in tokens.
         local_first: where the local model is sure, it decides and no other model is asked.
+        instructions: what the model is told before the candidates are listed; empty for the built-in text.
     """
 
     always_ask_model: bool = False
@@ -67,6 +68,7 @@ class RoutingOptions:
     timeout_s: float | None = None
     max_output_tokens: int = 300
     local_first: bool = False
+    instructions: str = ""
 
 
 class Router:
@@ -282,7 +284,9 @@ class Router:
 
     def _prefix(self, names: tuple[str, ...]) -> PromptPrefix:
         if names not in self._prefixes:
-            self._prefixes[names] = prefix_for([self.catalog.definitions[name] for name in names])
+            self._prefixes[names] = prefix_for(
+                [self.catalog.definitions[name] for name in names], self.options.instructions
+            )
         return self._prefixes[names]
 
     def _routed(

@@ -20,6 +20,7 @@ from pointsman.kafka import accepted, load_catalog, load_effects_control, tail
 from pointsman.kafka.inbox import KafkaInbox
 from pointsman.models import ChatModel
 from pointsman.models.factory import chat_model
+from pointsman.rollouts.versions import VersionReader
 from pointsman.runtime import declarative
 from pointsman.runtime.agent import Agent, AgentContext
 from pointsman.runtime.consuming import Consuming, Delivery
@@ -48,13 +49,14 @@ _LOOK_AGAIN_S: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 
-def run_agent(name: str, settings: Settings, build: Build | None) -> None:
+def run_agent(name: str, settings: Settings, build: Build | None, version: str | None = None) -> None:
     """Run the agent called `name` until SIGTERM or SIGINT.
 
     Args:
         name: the agent's name in the catalog.
         settings: the process's settings; `instance` names this process among those of the agent.
         build: the module's `build`; None for the declarative agent.
+        version: run that version of the agent, beside the one in force, on an inbox of its own.
 
     Raises:
         ConfigurationError: a person must change something.
@@ -62,10 +64,10 @@ def run_agent(name: str, settings: Settings, build: Build | None) -> None:
     """
     structlog.contextvars.bind_contextvars(agent=name, instance=settings.instance)
     with sole_instance(settings.data_dir / "run", settings.kafka_bootstrap, name, settings.instance):
-        asyncio.run(_serve(name, settings, build or declarative.build))
+        asyncio.run(_serve(name, settings, build or declarative.build, version))
 
 
-async def _serve(name: str, settings: Settings, build: Build) -> None:
+async def _serve(name: str, settings: Settings, build: Build, version: str | None) -> None:
     telemetry = Telemetry.of(settings, f"agent/{name}")
     model = MeteredModel(chat_model(settings, telemetry))
     store = MongoStore(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
@@ -73,13 +75,13 @@ async def _serve(name: str, settings: Settings, build: Build) -> None:
     try:
         process = AgentProcess(
             name,
-            KafkaInbox(settings.kafka_bootstrap, name, settings.instance),
+            KafkaInbox(settings.kafka_bootstrap, name, settings.instance, version),
             _builder(build, settings, model, store, effects, telemetry),
             effects,
             telemetry,
         )
         _on_signals(process.stop)
-        _start_thread("following", lambda: _follow(settings.kafka_bootstrap, process), process.fail)
+        _start_thread("following", lambda: _follow(settings.kafka_bootstrap, process, name, version), process.fail)
         await process.serve()
     finally:
         await model.close()
@@ -236,16 +238,17 @@ class AgentProcess:
             self._loop.call_soon_threadsafe(function, *arguments)
 
 
-def _follow(bootstrap: str, process: AgentProcess) -> None:
+def _follow(bootstrap: str, process: AgentProcess, name: str, version: str | None) -> None:
+    reader = CatalogReader() if version is None else VersionReader(name, version)
     while not process.stopping.is_set():
         try:
             process.effects_read(load_effects_control(bootstrap))
-            process.catalog_applied(load_catalog(bootstrap))
+            if version is None:
+                process.catalog_applied(load_catalog(bootstrap))
             break
         except BrokerUnavailableError as error:
             _log.warning("waiting for Kafka", problem=str(error))
             process.stopping.wait(_LOOK_AGAIN_S)
-    reader = CatalogReader()
     for record in tail(bootstrap, [DEFINITIONS, CONTROLS], from_beginning=True, stop=process.stopping):
         if record.topic == CONTROLS:
             process.effects_read(record)
