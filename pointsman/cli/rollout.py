@@ -12,14 +12,14 @@ from pointsman.catalog import diff
 from pointsman.catalog_history import Author
 from pointsman.cli.options import By, DryRun, Yes, confirm, operator
 from pointsman.cli.output import Output, OutputOption, counted, print_data, print_rows
-from pointsman.envelope import to_rfc3339
 from pointsman.errors import RefusedError
 from pointsman.kafka import KafkaAdmin, read_all, tail
 from pointsman.plaintext import one_line
 from pointsman.rollouts import acts
-from pointsman.rollouts.counting import FED_BY, Counts, RolloutCounts, violated
+from pointsman.rollouts.counting import FED_BY, Counts, RolloutCounts
 from pointsman.rollouts.file import RolloutSpec, candidate_of, read_spec
-from pointsman.rollouts.model import Arm, Rollout, Stage, Version
+from pointsman.rollouts.model import Rollout, Stage, Version
+from pointsman.rollouts.report import report, share_of
 from pointsman.rollouts.topic import KafkaRolloutTopic
 from pointsman.rollouts.versions import versions_of
 from pointsman.rollouts.watching import watch as watch_records
@@ -63,7 +63,7 @@ def status(output: OutputOption = Output.TABLE) -> None:
         raise RefusedError("there was never a rollout", "`pointsman rollout start` begins one")
     counts = count(rollout)
     if output is not Output.TABLE:
-        print_data(_as_json(rollout, counts), output)
+        print_data(report(rollout, counts), output)
         return
     typer.echo(line(rollout))
     rows = [{"side": arm.value, **_row(tally)} for arm, tally in counts.arms.items() if tally.decisions]
@@ -145,10 +145,10 @@ def count(rollout: Rollout) -> Counts:
 
 def line(rollout: Rollout) -> str:
     """One rollout in one line."""
-    share = rollout.shadow_percent if rollout.stage is Stage.SHADOW else rollout.percent
     tried = ", ".join(_tried(rollout.candidate)) or "what is in force"
+    by = one_line(rollout.by, _LONGEST)
     why = f": {one_line(rollout.reason, _LONGEST)}" if rollout.reason else ""
-    return f"{rollout.id}  {rollout.stage.value}, {share} %, {tried}, by {one_line(rollout.by, _LONGEST)}{why}"
+    return f"{rollout.id}  {rollout.stage.value}, {share_of(rollout)} %, {tried}, by {by}{why}"
 
 
 def _tried(version: Version) -> list[str]:
@@ -178,22 +178,6 @@ def _active(topic: KafkaRolloutTopic) -> Rollout:
 
 def _row(tally: Any) -> dict[str, Any]:
     return {"decisions": tally.decisions, "abstained": tally.abstained, "errors": tally.errors}
-
-
-def _as_json(rollout: Rollout, counts: Counts) -> dict[str, Any]:
-    return {
-        "id": rollout.id,
-        "stage": rollout.stage.value,
-        "percent": rollout.shadow_percent if rollout.stage is Stage.SHADOW else rollout.percent,
-        "by": rollout.by,
-        "at": to_rfc3339(rollout.at),
-        "started_at": to_rfc3339(rollout.started_at),
-        "reason": rollout.reason,
-        "releases": {arm.value: rollout.release(arm) for arm in Arm},
-        "versions": [{"agent": name, "version": version} for name, version in versions_of(rollout)],
-        "violated": violated(rollout, counts),
-        "counts": counts.to_json(),
-    }
 
 
 def _topic() -> KafkaRolloutTopic:

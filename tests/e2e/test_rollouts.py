@@ -1,4 +1,4 @@
-"""Rollouts on the running job: a copy in shadow, a bad canary that goes by itself, workflows that stay where they began."""
+"""Rollouts on the running job: a copy in shadow, a bad canary that ends itself, workflows that stay as they began."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ def test_a_candidate_in_shadow_shows_where_it_differs_and_moves_nothing(system: 
         claiming_the_coffee(folder)
         system.cli("rollout", "start", rollout_file(tmp_path, f"candidate: {{catalog: {json.dumps(str(folder))}}}"))
 
-        def differing() -> dict[str, Any] | None:
+        def differing() -> dict[str, Any]:
             decisions = first_decisions(system, noted(system, 1))
             assert [one["outcome"] for one in decisions] == ["abstained"]
-            shadow = status(system)["counts"]["shadow"]
-            return shadow if shadow["disagreed"] >= 2 else None
+            shadow: dict[str, Any] = status(system)["counts"]["shadow"]
+            return shadow if shadow["disagreed"] >= 2 else {}
 
         shadow = eventually(differing, within_s=40, what="two differences")
         assert {"live": "abstained", "shadow": "lead_scoring", "count": shadow["disagreed"]} in shadow["pairs"]
@@ -90,10 +90,10 @@ def test_a_bad_canary_is_rolled_back_by_its_own_rule(system: System, tmp_path: P
             )
         )  # fmt: skip
 
-        def rolled_back() -> dict[str, Any] | None:
+        def rolled_back() -> dict[str, Any]:
             first_decisions(system, noted(system, 1))
             found = status(system)
-            return found if found["stage"] == "rolled_back" else None
+            return found if found["stage"] == "rolled_back" else {}
 
         ended = eventually(rolled_back, within_s=60, what="the end of the canary")
         assert ended["reason"].startswith("error rate 1.000 of ")
@@ -136,9 +136,9 @@ def test_a_workflow_finishes_on_the_version_that_it_began_with(system: System, t
         told = system.cli("rollout", "start", file)
         assert "python -m agents account_brief --version 1.1.0" in told.stderr
 
-        def begun(arm: str) -> str | None:
+        def begun(arm: str) -> str:
             workflow = system.send("briefing.requested", BRIEFING)
-            return workflow if _release(system, workflow, 0).endswith(arm) else None
+            return workflow if _release(system, workflow, 0).endswith(arm) else ""
 
         trying = eventually(lambda: begun("/candidate"), within_s=20, what="a workflow of the candidate")
         queued = [seen for seen in system.witness.read(inbox("account_brief", "1.1.0")) if seen.workflow == trying]
@@ -160,6 +160,6 @@ def _release(system: System, workflow: str, index: int) -> str:
     return str(decisions[index]["release"])
 
 
-def _decisions(system: System, workflow: str, count: int) -> list[dict[str, Any]] | None:
+def _decisions(system: System, workflow: str, count: int) -> list[dict[str, Any]]:
     found = sorted(system.witness.decisions(workflow), key=lambda one: int(one["step"]))
-    return found if len(found) >= count else None
+    return found if len(found) >= count else []
