@@ -22,6 +22,7 @@ from flink_jobs.operators.model_calls import ModelAddress
 from flink_jobs.operators.route import RouteOptions, route
 from flink_jobs.sql_files import definitions, statement
 from pointsman.job_options import JobOptions
+from pointsman.routing.confidence import checked
 from pointsman.routing.router import RoutingOptions
 from pointsman.workflow_limits import LimitsByType
 
@@ -85,6 +86,9 @@ def route_options(options: JobOptions) -> RouteOptions:
             # Read here, so that a mistake in them is found before the job runs.
             limits=LimitsByType.from_json(options.limits).to_json(),
             local_first=options.local_first,
+            confidence=checked(options.confidence),
+            second_model=options.second_model,
+            samples=options.samples,
         ),
         model=ModelAddress(
             base_url=options.openai_base_url or None,

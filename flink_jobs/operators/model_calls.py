@@ -12,6 +12,7 @@ from typing import Final
 from flink_jobs.operators.telling import SHARED
 from pointsman.errors import ConfigurationError, PointsmanError
 from pointsman.models.factory import chat_model
+from pointsman.models.opinions import OpinionsModel
 from pointsman.models.port import ChatAnswer, ChatModel, ChatRequest
 from pointsman.settings import settings
 
@@ -129,7 +130,7 @@ def _model_at(address: ModelAddress) -> ChatModel:
     }
     try:
         known = settings().model_copy(update={k: v for k, v in told.items() if v is not None})
-        return chat_model(known, SHARED.telemetry)
+        return OpinionsModel(chat_model(known, SHARED.telemetry))
     except PointsmanError:
         raise
     except Exception as error:

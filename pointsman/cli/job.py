@@ -18,6 +18,7 @@ from pointsman.job import SubmitOptions
 from pointsman.job_options import PYTHON_MODES, JobOptions
 from pointsman.kafka import load_catalog
 from pointsman.local.java import find_java
+from pointsman.routing.confidence import checked
 from pointsman.settings import Settings, settings
 from pointsman.workflow_limits import LimitsByType
 
@@ -39,6 +40,16 @@ LocalModel = Annotated[
     Path | None,
     typer.Option("--local-model", help="A file of `local-model train`: decides where it is sure and no model answers."),
 ]
+Confidence = Annotated[
+    str | None,
+    typer.Option(help="How sure the model must be: 0.7, or 0.7,lead_scoring=0.85; empty does not ask.", parser=checked),
+]
+SecondModel = Annotated[
+    str | None, typer.Option(help="Model that is asked where the first is not sure; empty: nobody.")
+]
+Samples = Annotated[
+    int | None, typer.Option(min=1, max=2, help="2: ask twice where the server does not say how sure it is.")
+]
 Lib = Annotated[Path | None, typer.Option(help="Folder with the jars of Flink's client.")]
 
 
@@ -54,6 +65,9 @@ def submit(
     local_first: Annotated[
         bool, typer.Option("--local-first", help="Where the local model is sure, ask no other model.")
     ] = False,
+    confidence: Confidence = None,
+    second_model: SecondModel = None,
+    samples: Samples = None,
     restore: Annotated[str | None, typer.Option(help="Savepoint or checkpoint to start from.")] = None,
     restore_newest: Annotated[
         Path | None, typer.Option(help="Where the cluster remembers no state: start from the newest in this folder.")
@@ -83,6 +97,9 @@ def submit(
         always_ask_model=always_ask_model,
         local_model=str(local_model.absolute()) if local_model else "",
         local_first=local_first,
+        confidence=confidence or "",
+        second_model=second_model or "",
+        samples=samples or _DEFAULTS.samples,
         openai_base_url=told.openai_base_url or "",
         model=told.model,
     )
@@ -145,6 +162,9 @@ def upgrade(
     local_first: Annotated[
         bool | None, typer.Option("--local-first/--no-local-first", help="Whether the local model is asked first.")
     ] = None,
+    confidence: Confidence = None,
+    second_model: SecondModel = None,
+    samples: Samples = None,
     directory: Directory = None,
     flink_lib: Lib = None,
     *,
@@ -158,6 +178,9 @@ def upgrade(
         "limits": _limits(limits) if limits else None,
         "local_model": str(local_model.absolute()) if local_model else "" if no_local_model else None,
         "local_first": False if no_local_model and local_first is None else local_first,
+        "confidence": confidence,
+        "second_model": second_model,
+        "samples": samples,
         "min_catalog": load_catalog(told.kafka_bootstrap).sequence,
     }
     given: dict[str, Any] = {option: value for option, value in changes.items() if value is not None}

@@ -22,6 +22,7 @@ from pointsman.errors import ConfigurationError
 from pointsman.kafka import read_all
 from pointsman.masking import masked_line
 from pointsman.models.factory import chat_model
+from pointsman.models.opinions import OpinionsModel
 from pointsman.models.port import ChatModel
 from pointsman.replay import CannotReplayError, Difference, NotTheRoutersError, Replay
 from pointsman.settings import settings
@@ -96,7 +97,7 @@ def messages(since: datetime | None) -> Iterator[Record]:
 
 def routing_model() -> ChatModel:
     """The model that the settings name."""
-    return chat_model(settings())
+    return OpinionsModel(chat_model(settings()))
 
 
 def _prove(since: str | None, until: str | None, workflow: str | None, output: Output) -> None:

@@ -33,6 +33,7 @@ from pointsman.errors import (
 )
 from pointsman.models.access import AccessOptions, ModelAccess
 from pointsman.models.answers import RawAnswer, Shape, UnusableAnswerError, read_completion, shape_of, usable_content
+from pointsman.models.confidence import value_confidence
 from pointsman.models.port import ChatAnswer, ChatRequest
 from pointsman.models.prices import PRICES, Price, cost_usd
 
@@ -159,6 +160,7 @@ class OpenAIChatModel:
             response_id=raw.id,
             finish_reason=raw.finish_reason,
             completions=tally.completions,
+            confidence=value_confidence(raw.tokens, request.doubt.field) if request.doubt else None,
             cost_usd=cost_usd(model, input_tokens=sent, output_tokens=got, prices=self.options.prices),
         )
 
@@ -222,6 +224,7 @@ class OpenAIChatModel:
             "model": model,
             "messages": turns,
             **temperature,
+            **({"logprobs": True} if request.doubt else {}),
             "max_completion_tokens": request.max_output_tokens,
             "response_format": {"type": "json_schema", "json_schema": json_schema},
         }

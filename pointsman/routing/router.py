@@ -36,6 +36,7 @@ from pointsman.envelope import AGENT_SOURCE, Envelope, Payload
 from pointsman.errors import InvalidEnvelopeError
 from pointsman.models.port import ChatAnswer, ChatRequest
 from pointsman.routing.candidates import CandidateFinder, fitting
+from pointsman.routing.confidence import doubt_of
 from pointsman.routing.decision import Candidate, Decision, LocalCall, Method, Outcome
 from pointsman.routing.limits import Counters, Excess, budget_left, excess, is_by_person, spent
 from pointsman.routing.local_choice import LocalChooser, sure_choice
@@ -59,6 +60,9 @@ class RoutingOptions:
         max_output_tokens: upper bound of the answer, in tokens.
         local_first: where the local model is sure, it decides and no other model is asked.
         instructions: what the model is told before the candidates are listed; empty for the built-in text.
+        confidence: how sure the model must be, see `pointsman.routing.confidence`; empty does not ask.
+        second_model: is asked where it is not; empty for a person at once.
+        samples: 2 has the model asked twice where its server does not say how sure it is.
     """
 
     always_ask_model: bool = False
@@ -69,6 +73,9 @@ class RoutingOptions:
     max_output_tokens: int = 300
     local_first: bool = False
     instructions: str = ""
+    confidence: str = ""
+    second_model: str = ""
+    samples: int = 1
 
 
 class Router:
@@ -89,6 +96,7 @@ class Router:
         self._finder = CandidateFinder(catalog)
         self._declared = DeclaredOutputs(catalog)
         self._limits = LimitsByType.from_json(self.options.limits)
+        self._doubt = doubt_of(self.options.confidence, self.options.second_model, self.options.samples)
         self._prefixes: dict[tuple[str, ...], PromptPrefix] = {}
 
     def prepare(self, message: Envelope, counters: Counters, now: datetime) -> Decision | ModelQuestion:
@@ -270,6 +278,7 @@ class Router:
             max_output_tokens=self.options.max_output_tokens,
             timeout_s=self.options.timeout_s,
             priority=message.priority,
+            doubt=self._doubt,
         )
         return ModelQuestion(
             request=request,

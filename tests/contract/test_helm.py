@@ -73,7 +73,8 @@ def test_an_agent_reads_no_other_inbox_and_writes_no_decision() -> None:
     }
     assert writable == {MESSAGES, ERRORS, ESCALATIONS}
     assert DECISIONS not in readable
-    assert all(acl.pattern == "literal" for acl in acls if acl.type == "topic")
+    prefixes = {acl.name for acl in acls if acl.type == "topic" and acl.pattern != "literal"}
+    assert prefixes == {"agents.lead_scoring.v"}
 
 
 def test_nobody_but_the_operator_may_make_the_topics_that_are_declared() -> None:
