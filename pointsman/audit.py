@@ -29,6 +29,8 @@ class Action(StrEnum):
     WORKFLOW_RESUMED = "workflow.resumed"
     PERSONAL_DATA_SHOWN = "personal_data.shown"
     LEAD_ERASED = "lead.erased"
+    DECISION_CORRECTED = "decision.corrected"
+    MAIL_OUTCOME = "mail.outcome"
     ROLLOUT_STARTED = "rollout.started"
     ROLLOUT_RAMPED = "rollout.ramped"
     ROLLOUT_PROMOTED = "rollout.promoted"

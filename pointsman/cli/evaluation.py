@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -11,11 +12,14 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from pointsman.audit import read_entry
+from pointsman.cli.leads import with_store
 from pointsman.cli.local_model import CatalogFolder, labelled_choices, load_definitions, warn_of_seen
 from pointsman.cli.output import Output, OutputOption, print_rows
 from pointsman.decision_log import read_decisions
 from pointsman.errors import ConfigurationError
 from pointsman.evaluation.dataset import Example, read_dataset, write_dataset
+from pointsman.evaluation.feedback import Feedback, feedback
 from pointsman.evaluation.harvesting import harvested
 from pointsman.evaluation.importing import CsvColumns, from_csv
 from pointsman.evaluation.measures import figures
@@ -29,13 +33,17 @@ from pointsman.models.opinions import OpinionsModel
 from pointsman.models.port import ChatModel
 from pointsman.routing.confidence import checked
 from pointsman.routing.router import Router, RoutingOptions
+from pointsman.runtime.ledger import EFFECTS
 from pointsman.settings import Settings, settings
-from pointsman.topics import DECISIONS, MESSAGES
+from pointsman.store import Document, DocumentStore
+from pointsman.suppressions import SUPPRESSIONS
+from pointsman.topics import AUDIT, DECISIONS, MESSAGES
 
 if TYPE_CHECKING:
     from pointsman.local_model.model import LocalModel
 
 EXIT_BELOW: Final = 1
+_MOST_MAILS: Final = 1_000_000
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -145,11 +153,31 @@ def import_csv(
 @app.command()
 def examples(
     output: Annotated[Path, typer.Option(help="The data set to make; it will hold personal data.")],
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="Only labels from there, e.g. correction, person, outcome, decision; may be given again."),
+    ] = None,
 ) -> None:
-    """Collect labelled messages from Kafka: what people decided in the router's place, and what models chose."""
+    """Collect labelled messages: people's corrections and answers, what became of mails, and what models chose."""
     bootstrap = settings().kafka_bootstrap
-    found = harvested(read_all(bootstrap, MESSAGES), read_decisions(read_all(bootstrap, DECISIONS)))
-    typer.echo(f"{write_dataset(output, found)} examples in {output}")
+    records, decisions = read_all(bootstrap, MESSAGES), read_decisions(read_all(bootstrap, DECISIONS))
+    found = harvested(records, decisions, what_came_of_it())
+    # `outcome` means every `outcome:…`.
+    chosen = [each for each in found if not source or each.source.partition(":")[0] in source or each.source in source]
+    typer.echo(f"{write_dataset(output, chosen)} examples in {output}")
+    for name, count in sorted(Counter(each.source for each in chosen).items()):
+        typer.echo(f"  {count:>6}  {name}")
+
+
+def what_came_of_it() -> Feedback:
+    """Corrections and mails' outcomes, from Kafka and the store that the settings name."""
+    entries = filter(None, map(read_entry, read_all(settings().kafka_bootstrap, AUDIT)))
+
+    async def read(store: DocumentStore) -> tuple[list[Document], list[Document]]:
+        return await store.find(EFFECTS, {}, limit=_MOST_MAILS), await store.find(SUPPRESSIONS, {}, limit=_MOST_MAILS)
+
+    effects, suppressions = with_store(read)
+    return feedback(entries, effects, suppressions)
 
 
 async def _run(examples: Sequence[Example], router: Router, told: Settings | None, concurrency: int) -> list[Result]:

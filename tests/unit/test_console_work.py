@@ -257,6 +257,22 @@ def test_agents_show_the_latest_rollout_and_where_its_sides_differ(client: TestC
     assert "nobody sees" not in answer.text
 
 
+def test_a_correction_is_on_record_with_the_persons_name_and_moves_nothing(client: TestClient, office: Office) -> None:
+    candidates = [{"agent": "greeter", "version": "1.0.0", "fits": True, "why": "", "needs_approval": False}]
+    office.kafka.write(
+        message("w", 1, "hello.said"), decision("w", 1, "hello.said", source="/x", agent="other", candidates=candidates)
+    )
+    told = {"message_id": "w-1", "agent": "greeter", "reason": "it greets"}
+    assert client.post("/api/workflows/w/correct", json=told).status_code == 202
+    entry = read_entry(office.kafka.of(AUDIT)[-1])
+    assert entry is not None
+    assert (entry.action, entry.by, entry.workflow_id) == ("decision.corrected", "Olga", "w")
+    assert entry.details == {"message_id": "w-1", "agent": "greeter", "decided": "other", "reason": "it greets"}
+    assert client.post("/api/workflows/w/correct", json={**told, "agent": "ghost"}).status_code == 422
+    assert client.post("/api/workflows/w/correct", json={**told, "message_id": "w-9"}).status_code == 404
+    assert len(office.kafka.of(MESSAGES)) == 1
+
+
 def test_the_graph_shows_what_contracts_allow_and_what_really_went_along(client: TestClient, office: Office) -> None:
     office.kafka.write(message("w", 1, "hello.said"), decision("w", 1, "hello.said", source="/x", agent="greeter"))
     graph = client.get("/api/agents").json()["graph"]
