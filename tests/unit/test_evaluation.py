@@ -17,7 +17,7 @@ from pointsman.cli.main import app
 from pointsman.decision_log import read_decisions
 from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError, ModelAnswerError, ModelUnavailableError
-from pointsman.evaluation.dataset import Example, read_dataset, write_dataset
+from pointsman.evaluation.dataset import Example, once, read_dataset, write_dataset
 from pointsman.evaluation.feedback import MailOutcome, correction_record, feedback, outcome_record
 from pointsman.evaluation.harvesting import harvested
 from pointsman.evaluation.importing import CsvColumns, from_csv
@@ -199,6 +199,13 @@ def test_decisions_become_examples_and_a_persons_word_comes_first() -> None:
         ("1", "warm", "decision:model"),
         ("2", "cold", "person"),
     ]
+
+
+def test_a_message_of_several_nights_counts_once_with_its_last_label() -> None:
+    first = Example(id="1", event_type="t", payload={"a": 1, "b": 2}, answer="warm", source="decision:model")
+    later = replace(first, payload={"b": 2, "a": 1}, answer="cold", source="correction")
+    other = replace(first, id="2", payload={"a": 2})
+    assert once([first, other, later]) == [later, other]
 
 
 NOW = datetime(2030, 1, 2, tzinfo=UTC)
