@@ -16,7 +16,7 @@ from pointsman.local.flink import Flink
 from pointsman.local.layout import Layout
 from pointsman.local.options import StackOptions
 from pointsman.local.programs import Program
-from pointsman.local.services import console, offline_model, rollout_watch, smtp_sink, sweeper, system_metrics
+from pointsman.local.services import console, offline_model, smtp_sink, sweeper, system_metrics
 
 LAST_TO_STOP: Final = ("kafka", "mongod", "model", "smtp")
 """Programs that the others need until they have stopped: agents finish what they have begun."""
@@ -49,7 +49,6 @@ def fixed_parts(layout: Layout, java: Path, addresses: Addresses, options: Stack
         Part(name="mongod", component=Database(layout, ports)),
         Part(name="connect", component=Connect(layout, java, ports), after=("topics", "mongod")),
         Part(name="sweeper", component=sweeper(addresses), after=("topics", "mongod")),
-        Part(name="rollouts", component=rollout_watch(addresses), after=("topics",)),
         Part(name="console", component=console(ports, addresses), after=("topics",)),
         Part(name="metrics", component=system_metrics(addresses), after=("topics", "mongod")),
     ]

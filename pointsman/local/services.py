@@ -80,14 +80,6 @@ def sweeper(addresses: Addresses) -> Service:
     return Service(programs=(program,), health=lambda: True)
 
 
-def rollout_watch(addresses: Addresses) -> Service:
-    """Gives up a rollout's candidate when its rule says so; nothing waits for it."""
-    program = Program(
-        name="rollouts", command=_python("pointsman", "rollout", "watch"), environment=addresses.environment()
-    )
-    return Service(programs=(program,), health=lambda: True)
-
-
 def agents(
     names: Iterable[str], addresses: Addresses, options: StackOptions, versions: Iterable[tuple[str, str]] = ()
 ) -> Service:

@@ -206,8 +206,10 @@ class AgentProcess:
     async def _handle(self, delivery: Delivery) -> None:
         while delivery.is_ours and not self._over.done():
             try:
-                with self._work.on(delivery.record, self._in_force().definition) as work:
-                    records = work.sending(await self._handling.answer(delivery.record, lambda: delivery.is_ours))
+                meant = self._following.meant_by(delivery.record) or self._in_force()
+                with self._work.on(delivery.record, meant.definition) as work:
+                    answer = self._handling.answer(delivery.record, lambda: delivery.is_ours, meant)
+                    records = work.sending(await answer)
             except EffectsStoppedError:
                 await self._wait_for_effects(delivery.record)
             except ConfigurationError as error:

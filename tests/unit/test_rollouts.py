@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from pointsman.audit import Action, read_entry
 from pointsman.catalog import MANIFEST_KEY, ROLLOUT_KEY, Catalog
 from pointsman.catalog_history import Author, catalog_json
+from pointsman.console.rollout_watch import RolloutWatch
+from pointsman.console.view import View
 from pointsman.definitions.model import Accepts, AgentDefinition, Emits
 from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError, PermanentError, RefusedError
@@ -282,6 +284,24 @@ def test_a_candidate_that_breaks_its_rule_is_ended_once_and_on_record() -> None:
     entry = read_entry(topic.records[-1])
     assert entry is not None
     assert (entry.action, entry.by) == (Action.ROLLOUT_ROLLED_BACK, "rollout-watch")
+
+
+def test_the_console_ends_a_candidate_that_breaks_its_rule_once() -> None:
+    topic, view = topic_with(), View()
+    begun = acts.start(topic, replace(plan(Version(model="new")), rule=Rule(min_decisions=1, error_rate=0.4)), ME)
+    looking = RolloutWatch(view, topic, lambda: NOW)
+    assert looking.look() is None
+    for record in topic.records:
+        view.feed(record)
+    assert looking.look() is None
+    bad = decided("candidate", "rejected", None)
+    view.feed(replace(bad, value=(bad.value or b"").replace(b"r/candidate", begun.release(Arm.CANDIDATE).encode())))
+
+    assert looking.look() == "error rate 1.000 of 1 decisions is above 0.4"
+    assert looking.look() is None
+    ended = topic.rollout()
+    assert ended is not None
+    assert (ended.stage, ended.by) == (Stage.ROLLED_BACK, "rollout-watch")
 
 
 def test_aborting_needs_a_rollout_under_way() -> None:
