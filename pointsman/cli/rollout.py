@@ -14,6 +14,7 @@ from pointsman.cli.options import By, DryRun, Yes, confirm, operator
 from pointsman.cli.output import Output, OutputOption, counted, print_data, print_rows
 from pointsman.errors import RefusedError
 from pointsman.kafka import KafkaAdmin, read_all, tail
+from pointsman.masking import masked_line
 from pointsman.plaintext import one_line
 from pointsman.rollouts import acts
 from pointsman.rollouts.counting import FED_BY, Counts, RolloutCounts
@@ -62,8 +63,13 @@ def status(output: OutputOption = Output.TABLE) -> None:
     if rollout is None:
         raise RefusedError("there was never a rollout", "`pointsman rollout start` begins one")
     counts = count(rollout)
+    told = report(rollout, counts)
+    differences = told["counts"]["shadow"]["differences"]
+    for one in differences:
+        # Strangers choose ids and types: they may name people.
+        one.update({name: masked_line(one[name]) for name in ("message_id", "workflow_id", "event_type")})
     if output is not Output.TABLE:
-        print_data(report(rollout, counts), output)
+        print_data(told, output)
         return
     typer.echo(line(rollout))
     rows = [{"side": arm.value, **_row(tally)} for arm, tally in counts.arms.items() if tally.decisions]
@@ -75,11 +81,7 @@ def status(output: OutputOption = Output.TABLE) -> None:
     differing = [{"live": live, "candidate": shadow, "messages": n} for (live, shadow), n in pairs if live != shadow]
     if differing:
         print_rows(differing, ("live", "candidate", "messages"), output, right=("messages",))
-        print_rows(
-            [vars(one) for one in list(counts.differences)[-_TOP_PAIRS:]],
-            ("message_id", "event_type", "live", "shadow"),
-            output,
-        )
+        print_rows(differences[:_TOP_PAIRS], ("message_id", "event_type", "live", "shadow"), output)
 
 
 @app.command()

@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from datetime import datetime
 from itertools import takewhile
 from typing import Any, Final, Literal, TypeVar
@@ -98,7 +99,8 @@ class View:
     def rollout(self) -> tuple[Rollout, Counts] | None:
         """The latest rollout and what was counted about it; None when there never was one."""
         with self._lock:
-            return (self._rollout, self._rollout_counts.of(self._rollout.id)) if self._rollout else None
+            # A copy: what it is made of goes on changing.
+            return (self._rollout, deepcopy(self._rollout_counts.of(self._rollout.id))) if self._rollout else None
 
     def workflow_id(self, key: str) -> str:
         """The workflow that a page calls `key`."""

@@ -87,7 +87,7 @@ class Counts:
                 "pairs": [
                     {"live": live, "shadow": shadow, "count": n} for (live, shadow), n in self.pairs.most_common()
                 ],
-                "differences": [vars(one) for one in reversed(self.differences)],
+                "differences": [{**vars(one)} for one in reversed(self.differences)],
             },
         }
 
