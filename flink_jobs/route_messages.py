@@ -22,6 +22,7 @@ from flink_jobs.operators.model_calls import ModelAddress
 from flink_jobs.operators.route import RouteOptions, route
 from flink_jobs.sql_files import GUARD_STATE, definitions, statement
 from pointsman.job_options import FAST, JobOptions
+from pointsman.routing.confidence import checked
 from pointsman.routing.router import RoutingOptions
 from pointsman.workflow_limits import LimitsByType
 
@@ -87,6 +88,9 @@ def route_options(options: JobOptions) -> RouteOptions:
             limits=LimitsByType.from_json(options.limits).to_json(),
             local_first=options.local_first,
             max_shown=options.max_shown,
+            confidence=checked(options.confidence),
+            second_model=options.second_model,
+            samples=options.samples,
         ),
         model=ModelAddress(
             base_url=options.openai_base_url or None,

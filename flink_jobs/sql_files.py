@@ -13,14 +13,15 @@ from pointsman.archive.options import ARCHIVED, ArchiveOptions
 from pointsman.envelope import AGENT_SOURCE, MAX_PAYLOAD_BYTES, OPERATOR_SOURCE, WORKFLOW_CANCELLED
 from pointsman.job_options import EXACTLY_ONCE, FAST, JobOptions
 from pointsman.topics import (
-    AGENT_NAME_PATTERN,
     DECISIONS,
     DEFINITIONS,
     ERRORS,
     ESCALATIONS,
+    INBOX_PATTERN,
     LEADS,
     MAX_RECORD_BYTES,
     MESSAGES,
+    SHADOW_DECISIONS,
     WORKFLOW_STATE,
 )
 
@@ -39,8 +40,8 @@ GUARANTEES: Final = {EXACTLY_ONCE: "exactly-once", FAST: "at-least-once"}
 
 WRITTEN_TOPICS: Final = "|".join(
     [
-        rf"agents\.{AGENT_NAME_PATTERN}\.inbox",
-        *(re.escape(name) for name in (MESSAGES, DECISIONS, ESCALATIONS, ERRORS, WORKFLOW_STATE)),
+        INBOX_PATTERN,
+        *(re.escape(name) for name in (MESSAGES, DECISIONS, ESCALATIONS, ERRORS, WORKFLOW_STATE, SHADOW_DECISIONS)),
     ]
 )
 

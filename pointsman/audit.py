@@ -29,6 +29,14 @@ class Action(StrEnum):
     WORKFLOW_RESUMED = "workflow.resumed"
     PERSONAL_DATA_SHOWN = "personal_data.shown"
     LEAD_ERASED = "lead.erased"
+    DECISION_CORRECTED = "decision.corrected"
+    MAIL_OUTCOME = "mail.outcome"
+    ROLLOUT_STARTED = "rollout.started"
+    ROLLOUT_RAMPED = "rollout.ramped"
+    ROLLOUT_PROMOTED = "rollout.promoted"
+    ROLLOUT_ABORTED = "rollout.aborted"
+    ROLLOUT_ROLLED_BACK = "rollout.rolled_back"
+    """By the rollout's own rule, not by a person."""
 
 
 @dataclass(frozen=True, kw_only=True)

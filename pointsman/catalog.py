@@ -21,6 +21,8 @@ from pointsman.errors import ErrorReason, PermanentError
 from pointsman.topics import DEFINITIONS
 
 MANIFEST_KEY: Final = "@manifest"
+ROLLOUT_KEY: Final = "@rollout"
+"""Beside the catalog, so that both arrive in the order in which they were written: see `pointsman.rollouts`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +139,8 @@ class CatalogReader:
             PermanentError: the record is neither a definition nor a manifest; what was in force stays in force.
         """
         name = (key or b"").decode(errors="replace")
+        if name == ROLLOUT_KEY:
+            return None
         if name == MANIFEST_KEY:
             self._manifest = _parse_manifest(value)
         elif value is None:

@@ -24,6 +24,7 @@ from pointsman.topics import (
     LEADS,
     MESSAGES,
     READERS,
+    SHADOW_DECISIONS,
     WORKFLOW_STATE,
     Topic,
     inbox,
@@ -75,6 +76,9 @@ def agent_acls(agent: str) -> list[Acl]:
     """What an agent may do."""
     return [
         *(Acl(type="topic", name=name, operations=_READ) for name in (inbox(agent), DEFINITIONS, CONTROLS)),
+        # Of a version that stands beside the one in force.
+        Acl(type="topic", name=f"agents.{agent}.v", pattern="prefix", operations=_READ),
+        Acl(type="group", name=f"agents.{agent}.v", pattern="prefix", operations=_READ),
         *(Acl(type="topic", name=name, operations=_WRITE) for name in (MESSAGES, ERRORS, ESCALATIONS)),
         Acl(type="group", name=f"agents.{agent}", operations=_READ),
         Acl(type="transactionalId", name=f"pointsman.{agent}.", pattern="prefix", operations=_WRITE),
@@ -84,7 +88,7 @@ def agent_acls(agent: str) -> list[Acl]:
 
 def router_acls() -> list[Acl]:
     """What the router job may do."""
-    written = (MESSAGES, DECISIONS, ESCALATIONS, ERRORS, WORKFLOW_STATE)
+    written = (MESSAGES, DECISIONS, ESCALATIONS, ERRORS, WORKFLOW_STATE, SHADOW_DECISIONS)
     return [
         *(Acl(type="topic", name=name, operations=_READ) for name in (LEADS, MESSAGES, DEFINITIONS)),
         *(Acl(type="topic", name=name, operations=_WRITE) for name in written),

@@ -47,8 +47,8 @@ _NAMESPACE: Final = uuid.UUID("8f3a1c52-6f0e-5d7c-9a55-2f6b1f0d7c11")
 _OWN_HEADERS: Final = frozenset({
     "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "content-type", "ce_workflowid",
     "ce_causationid", "ce_hop", "ce_deadline", "ce_priority", "ce_agentversion", "ce_catalog", "ce_targetagent",
-    "ce_attempt", "ce_planid", "ce_taskid", "ce_tasktry", *USAGE_HEADERS.values(), *BUDGET_HEADERS.values(),
-    ROUTING_HEADER, CLAIM_HEADER,
+    "ce_targetversion", "ce_release", "ce_attempt", "ce_planid", "ce_taskid", "ce_tasktry", *USAGE_HEADERS.values(),
+    *BUDGET_HEADERS.values(), ROUTING_HEADER, CLAIM_HEADER,
 })  # fmt: skip
 
 Payload = dict[str, Any]
@@ -114,6 +114,8 @@ class Envelope:
         agent_version: version of the agent that wrote it, or that it is routed to.
         catalog: version of the agent catalog that routed it.
         target_agent: the next agent, named by a person; ignored from any other source.
+        target_version: which version of the agent it is for, where two stand side by side; from the router only.
+        release: the side of a rollout that has decided on its workflow; answers inherit it.
         attempt: how often a person has sent it again after it became a dead letter; not inherited by answers.
         task: the task of a plan that it belongs to.
         usage: what handling the message that this one answers has used; on an agent's first reply only.
@@ -137,6 +139,8 @@ class Envelope:
     agent_version: str | None = None
     catalog: str | None = None
     target_agent: str | None = None
+    target_version: str | None = None
+    release: str | None = None
     attempt: int = 0
     task: TaskRef | None = None
     usage: Usage = field(default=Usage())
@@ -168,6 +172,7 @@ class Envelope:
             causation_id=self.id,
             agent_version=agent_version,
             target_agent=None,
+            target_version=None,
             attempt=0,
             usage=Usage(),
             budget=Budget(),
@@ -193,6 +198,8 @@ class Envelope:
             "ce_agentversion": self.agent_version,
             "ce_catalog": self.catalog,
             "ce_targetagent": self.target_agent,
+            "ce_targetversion": self.target_version,
+            "ce_release": self.release,
             "ce_attempt": str(self.attempt) if self.attempt else None,
             "ce_planid": self.task.plan_id if self.task else None,
             "ce_taskid": self.task.task_id if self.task else None,
@@ -236,6 +243,8 @@ def decode(record: Record) -> Envelope:
         agent_version=text["ce_agentversion"],
         catalog=text["ce_catalog"],
         target_agent=text["ce_targetagent"],
+        target_version=text["ce_targetversion"],
+        release=text["ce_release"],
         attempt=_whole_number(text, "ce_attempt", default=0, most=1_000_000),
         task=_task(text),
         usage=Usage.from_headers(record.headers),

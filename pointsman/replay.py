@@ -238,4 +238,5 @@ def _answer(logged: LoggedDecision, content: dict[str, Any]) -> ChatAnswer:
         latency_ms=float(call.get("latency_ms") or 0.0),
         attempts=int(call.get("attempts") or 0),
         is_fallback=logged.how == Method.FALLBACK_MODEL,
+        confidence=call.get("confidence"),
     )

@@ -63,6 +63,7 @@ WORKFLOW_STATE: Final = "workflow_state"
 AUDIT: Final = "agent_audit"
 CONTROLS: Final = "controls"
 CATALOGS: Final = "agent_catalogs"
+SHADOW_DECISIONS: Final = "agent_shadow_decisions"
 
 ALL: Final[tuple[Topic, ...]] = (
     Topic(name=LEADS, key="document key", extra=_INBOUND),
@@ -77,23 +78,33 @@ ALL: Final[tuple[Topic, ...]] = (
     # One partition: whoever follows it compares offsets to tell a newer word from an older one.
     Topic(name=CONTROLS, key="control", partitions=1, compacted=True),
     Topic(name=CATALOGS, key="catalog version", partitions=1, compacted=True),
+    Topic(name=SHADOW_DECISIONS, key="message id", retention_ms=30 * DAY_MS),
 )
 
 READERS: Final = "pointsman.reader."
 """How the groups begin of those who only follow topics; each has a group of its own and commits nothing."""
 
 AGENT_NAME_PATTERN: Final = r"[a-z][a-z0-9_]{0,62}"
-_INBOX: Final = re.compile(rf"agents\.({AGENT_NAME_PATTERN})\.inbox")
+VERSION_PATTERN: Final = r"[0-9A-Za-z.+-]{1,60}"
+INBOX_PATTERN: Final = rf"agents\.{AGENT_NAME_PATTERN}(\.v[0-9A-Za-z._-]{{1,60}})?\.inbox"
+"""Every inbox, those of single versions among them."""
+_INBOX: Final = re.compile(rf"agents\.({AGENT_NAME_PATTERN})(?:\.v[0-9A-Za-z._-]{{1,60}})?\.inbox")
 
 
-def inbox(agent: str) -> str:
-    """Name of the topic that the agent called `agent` reads."""
-    return f"agents.{agent}.inbox"
+def group(agent: str, version: str | None = None) -> str:
+    """Consumer group of the agent called `agent`, or of one version of it beside the others."""
+    # Kafka allows no plus sign, which a semantic version may hold.
+    return f"agents.{agent}.v{version.replace('+', '_')}" if version else f"agents.{agent}"
 
 
-def inbox_topic(agent: str, partitions: int = 4) -> Topic:
+def inbox(agent: str, version: str | None = None) -> str:
+    """Name of the topic that the agent called `agent` reads, or one version of it beside the others."""
+    return f"{group(agent, version)}.inbox"
+
+
+def inbox_topic(agent: str, partitions: int = 4, version: str | None = None) -> Topic:
     """The inbox of `agent` as it must exist."""
-    return Topic(name=inbox(agent), key="workflow id", partitions=partitions)
+    return Topic(name=inbox(agent, version), key="workflow id", partitions=partitions)
 
 
 def agent_of(topic: str) -> str | None:

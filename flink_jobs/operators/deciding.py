@@ -14,6 +14,7 @@ from pointsman.envelope import Envelope, Record, decode
 from pointsman.errors import ErrorReason, InvalidEnvelopeError
 from pointsman.models.port import ChatAnswer, ChatRequest
 from pointsman.plans import PlanState
+from pointsman.rollouts.arms import Side
 from pointsman.routing.decision import Decision
 from pointsman.routing.question import ModelQuestion
 from pointsman.routing.router import Router
@@ -48,6 +49,7 @@ class Deciding:
         clock: the time, UTC.
         on_fault: is told of an unforeseen exception; its text may hold personal data.
         on_decided: is told each decision, before it leaves.
+        side: the side of a rollout that it decides for; None where there is only one.
         must_claim: an agent may act on what it gets only after it has claimed it.
     """
 
@@ -57,6 +59,7 @@ class Deciding:
         clock: Clock,
         on_fault: Callable[[Arrived, Exception], None],
         on_decided: Callable[[Arrived, Decision], None] = lambda arrived, decision: None,
+        side: Side | None = None,
         *,
         must_claim: bool = False,
     ) -> None:
@@ -66,6 +69,8 @@ class Deciding:
         self._planning = Planning(router=router, clock=clock)
         self._on_decided = on_decided
         self._must_claim = must_claim
+        self._release = side.release if side else ""
+        self._inboxes = side.inboxes if side else {}
 
     def begin(self, arrived: Arrived) -> Concluded | Question:
         """The records to write, or what a plan makes of it, or what to ask first."""
@@ -163,6 +168,8 @@ class Deciding:
             inputs={**self._router.inputs(message, counters, began_at), "by_plan": by_plan},
             at=self._clock(),
             must_claim=self._must_claim,
+            release=self._release,
+            inboxes=self._inboxes,
         )
         return outputs(decided)
 

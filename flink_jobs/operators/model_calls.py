@@ -12,11 +12,15 @@ from typing import Final
 from flink_jobs.operators.telling import SHARED
 from pointsman.errors import ConfigurationError, PointsmanError
 from pointsman.models.factory import chat_model
+from pointsman.models.opinions import OpinionsModel
 from pointsman.models.port import ChatAnswer, ChatModel, ChatRequest
 from pointsman.settings import settings
 
 CALL_LIMIT_S: Final = 120.0
 """Seconds after which a call is given up whatever the adapter does; far above its own attempts and time-outs."""
+
+SHADOW_CONCURRENCY: Final = 8
+"""Calls in flight per process for a rollout's candidate in shadow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +32,14 @@ class ModelAddress:
         model: model name; None leaves it to the environment.
         concurrency: calls in flight per process; None leaves it to the environment.
         timeout_s: seconds for one attempt; None leaves it to the environment.
+        is_shadow: for what nobody waits for: connections, slots and breaker of its own.
     """
 
     base_url: str | None = None
     model: str | None = None
     concurrency: int | None = None
     timeout_s: float | None = None
+    is_shadow: bool = False
 
 
 class ModelCalls:
@@ -119,12 +125,12 @@ def _model_at(address: ModelAddress) -> ChatModel:
     told = {
         "openai_base_url": address.base_url,
         "model": address.model,
-        "model_concurrency": address.concurrency,
+        "model_concurrency": SHADOW_CONCURRENCY if address.is_shadow else address.concurrency,
         "model_timeout_s": address.timeout_s,
     }
     try:
         known = settings().model_copy(update={k: v for k, v in told.items() if v is not None})
-        return chat_model(known, SHARED.telemetry)
+        return OpinionsModel(chat_model(known, SHARED.telemetry))
     except PointsmanError:
         raise
     except Exception as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -25,7 +25,8 @@ MAX_KEPT_BYTES: Final = MAX_RECORD_BYTES - 64 * 1024
 _HEADER_OVERHEAD_BYTES: Final = 16
 _LONGEST_SHORT_TEXT: Final = 1000
 _REPLACED_HEADERS: Final = frozenset({
-    *USAGE_HEADERS.values(), *BUDGET_HEADERS.values(), ROUTING_HEADER, CLAIM_HEADER,
+    *USAGE_HEADERS.values(), *BUDGET_HEADERS.values(), ROUTING_HEADER, CLAIM_HEADER, "ce_targetagent",
+    "ce_targetversion", "ce_release",
 })  # fmt: skip
 
 
@@ -41,6 +42,8 @@ class Decided:
         inputs: what it was made from beside the message and the catalog (`pointsman.routing.Router.inputs`).
         at: when it was made, UTC.
         must_claim: the agent may act on it only after it has claimed it: the record may be written more than once.
+        release: the side of a rollout that made it; empty where only one side decides.
+        inboxes: agents that get that side's messages in an inbox of their own, with their version.
     """
 
     record: Record
@@ -50,6 +53,8 @@ class Decided:
     inputs: Mapping[str, Any]
     at: datetime
     must_claim: bool = False
+    release: str = ""
+    inboxes: Mapping[str, str] = field(default_factory=dict)
 
 
 def outputs(decided: Decided) -> list[Record]:
@@ -108,7 +113,7 @@ def _outcome(decided: Decided) -> Iterable[Record]:
 
 
 def _inbox_record(decided: Decided, message: Envelope, agent: str) -> Record:
-    record, decision = decided.record, decided.decision
+    record, decision, version = decided.record, decided.decision, decided.inboxes.get(agent)
     # What the cause used is counted; what is left, and what this decision used, is for the agent that gets it.
     kept = {name: value for name, value in record.headers.items() if name not in _REPLACED_HEADERS}
     call = decision.model_call
@@ -120,9 +125,10 @@ def _inbox_record(decided: Decided, message: Envelope, agent: str) -> Record:
         "ce_hop": str(message.hop + 1).encode(),
         "ce_catalog": decision.catalog.encode(),
         "ce_agentversion": (decision.agent_version or "").encode(),
+        **({"ce_release": decided.release.encode()} if decided.release else {}),
+        **({"ce_targetversion": version.encode()} if version else {}),
     }
-    headers.pop("ce_targetagent", None)
-    return Record(topic=inbox(agent), key=message.workflow_id.encode(), value=record.value, headers=headers)
+    return Record(topic=inbox(agent, version), key=message.workflow_id.encode(), value=record.value, headers=headers)
 
 
 def _escalation_record(decided: Decided) -> Record:
@@ -210,6 +216,7 @@ def _decision_json(decided: Decided) -> dict[str, Any]:
         "step": decided.counters.step,
         "visits": decided.counters.visits,
         "attempt": message.attempt if message else 0,
+        "release": decided.release or None,
         "decided_at": to_rfc3339(decided.at),
         "inputs": dict(decided.inputs),
         **decided.decision.to_json(),

@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -18,11 +18,12 @@ from pyflink.common import Row, Types
 from pyflink.datastream import BroadcastStream, DataStream, KeyedBroadcastProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor
 
+from flink_jobs.operators.arms_deciding import ArmsDeciding
 from flink_jobs.operators.asking_again import AskingAgain, outage_limit_s
 from flink_jobs.operators.catalog_in_force import CatalogInForce
-from flink_jobs.operators.deciding import Concluded, Deciding, Question
+from flink_jobs.operators.deciding import Concluded, Question
 from flink_jobs.operators.keyed import keyed_by_first_column
-from flink_jobs.operators.model_calls import ModelAddress, shared_model_calls
+from flink_jobs.operators.model_calls import ModelAddress, ModelCalls, shared_model_calls
 from flink_jobs.operators.outputs import error_record, shortened
 from flink_jobs.operators.plan_keeping import PlanKeeping
 from flink_jobs.operators.planning import PlanMatter
@@ -36,6 +37,7 @@ from flink_jobs.operators.records import (
     to_state,
     write_row,
 )
+from flink_jobs.operators.shadowing import Shadow
 from flink_jobs.operators.shard import Shard, Waiting, workflow_of
 from flink_jobs.operators.shipped import with_own_code
 from flink_jobs.operators.telling import SHARED, Telling
@@ -43,8 +45,9 @@ from flink_jobs.operators.values import Values
 from pointsman.avro.codec import process_codec
 from pointsman.envelope import Record
 from pointsman.errors import ErrorReason, PermanentError
+from pointsman.rollouts.arms import Arms
 from pointsman.routing.local_choice import LocalChooser
-from pointsman.routing.router import Router, RoutingOptions
+from pointsman.routing.router import RoutingOptions
 from pointsman.topics import DEFINITIONS, MESSAGES
 
 TICK_MS: Final = 2
@@ -54,6 +57,7 @@ BUSY_FROM: Final = 16
 IDLE_TICK_MS: Final = 100
 """While there is no catalog yet there is no answer to look for."""
 OUTAGE_TICK_MS: Final = 20
+SHADOW_TICK_MS: Final = 50
 OUTAGE_BYTES_PER_S: Final = 64 * 1024
 """What a full shard still takes in while the model is out. To take nothing would hold up checkpoints."""
 _LOOK_AGAIN_S: Final = 0.05
@@ -134,12 +138,13 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         self._telling = Telling(SHARED.take(), self._options.name)
         self._calls = shared_model_calls(self._options.model)
         self._values = Values(process_codec())
+        self._shadow = Shadow(self._calls_beside, _now, SHARED.telemetry.metrics)
         self._again = AskingAgain(outage_limit_s())
         self._local = _local_model(self._options.local_model)
         self._shards: dict[str, Shard] = {}
         self._plans: dict[Shard, PlanKeeping] = {}
         self._catalog: CatalogInForce | None = None
-        self._deciding: Deciding | None = None
+        self._deciding: ArmsDeciding | None = None
 
     def close(self) -> None:
         """Give up the calls in flight: whoever restores the state asks again."""
@@ -147,6 +152,8 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             for waiting in shard:
                 if waiting.answer is not None:
                     waiting.answer.cancel()
+        if hasattr(self, "_shadow"):
+            self._shadow.close()
         if hasattr(self, "_telling"):
             self._telling.forget()
             SHARED.give_back(process_ends=self._options.python_mode == "process")
@@ -155,22 +162,25 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         """Decide at once, or keep the message until the model has answered."""
         self._catalog_in_force(ctx)
         shard = self._shard(ctx)
+        yield from map(write_row, self._shadow.take())
         yield from self._make_room(shard)
         waiting = Waiting(self._heeding_cancellations(shard, read_message(value, MESSAGES)))
         self._begin(waiting)
         if waiting.written is not None and not shard.holds(waiting.workflow):
             yield from self._rows(shard, waiting, waiting.written)
+            if self._shadow.is_busy:
+                self._tick(ctx, SHADOW_TICK_MS)
             return
         self._pending.put(waiting.place, to_state(waiting.arrived))
         shard.add(waiting)
-        self._tick(ctx, shard)
+        self._tick(ctx, self._look_every_ms(shard))
 
     def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Row]:
         """Follow the catalog."""
         record = read_record(value, DEFINITIONS)
         state = ctx.get_broadcast_state(definitions_state())
         catalog = self._restored_catalog(state)
-        before = catalog.router
+        before = catalog.arms
         try:
             catalog.accept(record, state)
         except PermanentError as error:
@@ -180,8 +190,8 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             yield from self._refuse(
                 record, ErrorReason.INVALID_DEFINITION, f"it cannot be read: {type(error).__name__}"
             )
-        if catalog.router is not before:
-            self._decide_with(catalog.router)
+        if catalog.arms is not before:
+            self._decide_with(catalog.arms)
 
     def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[Row]:
         """Let go what has been decided."""
@@ -194,8 +204,11 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
                     shard.put_back(waiting)
         self._ask_again()
         yield from self._leave(shard)
+        yield from map(write_row, self._shadow.take())
         if shard:
-            self._tick(ctx, shard)
+            self._tick(ctx, self._look_every_ms(shard))
+        elif self._shadow.is_busy:
+            self._tick(ctx, SHADOW_TICK_MS)
 
     def _heeding_cancellations(self, shard: Shard, arrived: Arrived) -> Arrived:
         """`arrived`, cancelled if its workflow is. Unlike counts, a cancellation is never forgotten."""
@@ -274,15 +287,21 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
                 self._catalog.restore(state)
             except PermanentError:
                 _log.exception("the catalog in state cannot be used; messages wait for the next one")
-            self._decide_with(self._catalog.router)
+            self._decide_with(self._catalog.arms)
         return self._catalog
 
-    def _decide_with(self, router: Router | None) -> None:
-        if router is not None:
-            self._deciding = Deciding(
-                router, _now, self._report_fault, self._telling.decided, must_claim=self._options.must_claim
+    def _decide_with(self, arms: Arms | None) -> None:
+        if arms is not None:
+            self._deciding = ArmsDeciding(
+                arms, _now, self._report_fault, self._telling.decided, self._shadow, must_claim=self._options.must_claim
             )
-            _log.info("catalog %d (%s) is in force", router.catalog.sequence, router.catalog.version)
+            catalog, rollout = arms.baseline.router.catalog, arms.rollout
+            _log.info("catalog %d (%s) is in force", catalog.sequence, catalog.version)
+            if rollout is not None:
+                _log.info("rollout %s: %s, %d %%", rollout.id, rollout.stage.value, rollout.percent)
+
+    def _calls_beside(self) -> ModelCalls:
+        return shared_model_calls(replace(self._options.model, is_shadow=True))
 
     def _report_fault(self, arrived: Arrived, error: Exception) -> None:
         self._telling.faulted(error)
@@ -291,7 +310,8 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
     def _refuse(self, record: Record, reason: ErrorReason, detail: str) -> Iterator[Row]:
         # Every parallel instance reads the whole catalog: only one of them reports.
         if self._is_first:
-            catalog = self._catalog.router.catalog.version if self._catalog and self._catalog.router else None
+            arms = self._catalog.arms if self._catalog else None
+            catalog = arms.baseline.router.catalog.version if arms else None
             yield write_row(shortened(error_record(record, reason, detail, _now(), catalog)))
 
     def _look_every_ms(self, shard: Shard) -> int:
@@ -301,8 +321,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             return OUTAGE_TICK_MS
         return BUSY_TICK_MS if len(shard) >= BUSY_FROM else TICK_MS
 
-    def _tick(self, ctx: Any, shard: Shard) -> None:
-        every = self._look_every_ms(shard)
+    def _tick(self, ctx: Any, every: int) -> None:
         now = time.time_ns() // 1_000_000
         ctx.timer_service().register_processing_time_timer(now // every * every + every)
 

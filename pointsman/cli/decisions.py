@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -12,12 +13,14 @@ import typer
 
 from pointsman.archive.reading import read_topic
 from pointsman.cli.new_file import new_file
-from pointsman.cli.options import FromArchive, Since, Unmask, Until, span
+from pointsman.cli.options import By, DryRun, FromArchive, Since, Unmask, Until, operator, span
 from pointsman.cli.output import Output, OutputOption, counted, print_data, print_rows
 from pointsman.decision_export import json_line, write_avro
 from pointsman.decision_log import LoggedDecision, in_time, read_decisions
 from pointsman.envelope import Record
-from pointsman.errors import ConfigurationError
+from pointsman.errors import ConfigurationError, RefusedError
+from pointsman.evaluation.feedback import correction_record
+from pointsman.kafka import publish
 from pointsman.masking import masked_line
 from pointsman.routing.decision import Outcome
 from pointsman.settings import settings
@@ -88,6 +91,34 @@ def export(
         else:
             file.writelines(f"{json_line(one)}\n".encode() for one in counted(found, "writing"))
     typer.echo(f"{len(found)} decisions in {output}")
+
+
+@app.command()
+def correct(
+    message_id: Annotated[str, typer.Argument(help="Id of the message.")],
+    agent: Annotated[str | None, typer.Option(help="The agent that should have got it.")] = None,
+    *,
+    nobody: Annotated[bool, typer.Option("--nobody", help="Nobody should have got it.")] = False,
+    reason: Annotated[str, typer.Option(help="Why; kept with it, so name nobody.")] = "",
+    by: By = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Say who should have got a message: a label for `eval` and the local model. It moves nothing."""
+    if (agent is None) is not nobody:
+        raise typer.BadParameter("give one of --agent and --nobody")
+    found = [one for one in load(None, None, None) if one.message_id == message_id]
+    if not found:
+        what = f"there is no decision on message {masked_line(message_id)}"
+        raise ConfigurationError(what, "`pointsman decisions ls -o json` names the messages")
+    last = found[-1]
+    if agent is not None and agent not in {str(each.get("agent")) for each in last.candidates}:
+        raise RefusedError(f"{agent[:63]} was no candidate for it", "`pointsman decisions show` names them")
+    record = correction_record(
+        message_id, last.workflow_id, agent, last.agent or last.outcome, operator(by), reason, datetime.now(UTC)
+    )
+    if not dry_run:
+        publish(settings().kafka_bootstrap, [record], f"pointsman.feedback.{uuid.uuid4()}")
+    typer.echo(f"{'would note' if dry_run else 'noted'}: {last.agent or last.outcome} → {agent or 'nobody'}")
 
 
 def load(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -11,29 +12,40 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from pointsman.audit import read_entry
 from pointsman.cli.decisions import records_between
+from pointsman.cli.leads import with_store
 from pointsman.cli.local_model import CatalogFolder, labelled_choices, load_definitions, warn_of_seen
 from pointsman.cli.options import FromArchive
-from pointsman.cli.output import Output, OutputOption, print_lines
+from pointsman.cli.output import Output, OutputOption, print_lines, print_rows
 from pointsman.decision_log import read_decisions
 from pointsman.errors import ConfigurationError
 from pointsman.evaluation.dataset import Example, read_dataset, write_dataset
+from pointsman.evaluation.feedback import Feedback, feedback
 from pointsman.evaluation.harvesting import harvested
 from pointsman.evaluation.importing import CsvColumns, from_csv
 from pointsman.evaluation.measures import figures
 from pointsman.evaluation.report import html_page, run_data, terminal_lines
 from pointsman.evaluation.running import Result, run
 from pointsman.evaluation.runs import Run, compare, load_run, save_run
+from pointsman.evaluation.thresholds import as_option, proposals
+from pointsman.kafka import read_all
 from pointsman.models.factory import chat_model
+from pointsman.models.opinions import OpinionsModel
 from pointsman.models.port import ChatModel
+from pointsman.routing.confidence import checked
 from pointsman.routing.router import Router, RoutingOptions
+from pointsman.runtime.ledger import EFFECTS
 from pointsman.settings import Settings, settings
-from pointsman.topics import DECISIONS, MESSAGES
+from pointsman.store import Document, DocumentStore
+from pointsman.suppressions import SUPPRESSIONS
+from pointsman.topics import AUDIT, DECISIONS, MESSAGES
 
 if TYPE_CHECKING:
     from pointsman.local_model.model import LocalModel
 
 EXIT_BELOW: Final = 1
+_MOST_MAILS: Final = 1_000_000
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -47,6 +59,11 @@ def evaluate(
     local_only: Annotated[
         bool, typer.Option("--local-only", help="Ask no chat model, as in an outage: the local model, else nobody.")
     ] = False,
+    confidence: Annotated[
+        str, typer.Option(help="How sure the model must be, as for `job submit`; 0 only notes it.", parser=checked)
+    ] = "",
+    second_model: Annotated[str, typer.Option(help="Model that is asked where the first is not sure.")] = "",
+    samples: Annotated[int, typer.Option(min=1, max=2, help="2: ask twice where the server does not say.")] = 1,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Questions under way at the same time.")] = 8,
     save: Annotated[Path | None, typer.Option(help="Keep the run in this file, for --baseline.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report as one page.")] = None,
@@ -70,7 +87,10 @@ def evaluate(
         from pointsman.local_model.judging import seen_among
 
         warn_of_seen(seen_among(local, labelled_choices(examples, definitions)))
-    router = Router(definitions, RoutingOptions(local_first=local is not None), local)
+    options = RoutingOptions(
+        local_first=local is not None, confidence=confidence, second_model=second_model, samples=samples
+    )
+    router = Router(definitions, options, local)
     told = settings() if model is None else settings().model_copy(update={"model": model})
     results = asyncio.run(_run(examples, router, None if local_only else told, concurrency))
     done = Run(
@@ -89,6 +109,31 @@ def evaluate(
         fail_on_broken and comparison and comparison.broken
     ):
         raise typer.Exit(EXIT_BELOW)
+
+
+@app.command()
+def threshold(
+    run_file: Annotated[Path, typer.Argument(metavar="RUN", help="A run that `eval run --confidence 0 --save` kept.")],
+    accuracy: Annotated[
+        float, typer.Option(min=0.5, max=1, help="Share of right choices among those that are acted on.")
+    ] = 0.95,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Propose how sure the model must be, from labelled messages; nothing is adopted."""
+    found = proposals(load_run(run_file).results, accuracy)
+    if not found[0].before.total:
+        raise ConfigurationError(
+            f"no choice in {run_file} says how sure it is",
+            "run `pointsman eval run DATASET --confidence 0 --save FILE`",
+        )
+    rows = [
+        {"agent": each.agent or "(all others)", "threshold": each.threshold, "right": str(each.before),
+         "acted on": str(each.acted_on), "right of those": str(each.right)}
+        for each in found
+    ]  # fmt: skip
+    print_rows(rows, ("agent", "threshold", "right", "acted on", "right of those"), output)
+    if output is Output.TABLE:
+        typer.echo(f"pointsman job upgrade --confidence {as_option(found)}")
 
 
 @app.command("import")
@@ -110,16 +155,35 @@ def import_csv(
 @app.command()
 def examples(
     output: Annotated[Path, typer.Option(help="The data set to make; it will hold personal data.")],
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="Only labels from there, e.g. correction, person, outcome, decision; may be given again."),
+    ] = None,
     archive: FromArchive = None,
 ) -> None:
-    """Collect labelled messages from Kafka: what people decided in the router's place, and what models chose."""
+    """Collect labelled messages: people's corrections and answers, what became of mails, and what models chose."""
     messages, decisions = (records_between(topic, None, None, archive) for topic in (MESSAGES, DECISIONS))
-    found = harvested(messages, read_decisions(decisions))
-    typer.echo(f"{write_dataset(output, found)} examples in {output}")
+    found = harvested(messages, read_decisions(decisions), what_came_of_it())
+    # `outcome` means every `outcome:…`.
+    chosen = [each for each in found if not source or each.source.partition(":")[0] in source or each.source in source]
+    typer.echo(f"{write_dataset(output, chosen)} examples in {output}")
+    for name, count in sorted(Counter(each.source for each in chosen).items()):
+        typer.echo(f"  {count:>6}  {name}")
+
+
+def what_came_of_it() -> Feedback:
+    """Corrections and mails' outcomes, from Kafka and the store that the settings name."""
+    entries = filter(None, map(read_entry, read_all(settings().kafka_bootstrap, AUDIT)))
+
+    async def read(store: DocumentStore) -> tuple[list[Document], list[Document]]:
+        return await store.find(EFFECTS, {}, limit=_MOST_MAILS), await store.find(SUPPRESSIONS, {}, limit=_MOST_MAILS)
+
+    effects, suppressions = with_store(read)
+    return feedback(entries, effects, suppressions)
 
 
 async def _run(examples: Sequence[Example], router: Router, told: Settings | None, concurrency: int) -> list[Result]:
-    model: ChatModel | None = chat_model(told) if told else None
+    model: ChatModel | None = OpinionsModel(chat_model(told)) if told else None
     try:
         with Progress(console=Console(stderr=True), disable=not Console(stderr=True).is_terminal) as bars:
             task = bars.add_task("deciding", total=len(examples))

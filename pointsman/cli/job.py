@@ -18,6 +18,7 @@ from pointsman.job import SubmitOptions
 from pointsman.job_options import MOST_PARALLEL, PYTHON_MODES, JobOptions
 from pointsman.kafka import load_catalog
 from pointsman.local.java import java_or_raise
+from pointsman.routing.confidence import checked
 from pointsman.settings import Settings, settings
 from pointsman.workflow_limits import LimitsByType
 
@@ -51,6 +52,16 @@ NewGuard = Annotated[
         help="Forget message ids and counts, which another release kept otherwise; what waits goes on.",
     ),
 ]
+Confidence = Annotated[
+    str | None,
+    typer.Option(help="How sure the model must be: 0.7, or 0.7,lead_scoring=0.85; empty does not ask.", parser=checked),
+]
+SecondModel = Annotated[
+    str | None, typer.Option(help="Model that is asked where the first is not sure; empty: nobody.")
+]
+Samples = Annotated[
+    int | None, typer.Option(min=1, max=2, help="2: ask twice where the server does not say how sure it is.")
+]
 Lib = Annotated[Path | None, typer.Option(help="Folder with the jars of Flink's client.")]
 
 
@@ -68,6 +79,9 @@ def submit(
     local_first: Annotated[
         bool, typer.Option("--local-first", help="Where the local model is sure, ask no other model.")
     ] = False,
+    confidence: Confidence = None,
+    second_model: SecondModel = None,
+    samples: Samples = None,
     restore: Annotated[str | None, typer.Option(help="Savepoint or checkpoint to start from.")] = None,
     restore_newest: Annotated[
         Path | None, typer.Option(help="Where the cluster remembers no state: start from the newest in this folder.")
@@ -100,6 +114,9 @@ def submit(
         max_shown=max_shown if max_shown is not None else _DEFAULTS.max_shown,
         local_model=str(local_model.absolute()) if local_model else "",
         local_first=local_first,
+        confidence=confidence or "",
+        second_model=second_model or "",
+        samples=samples or _DEFAULTS.samples,
         openai_base_url=told.openai_base_url or "",
         model=told.model,
     )
@@ -164,6 +181,9 @@ def upgrade(
     local_first: Annotated[
         bool | None, typer.Option("--local-first/--no-local-first", help="Whether the local model is asked first.")
     ] = None,
+    confidence: Confidence = None,
+    second_model: SecondModel = None,
+    samples: Samples = None,
     new_guard: NewGuard = False,
     directory: Directory = None,
     flink_lib: Lib = None,
@@ -180,6 +200,9 @@ def upgrade(
         "max_shown": max_shown,
         "local_model": str(local_model.absolute()) if local_model else "" if no_local_model else None,
         "local_first": False if no_local_model and local_first is None else local_first,
+        "confidence": confidence,
+        "second_model": second_model,
+        "samples": samples,
         "min_catalog": load_catalog(told.kafka_bootstrap).sequence,
     }
     given: dict[str, Any] = {option: value for option, value in changes.items() if value is not None}

@@ -14,7 +14,7 @@ from pointsman.cli.output import Output as HowToPrint
 from pointsman.cli.output import OutputOption, print_lines
 from pointsman.definitions.loader import load_folder_or_raise
 from pointsman.errors import ConfigurationError
-from pointsman.evaluation.dataset import Example, read_dataset
+from pointsman.evaluation.dataset import Example, once, read_dataset
 from pointsman.settings import settings
 
 if TYPE_CHECKING:
@@ -123,12 +123,12 @@ def load_definitions(folder: Path | None) -> Catalog:
 
 
 def read_all(datasets: Sequence[Path]) -> list[Example]:
-    """The examples of all files.
+    """The examples of all files; a message that stands in several of them once, with its last label.
 
     Raises:
         ConfigurationError: one cannot be read or holds something else.
     """
-    return [example for path in datasets for example in read_dataset(path)]
+    return once(example for path in datasets for example in read_dataset(path))
 
 
 def labelled_choices(examples: Sequence[Example], catalog: Catalog) -> list[Labelled]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -11,7 +12,12 @@ import typer
 
 from pointsman.bounce_work import Result, put_aside, read, waiting, work_off
 from pointsman.cli.leads import with_store
-from pointsman.errors import ConfigurationError, TransientError
+from pointsman.cli.options import By, DryRun, operator
+from pointsman.errors import ConfigurationError, RefusedError, TransientError
+from pointsman.evaluation.feedback import MailOutcome, outcome_record
+from pointsman.kafka import publish
+from pointsman.runtime.ledger import EFFECTS
+from pointsman.settings import settings
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -20,7 +26,7 @@ _LOOK_AGAIN_S: Final = 10.0
 
 @app.callback()
 def _noun() -> None:
-    """Mails that came back."""
+    """Mails that came back, and what became of those that did not."""
 
 
 @app.command()
@@ -45,6 +51,29 @@ def bounces(
         if not watch:
             return
         time.sleep(_LOOK_AGAIN_S)
+
+
+@app.command()
+def outcome(
+    lead_id: Annotated[str, typer.Argument(help="The lead whose latest mail it is about.")],
+    became: Annotated[MailOutcome, typer.Option("--as", help="What became of it.")],
+    *,
+    by: By = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Say what became of a lead's latest mail; `eval examples` makes a label of it."""
+    sent = {"facts.lead_id": lead_id, "state": "sent"}
+    found = with_store(lambda store: store.find(EFFECTS, sent, sort="-finished_at", limit=1))
+    if not found:
+        raise RefusedError("no mail was sent to that lead", "`pointsman effects ls` shows which were")
+    record = outcome_record(found[0], became, operator(by), datetime.now(UTC))
+    told = f"{str(found[0]['_id'])[:12]}  {became.value}"
+    if dry_run:
+        typer.echo(f"would note: {told}")
+        return
+    bootstrap = settings().kafka_bootstrap
+    publish(bootstrap, [record], f"pointsman.feedback.{uuid.uuid4()}")
+    typer.echo(told)
 
 
 def line(result: Result) -> str:

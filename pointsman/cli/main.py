@@ -32,6 +32,7 @@ from pointsman.cli import (
     rebuilding,
     replay,
     retention,
+    rollout,
     route,
     stack,
     topics,
@@ -76,6 +77,7 @@ app.add_typer(local_model.app, name="local-model", help="The local model: train,
 app.add_typer(mail.app, name="mail", help="Mails that came back.")
 app.add_typer(messages.app, name="messages", help="Messages on Kafka.")
 app.add_typer(retention.app, name="retention", help="How long each tier keeps what; delete what is older.")
+app.add_typer(rollout.app, name="rollout", help="Try a catalog, model or prompt beside the one in force.")
 app.add_typer(topics.app, name="topics", help="Topics on Kafka: make what is missing.")
 app.add_typer(workflows.app, name="workflows", help="Where each workflow stands; cancel, resume or retry one.")
 stack.register(app)

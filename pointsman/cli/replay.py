@@ -20,6 +20,7 @@ from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError
 from pointsman.masking import masked_line
 from pointsman.models.factory import chat_model
+from pointsman.models.opinions import OpinionsModel
 from pointsman.models.port import ChatModel
 from pointsman.replay import CannotReplayError, Difference, NotTheRoutersError, Replay
 from pointsman.settings import settings
@@ -92,7 +93,7 @@ def load_pairs(
 
 def routing_model() -> ChatModel:
     """The model that the settings name."""
-    return chat_model(settings())
+    return OpinionsModel(chat_model(settings()))
 
 
 def _prove(loaded: tuple[Pairs, list[LoggedDecision]], output: Output) -> None:

@@ -19,6 +19,7 @@ from pointsman.envelope import AGENT_SOURCE, OPERATOR_SOURCE, Envelope, Payload,
 from pointsman.errors import ConfigurationError, InvalidEnvelopeError, PointsmanError
 from pointsman.kafka import load_catalog
 from pointsman.models.factory import chat_model
+from pointsman.models.opinions import OpinionsModel
 from pointsman.models.port import ChatModel
 from pointsman.routing import Candidate, Counters, Decision, ModelQuestion, Router, RoutingOptions
 from pointsman.settings import settings
@@ -94,7 +95,7 @@ def definitions(folder: Path | None) -> Catalog:
 
 def routing_model() -> ChatModel:
     """The model that the settings name."""
-    return chat_model(settings())
+    return OpinionsModel(chat_model(settings()))
 
 
 def lines(question: ModelQuestion | None, decision: Decision | None) -> Iterator[str]:

@@ -16,12 +16,14 @@ from pointsman.console.desk import Desk, KafkaTopics
 from pointsman.console.health import HealthWatch, RealCluster
 from pointsman.console.keys import local_keys
 from pointsman.console.reading import KafkaFeed
+from pointsman.console.rollout_watch import RolloutWatch
 from pointsman.console.server import Feed, create_app
 from pointsman.console.view import View
 from pointsman.deadletter_work import KafkaDeadLetterTopics
 from pointsman.errors import ConfigurationError
 from pointsman.logging import configure_logging
 from pointsman.publish import KafkaCatalogTopic
+from pointsman.rollouts.topic import KafkaRolloutTopic
 from pointsman.settings import Settings, settings
 from pointsman.stores import open_store
 from pointsman.telemetry import Telemetry
@@ -97,7 +99,8 @@ def application(known: Settings, spans: Spans) -> FastAPI:
         spans=spans,
         flink_url=known.flink_url if urlsplit(known.flink_url).scheme in {"http", "https"} else "",
     )
-    feeds: list[Feed] = [KafkaFeed.of(view, known.kafka_bootstrap), watch]
+    rollouts = RolloutWatch(view, KafkaRolloutTopic(known.kafka_bootstrap), _now)
+    feeds: list[Feed] = [KafkaFeed.of(view, known.kafka_bootstrap), watch, rollouts]
     return create_app(desk, feeds, hosts=known.console_hosts, routers=[stored_unsubscriptions(store, known)])
 
 

@@ -21,12 +21,14 @@ from pointsman.topics import (
     ESCALATIONS,
     LEADS,
     MESSAGES,
+    SHADOW_DECISIONS,
     WORKFLOW_STATE,
 )
 
 INBOXES: Final = r"^agents\..*\.inbox$"
 TOPICS: Final = (
     DEFINITIONS, CONTROLS, AUDIT, LEADS, MESSAGES, DECISIONS, INBOXES, ESCALATIONS, ERRORS, WORKFLOW_STATE,
+    SHADOW_DECISIONS,
 )  # fmt: skip
 _LOOK_AGAIN_S: Final = 2.0
 

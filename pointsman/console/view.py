@@ -6,6 +6,7 @@ import hashlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from datetime import datetime
 from itertools import takewhile
 from typing import Any, Final, Literal, TypeVar
@@ -24,6 +25,8 @@ from pointsman.errors import PermanentError
 from pointsman.journeys import Journey, Journeys
 from pointsman.logging import mask
 from pointsman.plaintext import one_line
+from pointsman.rollouts.counting import FED_BY, Counts, RolloutCounts
+from pointsman.rollouts.model import Rollout, read_rollout
 from pointsman.topics import AUDIT, CONTROLS, DEFINITIONS, ERRORS, WORKFLOW_STATE
 from pointsman.workflow_states import Status, WorkflowState
 
@@ -46,6 +49,8 @@ class View:
         self._spending = Spending()
         self._reader = CatalogReader()
         self._catalog = Catalog()
+        self._rollout: Rollout | None = None
+        self._rollout_counts = RolloutCounts()
         self._control: Record | None = None
         self._letters: dict[str, Record] = {}
         self._handled: dict[str, AuditEntry] = {}
@@ -90,6 +95,12 @@ class View:
     def effects(self) -> EffectsControl:
         """The kill switch as it stands."""
         return read_effects(self._control)
+
+    def rollout(self) -> tuple[Rollout, Counts] | None:
+        """The latest rollout and what was counted about it; None when there never was one."""
+        with self._lock:
+            # A copy: what it is made of goes on changing.
+            return (self._rollout, deepcopy(self._rollout_counts.of(self._rollout.id))) if self._rollout else None
 
     def workflow_id(self, key: str) -> str:
         """The workflow that a page calls `key`."""
@@ -175,12 +186,15 @@ class View:
         self._journeys.feed(record)
         self._waiting.feed(record)
         self._spending.feed(record)
+        if record.topic in FED_BY:
+            self._rollout_counts.feed(record)
         take = _TAKE.get(record.topic)
         if take:
             take(self, record)
 
     def _definition(self, record: Record) -> None:
         try:
+            self._rollout = read_rollout(record) or self._rollout
             self._catalog = self._reader.accept(record.key, record.value) or self._catalog
         except PermanentError:
             return  # the router's job writes it to agent_errors; what is in force stays

@@ -52,6 +52,12 @@ class Example:
         }
 
 
+def once(examples: Iterable[Example]) -> list[Example]:
+    """Each message once, with its last label: what is collected every night overlaps, and must not count twice."""
+    latest = {json.dumps([one.event_type, one.payload], sort_keys=True): one for one in examples}
+    return list(latest.values())
+
+
 def read_dataset(path: Path) -> list[Example]:
     """Every example of a data set, in order.
 

@@ -34,7 +34,7 @@ class Result:
         how: how that was decided.
         reason: why.
         why_right: why the answer is right, by the data set.
-        confidence: how sure the local model was, if it decided.
+        confidence: how sure the choice was, if somebody knows.
         latency_ms: milliseconds for the decision.
         model: the chat model that answered, by its own word; empty without one.
         input_tokens: tokens of the model's prompt, 0 without one.
@@ -133,6 +133,12 @@ async def _answered(message: Envelope, question: ModelQuestion, router: Router, 
         return router.conclude_failure(question, error)
 
 
+def _confidence(decision: Decision) -> float | None:
+    if decision.local_call:
+        return decision.local_call.confidence
+    return decision.model_call.confidence if decision.model_call else None
+
+
 def _result(example: Example, decision: Decision, latency_ms: float) -> Result:
     call = decision.model_call
     return Result(
@@ -144,7 +150,7 @@ def _result(example: Example, decision: Decision, latency_ms: float) -> Result:
         how=decision.how.value,
         reason=decision.reason,
         why_right=example.reason,
-        confidence=decision.local_call.confidence if decision.local_call else None,
+        confidence=_confidence(decision),
         latency_ms=latency_ms,
         model=call.model if call else "",
         input_tokens=call.input_tokens if call else 0,

@@ -22,7 +22,7 @@ from pointsman.kafka.clients import (
 )
 from pointsman.kafka.writing import Failure, produce
 from pointsman.runtime.port import PartitionEnd, PartitionListener, Position, TransactionAbortedError
-from pointsman.topics import inbox
+from pointsman.topics import group, inbox
 
 _TRANSACTION_TIMEOUT_S: Final = 10.0
 _SESSION_TIMEOUT_MS: Final = 6_000
@@ -35,24 +35,25 @@ _log = logging.getLogger(__name__)
 class KafkaInbox:
     """The inbox of one instance of an agent.
 
-    Group `agents.<name>`; static membership, so that a restart gets its partitions back at once; the transactional id
-    belongs to the instance, so that a restart aborts what its predecessor left open, and a second process with the
-    same instance fences the first.
+    Group `agents.<name>`, or one of its version; static membership, so that a restart gets its partitions back at
+    once; the transactional id belongs to the instance, so that a restart aborts what its predecessor left open, and a
+    second process with the same instance fences the first.
 
     Args:
         bootstrap: the broker's address.
         agent: the agent's name.
         instance: name of this instance among those of the agent.
+        version: the version of the agent whose own inbox it is; None for the one that all others share.
     """
 
-    def __init__(self, bootstrap: str, agent: str, instance: str) -> None:
+    def __init__(self, bootstrap: str, agent: str, instance: str, version: str | None = None) -> None:
         self._bootstrap = bootstrap
-        self._topic = inbox(agent)
+        self._topic = inbox(agent, version)
         self._who = f"pointsman.{agent}.{instance}"
         self._listener: PartitionListener | None = None
         self._consumer = Consumer(
             {
-                **reader_config(bootstrap, f"agents.{agent}"),
+                **reader_config(bootstrap, group(agent, version)),
                 "client.id": self._who,
                 "group.instance.id": self._who,
                 "partition.assignment.strategy": "cooperative-sticky",

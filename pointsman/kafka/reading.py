@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -24,6 +24,14 @@ _SILENT_FOR_S: Final = 30.0
 _POLL_S: Final = 0.2
 
 _PartitionId = tuple[str, int]
+
+
+class Reader(Protocol):
+    """Puts catalogs together, as `pointsman.catalog.CatalogReader` does."""
+
+    def accept(self, key: bytes | None, value: bytes | None) -> Catalog | None:
+        """Take one record over; the new catalog if this record completes one, else None."""
+        ...
 
 
 def read_all(
@@ -119,7 +127,7 @@ def load_effects_control(bootstrap: str) -> Record | None:
     return found
 
 
-def accepted(reader: CatalogReader, record: Record) -> Catalog | None:
+def accepted(reader: Reader, record: Record) -> Catalog | None:
     """The catalog that `record` completes, if it does; a record that is no definition changes nothing."""
     try:
         return reader.accept(record.key, record.value)

@@ -56,7 +56,7 @@ def _agents(options: StackOptions, running: Collection[str]) -> list[str]:
     folder = options.definitions_dir
     declared = [each.name for each in load_folder_or_raise(folder).definitions] if folder else []
     # Once there is a catalog it says who runs, and the broker that keeps it may be down.
-    return agents_among(sorted(running)) or declared
+    return agents_among(sorted(running))[0] or declared
 
 
 def _intent(name: str, action: str, addresses: Addresses) -> Intent:

@@ -85,37 +85,47 @@ def sweeper(addresses: Addresses) -> Service:
     return Service(programs=(program,), health=lambda: True)
 
 
-def agents(names: Iterable[str], addresses: Addresses, options: StackOptions) -> Service:
-    """One process per agent; they find their work when they are ready, so nothing is asked of them here."""
+def agents(
+    names: Iterable[str], addresses: Addresses, options: StackOptions, versions: Iterable[tuple[str, str]] = ()
+) -> Service:
+    """One process per agent; they find their work when they are ready, so nothing is asked of them here.
+
+    Args:
+        names: the agents.
+        addresses: where everything is.
+        options: the stack's options.
+        versions: agents that also run in another version, on an inbox of its own.
+    """
     environment = {**_model(addresses, options), **_mail(addresses, options)}
     model, mail = (MODEL_SECRETS, options.own_model), (MAIL_SECRETS, options.own_mail)
     may_see = REGISTRY_SECRETS.union(*(secrets for secrets, is_own in (model, mail) if is_own))
     programs = tuple(
         Program(
-            name=agent_program(name),
-            command=_python("agents", name, "--instance", "1"),
+            name=agent_program(name, version),
+            command=_python("agents", name, "--instance", "1", *(("--version", version) if version else ())),
             environment={
                 **addresses.environment(agent_user(name)),
                 **environment,
-                **addresses.metrics_environment(agent_program(name)),
+                **addresses.metrics_environment(agent_program(name, version)),
             },
             may_see=may_see,
             tells=True,
         )
-        for name in names
+        for name, version in (*((name, None) for name in names), *versions)
     )
     return Service(programs=programs, health=lambda: True)
 
 
-def agents_among(programs: Iterable[str]) -> list[str]:
-    """The agents whose programs are among `programs`."""
+def agents_among(programs: Iterable[str]) -> tuple[list[str], list[tuple[str, str]]]:
+    """The agents whose programs are among `programs`, and those that also run in another version, with it."""
     prefix = agent_program("")
-    return [name.removeprefix(prefix) for name in programs if name.startswith(prefix)]
+    found = [name.removeprefix(prefix).partition("-v") for name in programs if name.startswith(prefix)]
+    return [name for name, _, version in found if not version], [(name, v) for name, _, v in found if v]
 
 
-def agent_program(agent: str) -> str:
-    """Name of the program that runs the agent called `agent`."""
-    return f"agent-{agent}"
+def agent_program(agent: str, version: str | None = None) -> str:
+    """Name of the program that runs the agent called `agent`, or one version of it beside the others."""
+    return f"agent-{agent}-v{version}" if version else f"agent-{agent}"
 
 
 def _python(module: str, *arguments: str) -> tuple[str, ...]:

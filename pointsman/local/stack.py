@@ -44,6 +44,8 @@ from pointsman.local.status import ProgramStatus, status_of
 from pointsman.local.steps import Step, run_steps
 from pointsman.local.supervision import Supervisor
 from pointsman.publish import KafkaCatalogTopic, apply
+from pointsman.rollouts.topic import KafkaRolloutTopic
+from pointsman.rollouts.versions import versions_of
 from pointsman.telemetry.endpoint import ports_in
 from pointsman.topics import ALL
 
@@ -219,7 +221,8 @@ class LocalStack:
         self._moves = True
         if self.options.parallelism < before:  # it may run on one that goes; else it works until the others are there
             self._told = stop_router_job(self.addresses.flink_url)
-        running = agents(agents_among(state.name for state in self._supervisor.states()), self.addresses, self.options)
+        names, versions = agents_among(state.name for state in self._supervisor.states())
+        running = agents(names, self.addresses, self.options, versions)
         self._supervisor.configure([*programs_of(parts), *running.programs])
         for part in parts:
             if isinstance(part.component, Flink):
@@ -277,7 +280,8 @@ class LocalStack:
         if names is None:
             names = tuple(load_catalog(*self.addresses.kafka_admin).definitions)
         admit_agents(self.addresses, names)
-        service = agents(names, self.addresses, self.options)
+        versions = versions_of(KafkaRolloutTopic(*self.addresses.kafka_admin).rollout())
+        service = agents(names, self.addresses, self.options, [one for one in versions if one[0] in names])
         self._supervisor.configure([*programs_of(parts), *service.programs])
         self._start(service)
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from pointsman.contracts import Contract
 from pointsman.envelope import decode_payload
 from pointsman.errors import InvalidEnvelopeError, ModelAnswerError
+from pointsman.models.confidence import Token
 from pointsman.models.strict_schema import SentSchema, sent_schema, without_nulls
 
 _MAX_SHAPES: Final = 256
@@ -40,6 +41,7 @@ class RawAnswer:
         input_tokens: tokens of the prompt.
         output_tokens: tokens of the answer.
         id: the server's name for this completion.
+        tokens: the answer's tokens with their log-probabilities, where the server says them.
     """
 
     text: str = ""
@@ -49,6 +51,7 @@ class RawAnswer:
     input_tokens: int = 0
     output_tokens: int = 0
     id: str = ""
+    tokens: tuple[Token, ...] = ()
 
 
 class UnusableAnswerError(Exception):
@@ -100,6 +103,7 @@ def read_completion(body: bytes) -> RawAnswer:
         input_tokens=_get(usage, "prompt_tokens", int),
         output_tokens=_get(usage, "completion_tokens", int),
         id=_get(completion, "id", str),
+        tokens=_tokens(_get(_get(choice, "logprobs", dict), "content", list)),
     )
 
 
@@ -129,6 +133,14 @@ def _valid(content: dict[str, Any], shape: Shape) -> dict[str, Any]:
     if shape.sent.strict and shape.contract.violation(pruned) is None:
         return pruned
     raise UnusableAnswerError(f"the answer breaks the schema: {violation}")
+
+
+def _tokens(said: list[Any]) -> tuple[Token, ...]:
+    """Each token with its log-probability; nothing where one of them is not said."""
+    texts = [_get(each, "token", str) for each in said]
+    numbers: list[Any] = [each.get("logprob") if isinstance(each, dict) else None for each in said]
+    known = all(isinstance(each, int | float) and not isinstance(each, bool) for each in numbers)
+    return tuple(zip(texts, map(float, numbers), strict=True)) if known else ()
 
 
 def _first(values: list[Any]) -> Any:

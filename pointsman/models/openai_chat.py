@@ -19,6 +19,7 @@ from pointsman.errors import ModelAnswerError, ModelRefusedError, ModelUnavailab
 from pointsman.models.access import AccessOptions, ModelAccess
 from pointsman.models.answers import RawAnswer, Shape, UnusableAnswerError, read_completion, shape_of, usable_content
 from pointsman.models.completions_http import OPENAI, CompletionsHttp, TemperatureRefusedError
+from pointsman.models.confidence import value_confidence
 from pointsman.models.port import ChatAnswer, ChatRequest
 from pointsman.models.prices import PRICES, Price, cost_usd
 
@@ -138,6 +139,7 @@ class OpenAIChatModel:
             response_id=raw.id,
             finish_reason=raw.finish_reason,
             completions=tally.completions,
+            confidence=value_confidence(raw.tokens, request.doubt.field) if request.doubt else None,
             cost_usd=cost_usd(model, input_tokens=sent, output_tokens=got, prices=self.options.prices),
         )
 
@@ -205,6 +207,7 @@ class OpenAIChatModel:
             "model": model,
             "messages": turns,
             **temperature,
+            **({"logprobs": True} if request.doubt else {}),
             "max_completion_tokens": request.max_output_tokens,
             "response_format": {"type": "json_schema", "json_schema": json_schema},
         }

@@ -2,8 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doubt:
+    """What to do where the choice in an answer is not sure.
+
+    Attributes:
+        field: name of the property that holds the choice.
+        thresholds: how sure a choice must be, 0 to 1, by choice; under the empty name for all others.
+        second_model: is asked where it is not; None for nobody.
+        samples: 2 has the model asked twice where its server does not say how sure it is.
+    """
+
+    field: str
+    thresholds: Mapping[str, float]
+    second_model: str | None = None
+    samples: int = 1
+
+    def needed(self, choice: str) -> float:
+        """How sure `choice` must be, 0 to 1."""
+        return self.thresholds.get(choice, self.thresholds.get("", 0.0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opinion:
+    """What one answer chose.
+
+    Attributes:
+        model: the model that answered, by its own word.
+        choice: its choice.
+        confidence: how sure it is, 0 to 1; None where nobody knows.
+    """
+
+    model: str
+    choice: str
+    confidence: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +57,7 @@ class ChatRequest:
         max_output_tokens: upper bound of the answer, in tokens.
         timeout_s: seconds for one attempt; None is the adapter's default.
         priority: 0 to 9; the higher goes first when the adapter's concurrency is used up.
+        doubt: what to do where the choice in the answer is not sure; None does not ask how sure it is.
     """
 
     system: str
@@ -31,6 +69,7 @@ class ChatRequest:
     max_output_tokens: int = 1200
     timeout_s: float | None = None
     priority: int = 5
+    doubt: Doubt | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +90,8 @@ class ChatAnswer:
         cost_usd: US dollars for all of them; None when the model's price is unknown.
         is_cached: no model was asked: it had answered the same question before.
         is_fallback: another model than the one that was asked for answered, because that one was not available.
+        confidence: how sure the choice that the request doubts is, 0 to 1; None where nobody knows.
+        opinions: each answer that this one was made of, where the request doubts.
     """
 
     content: dict[str, Any]
@@ -66,6 +107,8 @@ class ChatAnswer:
     is_fallback: bool = False
     response_id: str = ""
     finish_reason: str = ""
+    confidence: float | None = None
+    opinions: tuple[Opinion, ...] = ()
 
 
 class ChatModel(Protocol):

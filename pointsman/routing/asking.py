@@ -9,6 +9,7 @@ from pointsman.catalog import Catalog
 from pointsman.envelope import Envelope
 from pointsman.models.port import ChatRequest
 from pointsman.routing.candidates import fitting
+from pointsman.routing.confidence import doubt_of
 from pointsman.routing.decision import Candidate
 from pointsman.routing.prompt import PromptPrefix, prefix_for, user_turn
 from pointsman.routing.question import ModelQuestion
@@ -32,6 +33,7 @@ class Asking:
     def __init__(self, catalog: Catalog, options: RoutingOptions) -> None:
         self._catalog = catalog
         self._options = options
+        self._doubt = doubt_of(options.confidence, options.second_model, options.samples)
         self._shortlist: Shortlist | None = None
         self._prefixes: OrderedDict[tuple[str, ...], PromptPrefix] = OrderedDict()
 
@@ -57,6 +59,7 @@ class Asking:
             max_output_tokens=self._options.max_output_tokens,
             timeout_s=self._options.timeout_s,
             priority=message.priority,
+            doubt=self._doubt,
         )
         return ModelQuestion(
             request=request,
@@ -81,7 +84,9 @@ class Asking:
     def _prefix(self, names: tuple[str, ...]) -> PromptPrefix:
         # Bounded: a shortlist may be another one for each message.
         if names not in self._prefixes:
-            self._prefixes[names] = prefix_for([self._catalog.definitions[name] for name in names])
+            self._prefixes[names] = prefix_for(
+                [self._catalog.definitions[name] for name in names], self._options.instructions
+            )
             if len(self._prefixes) > _MAX_PREFIXES:
                 self._prefixes.popitem(last=False)
         return self._prefixes[names]

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from pointsman.models.port import Opinion
 from pointsman.usage import Budget, Usage, microusd
 
 
@@ -68,6 +69,8 @@ class ModelCall:
         attempts: calls made.
         completions: answers that came back, a repaired one included.
         cost_usd: what they cost in US dollars; None when the model's price is unknown.
+        confidence: how sure the choice is, 0 to 1; None where nobody asked or nobody knows.
+        opinions: each answer behind it, where it was asked how sure they are.
     """
 
     model: str
@@ -79,6 +82,8 @@ class ModelCall:
     attempts: int
     completions: int = 1
     cost_usd: float | None = None
+    confidence: float | None = None
+    opinions: tuple[Opinion, ...] = ()
 
     @property
     def usage(self) -> Usage:

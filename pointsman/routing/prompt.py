@@ -48,11 +48,17 @@ class PromptPrefix:
         return hashlib.sha256("\x1f".join((self.system, user, schema)).encode()).hexdigest()
 
 
-def prefix_for(candidates: Sequence[AgentDefinition]) -> PromptPrefix:
-    """The stable part of the question for these candidates, whatever their order."""
+def prefix_for(candidates: Sequence[AgentDefinition], instructions: str = "") -> PromptPrefix:
+    """The stable part of the question for these candidates, whatever their order.
+
+    Args:
+        candidates: the agents to choose among.
+        instructions: what the model is told before they are listed; empty for the built-in text.
+    """
+    told = f"{instructions.rstrip()}\n\nThe candidates:\n" if instructions else _INSTRUCTIONS
     by_name = sorted(candidates, key=lambda definition: definition.name)
     listed = json.dumps([_described(definition) for definition in by_name], ensure_ascii=False, indent=1)
-    return PromptPrefix(system=_INSTRUCTIONS + listed, schema=_schema([definition.name for definition in by_name]))
+    return PromptPrefix(system=told + listed, schema=_schema([definition.name for definition in by_name]))
 
 
 def user_turn(message: Envelope, max_chars: int) -> str:

@@ -91,6 +91,8 @@ def _call(question: ModelQuestion, answer: ChatAnswer) -> ModelCall:
         attempts=answer.attempts,
         completions=answer.completions,
         cost_usd=answer.cost_usd,
+        confidence=answer.confidence,
+        opinions=answer.opinions,
     )
 
 
@@ -109,6 +111,10 @@ def _chosen(question: ModelQuestion, answer: ChatAnswer, call: ModelCall) -> Dec
     chosen = next((each for each in eligible if each.agent == choice), None)
     if chosen is None:
         return _concluded(question, Outcome.ABSTAINED, "model_answer", "the model chose no candidate", call)
+    needed = question.request.doubt.needed(chosen.agent) if question.request.doubt else 0.0
+    if answer.confidence is not None and answer.confidence < needed:
+        reason = f"the model is {answer.confidence:.2f} sure of {chosen.agent} (needs {needed:.2f}): {reason}"
+        return _concluded(question, Outcome.ABSTAINED, "low_confidence", reason, call)
     return _concluded(question, Outcome.ROUTED, "model_choice", reason, call, chosen)
 
 

@@ -61,6 +61,10 @@ class RoutingOptions:
         local_first: where the local model is sure, it decides and no other model is asked.
         max_shown: of more candidates than that, the model is shown those whose definitions are nearest to the message
             (see `pointsman.routing.shortlist`); 0 shows all.
+        instructions: what the model is told before the candidates are listed; empty for the built-in text.
+        confidence: how sure the model must be, see `pointsman.routing.confidence`; empty does not ask.
+        second_model: is asked where it is not; empty for a person at once.
+        samples: 2 has the model asked twice where its server does not say how sure it is.
     """
 
     always_ask_model: bool = False
@@ -71,6 +75,10 @@ class RoutingOptions:
     max_output_tokens: int = 300
     local_first: bool = False
     max_shown: int = 8
+    instructions: str = ""
+    confidence: str = ""
+    second_model: str = ""
+    samples: int = 1
 
 
 class Router:

@@ -8,6 +8,7 @@ import structlog
 
 from pointsman.catalog import Catalog, digest
 from pointsman.definitions import AgentDefinition
+from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError
 from pointsman.runtime.agent import Agent
 from pointsman.runtime.handling import ActiveAgent
@@ -28,11 +29,23 @@ class Following:
         self._build = build
         self._sequence = -1
         self._active: ActiveAgent | None = None
+        self._before: ActiveAgent | None = None
 
     @property
     def active(self) -> ActiveAgent | None:
         """The agent in force; None until a catalog names it."""
         return self._active
+
+    def meant_by(self, record: Record) -> ActiveAgent | None:
+        """The agent that `record` is for: the one in force, or the one before where a rollout has routed to that one.
+
+        What lies in the inbox while a rollout is promoted belongs to workflows that finish on what they began with.
+        """
+        if "ce_release" not in record.headers or self._before is None or self._active is None:
+            return self._active
+        version = record.headers.get("ce_agentversion", b"").decode(errors="replace")
+        is_for_before = version == self._before.definition.version != self._active.definition.version
+        return self._before if is_for_before else self._active
 
     def take(self, catalog: Catalog) -> None:
         """Take `catalog` over, unless it is an older one.
@@ -65,7 +78,16 @@ class Following:
         agent = before.agent if before and is_same else self._build(definition)
         self._active = ActiveAgent.of(definition, agent, catalog.version)
         if not is_same:
+            self._before = before or self._earlier(catalog)
             _log.info("definition in force", agent_version=definition.version, catalog=catalog.version)
+
+    def _earlier(self, catalog: Catalog) -> ActiveAgent | None:
+        """The definition before the first one that this process knows, as far as the topic still holds it."""
+        definition = catalog.earlier.get(self._name)
+        try:
+            return ActiveAgent.of(definition, self._build(definition), catalog.version) if definition else None
+        except ConfigurationError:
+            return None
 
     def _note_absence(self, catalog: Catalog) -> None:
         if self._active is None and self._name not in catalog.retired:

@@ -143,7 +143,9 @@ class Handling:
         self._dice = dice
         self._codec = codec
 
-    async def answer(self, record: Record, is_wanted: Callable[[], bool] = lambda: True) -> list[Record]:
+    async def answer(
+        self, record: Record, is_wanted: Callable[[], bool] = lambda: True, meant: ActiveAgent | None = None
+    ) -> list[Record]:
         """The replies to `record` as records for `agent_messages`, or its dead letter, or the question to a person.
 
         More replies than the agent may give are cut off, and one dead letter says so. While the model, the store or an
@@ -153,12 +155,13 @@ class Handling:
         Args:
             record: the record.
             is_wanted: whether the answer still counts; once it does not, nothing is tried again.
+            meant: the agent that it is for; None for the one in force.
 
         Raises:
             ConfigurationError: a person must act; the record is not handled.
             EffectsStoppedError: it needs an effect that may not begin now; the record is not handled.
         """
-        active = self._active()
+        active = meant or self._active()
         attempt = _Try(record=record, first_at=self._now(), is_wanted=is_wanted)
         try:
             record = attempt.record = await self._readable(active, attempt)

@@ -23,6 +23,7 @@ from pointsman.knowledge import Retriever
 from pointsman.knowledge.retrieval import IndexRetriever
 from pointsman.models import ChatModel
 from pointsman.models.factory import chat_model
+from pointsman.rollouts.versions import VersionReader
 from pointsman.runtime import declarative
 from pointsman.runtime.agent import Agent, AgentContext
 from pointsman.runtime.claims import Claims
@@ -54,13 +55,14 @@ _LOOK_AGAIN_S: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 
-def run_agent(name: str, settings: Settings, build: Build | None) -> None:
+def run_agent(name: str, settings: Settings, build: Build | None, version: str | None = None) -> None:
     """Run the agent called `name` until SIGTERM or SIGINT.
 
     Args:
         name: the agent's name in the catalog.
         settings: the process's settings; `instance` names this process among those of the agent.
         build: the module's `build`; None for the declarative agent.
+        version: run that version of the agent, beside the one in force, on an inbox of its own.
 
     Raises:
         ConfigurationError: a person must change something.
@@ -68,10 +70,10 @@ def run_agent(name: str, settings: Settings, build: Build | None) -> None:
     """
     structlog.contextvars.bind_contextvars(agent=name, instance=settings.instance)
     with sole_instance(settings.data_dir / "run", settings.kafka_bootstrap, name, settings.instance):
-        asyncio.run(_serve(name, settings, build or declarative.build))
+        asyncio.run(_serve(name, settings, build or declarative.build, version))
 
 
-async def _serve(name: str, settings: Settings, build: Build) -> None:
+async def _serve(name: str, settings: Settings, build: Build, version: str | None) -> None:
     telemetry = Telemetry.of(settings, f"agent/{name}")
     model = MeteredModel(chat_model(settings, telemetry))
     store = open_store(settings)
@@ -80,7 +82,7 @@ async def _serve(name: str, settings: Settings, build: Build) -> None:
     try:
         process = AgentProcess(
             name,
-            KafkaInbox(settings.kafka_bootstrap, name, settings.instance),
+            KafkaInbox(settings.kafka_bootstrap, name, settings.instance, version),
             _builder(build, settings, model, store, knowledge, effects, telemetry),
             effects,
             Claims(store, _now),
@@ -88,7 +90,7 @@ async def _serve(name: str, settings: Settings, build: Build) -> None:
             process_codec(),
         )
         _on_signals(process.stop)
-        _start_thread("following", lambda: _follow(settings.kafka_bootstrap, process), process.fail)
+        _start_thread("following", lambda: _follow(settings.kafka_bootstrap, process, name, version), process.fail)
         await process.serve()
     finally:
         await model.close()
@@ -219,8 +221,10 @@ class AgentProcess:
     async def _handle(self, delivery: Delivery) -> None:
         while delivery.is_ours and not self._over.done():
             try:
-                with self._work.on(delivery.record, self._in_force().definition) as work:
-                    records = work.sending(await self._handling.answer(delivery.record, lambda: delivery.is_ours))
+                meant = self._following.meant_by(delivery.record) or self._in_force()
+                with self._work.on(delivery.record, meant.definition) as work:
+                    answer = self._handling.answer(delivery.record, lambda: delivery.is_ours, meant)
+                    records = work.sending(await answer)
             except EffectsStoppedError:
                 await self._wait_for_effects(delivery.record)
             except ConfigurationError as error:
@@ -255,16 +259,17 @@ class AgentProcess:
             self._loop.call_soon_threadsafe(function, *arguments)
 
 
-def _follow(bootstrap: str, process: AgentProcess) -> None:
+def _follow(bootstrap: str, process: AgentProcess, name: str, version: str | None) -> None:
+    reader = CatalogReader() if version is None else VersionReader(name, version)
     while not process.stopping.is_set():
         try:
             process.effects_read(load_effects_control(bootstrap))
-            process.catalog_applied(load_catalog(bootstrap))
+            if version is None:
+                process.catalog_applied(load_catalog(bootstrap))
             break
         except BrokerUnavailableError as error:
             _log.warning("waiting for Kafka", problem=str(error))
             process.stopping.wait(_LOOK_AGAIN_S)
-    reader = CatalogReader()
     for record in tail(bootstrap, [DEFINITIONS, CONTROLS], from_beginning=True, stop=process.stopping):
         if record.topic == CONTROLS:
             process.effects_read(record)

@@ -66,6 +66,10 @@ class Metrics:
             _ROUTING_BUCKETS,
         )
         self.waiting = self._gauge("router_waiting", "Messages at the router whose decision has not left.", ())
+        self.shadow_decisions = self._counter(
+            "shadow_decisions", "Decisions of a rollout's candidate that nobody acted on.", ("agrees",)
+        )
+        self.shadow_skipped = self._counter("shadow_skipped", "Messages that a busy candidate did not look at.", ())
         self.router_faults = self._counter("router_faults", "Defects met while routing.", ("error_type",))
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:

@@ -92,11 +92,12 @@ def test_a_job_of_this_release_decides_by_the_catalog_that_an_earlier_one_kept(n
     in_force = CatalogInForce(RoutingOptions(limits=LimitsByType().to_json()), min_sequence=7)
     in_force.restore(kept)
 
-    assert in_force.router is not None
-    catalog = in_force.router.catalog
+    assert in_force.arms is not None
+    router = in_force.arms.baseline.router
+    catalog = router.catalog
     assert (catalog.sequence, catalog.version) == (7, json.loads(kept[MANIFEST_KEY])["version"])
     faults: list[Exception] = []
-    deciding = Deciding(in_force.router, ManualClock(), lambda _, error: faults.append(error))
+    deciding = Deciding(router, ManualClock(), lambda _, error: faults.append(error))
     begun = deciding.begin(PENDING["pending-only-step"])
     assert isinstance(begun, list)
     assert {record.topic for record in begun} >= {DECISIONS, WORKFLOW_STATE}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from pointsman.definitions.loader import load_text
 from pointsman.envelope import Record, decode
 from pointsman.escalations import PREFIX
 from pointsman.publish import apply
+from pointsman.rollouts.model import Rollout, Stage, Version
 from pointsman.topics import AUDIT, CONTROLS, ERRORS, ESCALATIONS, MESSAGES
 from tests.console_desk import OPERATOR_KEY, VIEWER_KEY, MemoryCatalog, Office
 from tests.dead_letters import failed
@@ -229,6 +231,46 @@ def test_an_edit_of_what_somebody_else_has_changed_is_refused(client: TestClient
 def test_the_yaml_that_is_shown_is_the_definition_itself(client: TestClient) -> None:
     shown = client.get("/api/agents/greeter").json()["yaml"]
     assert load_text(shown, "greeter.yaml").definitions == load_text(GOOD, "greeter.yaml").definitions
+
+
+def test_agents_show_the_latest_rollout_and_where_its_sides_differ(client: TestClient, office: Office) -> None:
+    assert client.get("/api/agents").json()["rollout"] is None
+    at = datetime(2030, 1, 2, tzinfo=UTC)
+    candidate = Version(model="new", prompt="what nobody sees here")
+    office.kafka.write(
+        Rollout(
+            id="r", stage=Stage.SHADOW, baseline=Version(), candidate=candidate, by="dana", at=at, started_at=at
+        ).to_record(),
+        Record(
+            topic="agent_shadow_decisions", key=b"m", headers={},
+            value=b'{"release":"r/candidate","message_id":"m","workflow_id":"w@x.example","event_type":"hello.said",'
+            b'"live":{"outcome":"abstained","agent":null},"outcome":"routed","agent":"greeter","skipped":2}',
+        ),
+    )  # fmt: skip
+    answer = client.get("/api/agents")
+    shown = answer.json()["rollout"]
+    assert (shown["id"], shown["stage"], shown["percent"]) == ("r", "shadow", 100)
+    shadow = shown["counts"]["shadow"]
+    assert (shadow["decisions"], shadow["disagreed"], shadow["skipped"]) == (1, 1, 2)
+    assert [(one["live"], one["shadow"]) for one in shadow["differences"]] == [("abstained", "greeter")]
+    assert "w@x.example" not in answer.text
+    assert "nobody sees" not in answer.text
+
+
+def test_a_correction_is_on_record_with_the_persons_name_and_moves_nothing(client: TestClient, office: Office) -> None:
+    candidates = [{"agent": "greeter", "version": "1.0.0", "fits": True, "why": "", "needs_approval": False}]
+    office.kafka.write(
+        message("w", 1, "hello.said"), decision("w", 1, "hello.said", source="/x", agent="other", candidates=candidates)
+    )
+    told = {"message_id": "w-1", "agent": "greeter", "reason": "it greets"}
+    assert client.post("/api/workflows/w/correct", json=told).status_code == 202
+    entry = read_entry(office.kafka.of(AUDIT)[-1])
+    assert entry is not None
+    assert (entry.action, entry.by, entry.workflow_id) == ("decision.corrected", "Olga", "w")
+    assert entry.details == {"message_id": "w-1", "agent": "greeter", "decided": "other", "reason": "it greets"}
+    assert client.post("/api/workflows/w/correct", json={**told, "agent": "ghost"}).status_code == 422
+    assert client.post("/api/workflows/w/correct", json={**told, "message_id": "w-9"}).status_code == 404
+    assert len(office.kafka.of(MESSAGES)) == 1
 
 
 def test_the_graph_shows_what_contracts_allow_and_what_really_went_along(client: TestClient, office: Office) -> None:

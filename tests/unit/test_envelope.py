@@ -54,6 +54,8 @@ json_values = st.recursive(
     payload=st.dictionaries(names, json_values, max_size=5),
     hop=st.integers(0, 1000),
     priority=st.integers(0, 9),
+    release=st.sampled_from([None, "cheaper-20300102030405/candidate"]),
+    target_version=st.sampled_from([None, "1.1.0"]),
     task=st.none() | st.builds(TaskRef, plan_id=names, task_id=names, number=st.integers(1, 9)),
     extra=st.dictionaries(st.sampled_from(["traceparent", "x_tenant", "ce_future"]), st.binary(max_size=30)),
     deadline=st.none()

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from pointsman.audit import AuditEntry, read_entry
 from pointsman.catalog import Catalog
 from pointsman.cli.main import app
 from pointsman.decision_log import read_decisions
 from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError, ModelAnswerError, ModelUnavailableError
-from pointsman.evaluation.dataset import Example, read_dataset, write_dataset
+from pointsman.evaluation.dataset import Example, once, read_dataset, write_dataset
+from pointsman.evaluation.feedback import MailOutcome, correction_record, feedback, outcome_record
 from pointsman.evaluation.harvesting import harvested
 from pointsman.evaluation.importing import CsvColumns, from_csv
 from pointsman.evaluation.measures import figures
@@ -208,6 +211,74 @@ def test_decisions_become_examples_and_a_persons_word_comes_first() -> None:
         ("1", "warm", "decision:model"),
         ("2", "cold", "person"),
     ]
+
+
+def test_a_message_of_several_nights_counts_once_with_its_last_label() -> None:
+    first = Example(id="1", event_type="t", payload={"a": 1, "b": 2}, answer="warm", source="decision:model")
+    later = replace(first, payload={"b": 2, "a": 1}, answer="cold", source="correction")
+    other = replace(first, id="2", payload={"a": 2})
+    assert once([first, other, later]) == [later, other]
+
+
+NOW = datetime(2030, 1, 2, tzinfo=UTC)
+
+
+def entry_of(record: Record) -> AuditEntry:
+    entry = read_entry(record)
+    assert entry is not None
+    return entry
+
+
+def mail(identity: str, draft: str, recipient: str = "hmac-sha256:p", state: str = "sent") -> dict[str, Any]:
+    return {"_id": identity, "state": state, "facts": {"message": draft, "recipient": recipient, "lead_id": "w"}}
+
+
+def test_a_correction_comes_before_an_answer_and_an_answer_before_what_became_of_the_mail() -> None:
+    messages = [
+        sent("1"), sent("2"), sent("3"), sent("4"),
+        sent("5", "/operators/kim", causation_id="2", target_agent="cold"),
+        *(sent(f"draft-{number}", "/agents/warm", causation_id=number) for number in "1234"),
+    ]  # fmt: skip
+    entries = [decided("1"), decided("2"), decided("3"), decided("4", how="local_model")]
+    correct = correction_record("1", "w", None, "warm", "kim", "spam", NOW)
+    told = feedback(
+        [entry_of(correct)], [mail(f"e{number}", f"draft-{number}", f"p{number}") for number in "1234"],
+        [{"_id": f"p{number}", "reason": "unsubscribed by link"} for number in "1234"],
+    )  # fmt: skip
+    found = harvested(messages, read_decisions(entries), told)
+    assert [(each.id, each.answer, each.source) for each in found] == [
+        ("1", None, "correction"), ("2", "cold", "person"), ("3", None, "outcome:unsubscribe"),
+        ("4", None, "outcome:unsubscribe"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reason", "told", "state", "source", "answer"),
+    [
+        ("the mailbox returned a mail", None, "sent", "outcome:bounce", None),
+        ("complained about a mail", None, "sent", "outcome:complaint", None),
+        ("unsubscribed by link", "meeting", "sent", "outcome:meeting", "warm"),
+        ("", "reply", "sent", "outcome:reply", "warm"),
+        ("by hand", None, "sent", "decision:model", "warm"),
+        ("unsubscribed by link", None, "suppressed", "decision:model", "warm"),
+    ],
+)
+def test_what_became_of_a_mail_labels_the_decision_that_led_to_it(
+    reason: str, told: str | None, state: str, source: str, answer: str | None
+) -> None:
+    effect = mail("e", "draft", state=state)
+    acts = [entry_of(outcome_record(effect, MailOutcome(told), "kim", NOW))] if told else []
+    known = feedback(acts, [effect], [{"_id": "hmac-sha256:p", "reason": reason}])
+    messages = [sent("1"), sent("draft", "/agents/warm", causation_id="1")]
+    [example] = harvested(messages, read_decisions([decided("1")]), known)
+    assert (example.source, example.answer) == (source, answer)
+
+
+def test_the_latest_correction_of_a_message_counts() -> None:
+    earlier = correction_record("1", "w", "cold", "warm", "kim", "", NOW)
+    later = correction_record("1", "w", "mild", "warm", "lee", "", NOW + timedelta(seconds=1))
+    found = feedback([entry_of(later), entry_of(earlier)], [], []).corrections["1"]
+    assert (found.agent, found.by) == ("mild", "lee")
 
 
 SDR = Path("examples/evaluation/sdr.jsonl")

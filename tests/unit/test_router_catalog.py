@@ -41,7 +41,7 @@ def feed(catalog: CatalogInForce, kept: Kept, records: list[Record]) -> None:
 
 
 def sequence(catalog: CatalogInForce) -> int | None:
-    return catalog.router.catalog.sequence if catalog.router else None
+    return catalog.arms.baseline.router.catalog.sequence if catalog.arms else None
 
 
 def test_nothing_decides_before_the_whole_catalog_is_there() -> None:
@@ -71,9 +71,10 @@ def test_a_restart_decides_with_the_catalog_that_was_in_force() -> None:
     restarted.restore(kept)
 
     assert sequence(restarted) == 2
-    assert restarted.router is not None
-    assert set(restarted.router.catalog.definitions) == {"one"}
-    assert set(restarted.router.catalog.retired) == {"two"}
+    assert restarted.arms is not None
+    in_force = restarted.arms.baseline.router.catalog
+    assert set(in_force.definitions) == {"one"}
+    assert set(in_force.retired) == {"two"}
 
 
 def test_a_restart_in_the_middle_of_an_apply_waits_for_its_end() -> None:

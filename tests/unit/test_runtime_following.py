@@ -8,6 +8,7 @@ import pytest
 
 from pointsman.catalog import Catalog
 from pointsman.definitions import Accepts, AgentDefinition, Emits
+from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError
 from pointsman.runtime import Agent
 from pointsman.runtime.declarative import DeclarativeAgent
@@ -96,3 +97,38 @@ def test_a_version_that_cannot_be_built_leaves_the_one_before_in_force() -> None
 def test_a_first_version_that_cannot_be_built_is_an_error() -> None:
     with pytest.raises(ConfigurationError):
         Following("greeter", Builder("1.0.0")).take(Catalog.of([ONE], 1))
+
+
+def routed(version: str, **headers: bytes) -> Record:
+    return Record(topic="t", key=b"w", value=b"{}", headers={"ce_agentversion": version.encode(), **headers})
+
+
+def meant(following: Following, record: Record) -> str | None:
+    agent = following.meant_by(record)
+    return agent.definition.version if agent else None
+
+
+def test_what_a_rollout_has_routed_to_the_version_before_is_worked_on_by_that_one() -> None:
+    following = Following("greeter", Builder())
+    following.take(Catalog.of([ONE], 1))
+    assert meant(following, routed("1.0.0", ce_release=b"r/baseline")) == "1.0.0"
+    following.take(Catalog.of([TWO], 2))
+    assert meant(following, routed("1.0.0", ce_release=b"r/baseline")) == "1.0.0"
+    assert meant(following, routed("2.0.0", ce_release=b"r/candidate")) == "2.0.0"
+    assert meant(following, routed("0.9.0", ce_release=b"r/baseline")) == "2.0.0"
+
+
+def test_without_a_rollout_the_version_in_force_works_on_everything() -> None:
+    following = Following("greeter", Builder())
+    following.take(Catalog.of([ONE], 1))
+    following.take(Catalog.of([TWO], 2))
+    assert meant(following, routed("1.0.0")) == "2.0.0"
+
+
+@pytest.mark.parametrize(("broken", "version"), [((), "1.0.0"), (("1.0.0",), "2.0.0")])
+def test_a_process_started_after_a_promotion_knows_the_version_before_from_the_topic(
+    broken: tuple[str, ...], version: str
+) -> None:
+    following = Following("greeter", Builder(*broken))
+    following.take(replace(Catalog.of([TWO], 2), earlier={"greeter": ONE}))
+    assert meant(following, routed("1.0.0", ce_release=b"r/baseline")) == version

@@ -15,6 +15,7 @@ from pointsman.console.desk import Desk
 from pointsman.console.graph import graph
 from pointsman.console.problems import ProblemError
 from pointsman.console.sessions import Acting, Operator, TheDesk, Viewer
+from pointsman.console.view import key_of
 from pointsman.definitions.compare import field_changes
 from pointsman.definitions.files import MAX_FILE_BYTES
 from pointsman.definitions.loader import LoadResult, load_text
@@ -22,11 +23,13 @@ from pointsman.definitions.model import AgentDefinition
 from pointsman.definitions.writing import to_yaml
 from pointsman.envelope import to_rfc3339
 from pointsman.publish import apply, planned
+from pointsman.rollouts.report import report
 from pointsman.topics import AUDIT, CATALOGS
 
 router = APIRouter(prefix="/api/agents", include_in_schema=False)
 
 _MOST_HISTORY: Final = 100
+_MOST_DIFFERENCES: Final = 20
 
 
 class Edit(BaseModel):
@@ -50,6 +53,7 @@ def catalog(desk: TheDesk, _: Viewer) -> dict[str, Any]:
         "version": found.version,
         "agents": [{**_in_short(one), "lag": health.lag.get(one.name)} for one in found.definitions.values()],
         "graph": graph(found, desk.view.traffic()),
+        "rollout": _rollout(desk),
     }
 
 
@@ -153,6 +157,20 @@ def _changes(desk: Desk, result: LoadResult) -> list[dict[str, Any]]:
     move = planned(desk.view.catalog, result.definitions)
     before, after = move.before.definitions, move.after.definitions
     return [vars(one) for name in move.changes.changed for one in field_changes(before[name], after[name])]
+
+
+def _rollout(desk: Desk) -> dict[str, Any] | None:
+    """The latest rollout; the messages on which its sides differ by what pages call their workflows."""
+    found = desk.view.rollout()
+    if found is None:
+        return None
+    told = report(*found)
+    shadow = told["counts"]["shadow"]
+    shadow["differences"] = [
+        {"workflow": key_of(one["workflow_id"]), **{name: one[name] for name in ("event_type", "live", "shadow")}}
+        for one in shadow["differences"][:_MOST_DIFFERENCES]
+    ]
+    return told
 
 
 def _in_short(definition: AgentDefinition) -> dict[str, Any]:

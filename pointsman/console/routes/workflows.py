@@ -17,6 +17,7 @@ from pointsman.console.problems import ProblemError
 from pointsman.console.sessions import Operator, TheDesk, Viewer
 from pointsman.decision_log import Place, read_decisions
 from pointsman.envelope import Record
+from pointsman.evaluation.feedback import correction_record
 from pointsman.timeline import timeline
 from pointsman.topics import CATALOGS, MESSAGES
 from pointsman.workflow_acts import cancel_records, resume_records
@@ -86,6 +87,31 @@ async def resume(
     records = resume_records(waiting.record, session.name, agent, desk.now())
     await run_in_threadpool(desk.topics.publish, records, _transaction(records))
     return {"message_id": header(records[0], "ce_id")}
+
+
+@router.post("/{key}/correct", status_code=202)
+async def correct(
+    key: str,
+    desk: TheDesk,
+    session: Operator,
+    message_id: Annotated[str, Body(max_length=400)],
+    agent: Annotated[str | None, Body(max_length=63)] = None,
+    reason: Annotated[str, Body(max_length=300)] = "",
+) -> dict[str, str]:
+    """Note who should have got a message, null for nobody: a label to learn from, which moves nothing."""
+    workflow_id = desk.view.workflow_id(key)
+    decisions = read_decisions(await records_of(desk, workflow_id))
+    decided = [one for one in decisions if one.message_id == message_id]
+    if not decided:
+        raise ProblemError(404, "There is no decision on that message.", code="decision")
+    last = decided[-1]
+    if agent is not None and agent not in {str(each.get("agent")) for each in last.candidates}:
+        raise ProblemError(422, "That agent was no candidate for the message.", code="agent")
+    record = correction_record(
+        message_id, workflow_id, agent, last.agent or last.outcome, session.name, reason, desk.now()
+    )
+    await run_in_threadpool(desk.topics.publish, [record], f"pointsman.feedback.{header(record, 'ce_id')}")
+    return {"message_id": message_id}
 
 
 async def records_of(desk: Desk, workflow_id: str) -> Sequence[Record]:

@@ -5,6 +5,7 @@ import { fill, h } from "../dom.js";
 import { drawGraph } from "../graph.js";
 import { live } from "../live.js";
 import { empty, heading, toast } from "../parts.js";
+import { drawRollout } from "../rollout.js";
 import { spoken } from "../words.js";
 
 export async function showAgents(main) {
@@ -29,12 +30,13 @@ export async function showAgents(main) {
   });
 }
 
-function draw(main, { sequence, version, agents, graph }) {
+function draw(main, { sequence, version, agents, graph, rollout }) {
   fill(main,
     heading("Agents", agents.length ? h("p", { class: "hint" }, `catalog ${sequence}, version ${version}`) : null),
     agents.length ? h("section", { "aria-labelledby": "graph-heading" }, h("h2", { id: "graph-heading" }, "Who can follow whom"),
       h("p", { class: "hint" }, "Drawn from the contracts: nobody wrote this flow down. Numbers are messages that really went that way."), drawGraph(graph))
       : empty("No agent is in force", "Put the definitions of your folder in force: pointsman agents apply"),
+    rollout ? drawRollout(rollout) : null,
     h("ul", { class: "cards grid" }, agents.map((agent) => h("li", { class: "card" },
       h("div", { class: "row" }, h("h2", {}, h("a", { href: `/agents/${agent.name}` }, spoken(agent.name))), h("span", { class: "hint" }, agent.version)),
       h("p", {}, agent.description),

@@ -53,7 +53,7 @@ function draw(main, key, found, open) {
       card && card.status !== "cancelled" && card.status !== "completed" ? actionButton("End this workflow", () => cancel(key), "quiet danger") : null),
     found.is_unlocked ? null : needsUnlock(),
     h("section", { "aria-labelledby": "way" }, h("h2", { id: "way" }, "What happened, and why"),
-      h("ol", { class: "hops" }, [...hops].map(([number, rows]) => drawHop(number, rows, open)))),
+      h("ol", { class: "hops" }, [...hops].map(([number, rows]) => drawHop(key, number, rows, open)))),
     h("section", { "aria-labelledby": "mails" }, h("h2", { id: "mails" }, "Mails"),
       found.mails.length ? h("ul", { class: "mails" }, found.mails.map(drawMail)) : h("p", { class: "hint" }, "No mail was begun for this workflow.")));
 }
@@ -72,7 +72,15 @@ async function cancel(key) {
   toast("The workflow is ended.");
 }
 
-function drawHop(number, rows, open) {
+async function correct(workflow, decision) {
+  const names = decision.candidates.map((one) => one.agent);
+  const said = await confirmed({ title: "Who should have got it?", text: `One of ${names.join(", ")}; leave it empty for nobody. It moves nothing: the router can learn from it.`, action: "Note it", label: "Agent" });
+  if (said === null) return;
+  await post(`/api/workflows/${encodeURIComponent(workflow)}/correct`, { message_id: decision.message_id, agent: said.trim() || null });
+  toast("Noted.");
+}
+
+function drawHop(workflow, number, rows, open) {
   const of = (part) => rows.filter((row) => row.part === part);
   const message = of("message")[0];
   const decision = of("decision")[0];
@@ -88,6 +96,7 @@ function drawHop(number, rows, open) {
     [...of("model").map((row) => row.usage && ["The router asked", row]), message?.usage && [`${spoken(message.from)} asked`, message]].filter(Boolean).map(([who, row]) => drawUsage(who, row)),
     effects.map((row) => h("p", { class: "fact" }, h("span", { class: "chip" }, PART[row.part]), " ", effectText(row))),
     h("details", { "data-key": key, open: open.has(key) }, h("summary", {}, "Everything about this step"),
+      decision && decision.candidates.length > 1 ? actionButton("Say who should have got it", () => correct(workflow, decision), "quiet") : null,
       decision?.candidates.length ? h("div", {}, h("h3", {}, "Candidates"), h("ul", { class: "looked" }, decision.candidates.map((one) => h("li", { "data-fits": String(one.fits) },
         h("strong", {}, spoken(one.agent)), ` ${one.version} `, h("span", { class: "chip" }, one.fits ? "fits" : "fell out"), ` ${one.why}`)))) : null,
       rows.map((row) => h("div", { class: "raw" },
