@@ -42,6 +42,7 @@ def _arguments() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="measure, and write bench/results/P*.json")
     run.add_argument("--only", action="append", default=[], metavar="P2", help="this benchmark; may be repeated")
+    run.add_argument("--systems", action="append", default=[], metavar="NAME", help="only those called so at first")
     run.add_argument("--repeats", type=int, default=5)
     run.add_argument("--short", action="store_true", help="smaller loads, for a look")
     run.add_argument("--smoke", action="store_true", help="tiny loads, for breakage and not for figures")
@@ -83,7 +84,14 @@ def _one(name: str, given: argparse.Namespace, repeats: int, results: Path) -> b
         sys.stderr.write(f"{name}: broker and model do not start: {error}\n")
         return False
     try:
-        session = Session(bed=bed, repeats=repeats, results=results, short=given.short, smoke=given.smoke)
+        session = Session(
+            bed=bed,
+            repeats=repeats,
+            results=results,
+            short=given.short,
+            smoke=given.smoke,
+            systems=tuple(given.systems),
+        )
         report = SUITE[name].run(session)
         file = report.write(results)
     except EXPECTED_TROUBLE as error:

@@ -14,6 +14,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer
 
+from bench.collect import begin_at_end
 from bench.messages import ID, headers, payload
 from bench.programs import BenchError, module, start
 from bench.systems import Running
@@ -51,11 +52,13 @@ def main() -> None:
     consumer = Consumer(
         {
             "bootstrap.servers": plan["bootstrap"], "group.id": f"bench-agents-{uuid.uuid4().hex[:8]}",
-            "auto.offset.reset": "latest", "fetch.queue.backoff.ms": 1,
+            "enable.auto.commit": False, "fetch.queue.backoff.ms": 1,
             "isolation.level": "read_committed" if plan["committed"] else "read_uncommitted",
         }
     )  # fmt: skip
-    consumer.subscribe(plan["from"], on_assign=_say_ready)
+    begin_at_end(consumer, plan["from"])
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     while True:
         record = consumer.poll(0.1)
         producer.poll(0)
@@ -71,11 +74,6 @@ def answer(producer: Any, topic: str, value: bytes, hops: int) -> None:
     run, number, following = found[1].decode(), int(found[2]), int(hop[1]) + 1
     key = found[0]
     producer.produce(topic, key=key, value=payload(run, number, following), headers=headers(run, number, following))
-
-
-def _say_ready(*_: object) -> None:
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

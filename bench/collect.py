@@ -13,10 +13,11 @@ import re
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import OFFSET_END, Consumer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 _AGENT = re.compile(rb'"agent": ?"([a-z0-9_]+)"')
 _POLL_S = 0.1
@@ -79,13 +80,18 @@ def _consumer(plan: dict[str, Any]) -> Consumer:
             "fetch.wait.max.ms": 500, "fetch.min.bytes": 1, "fetch.queue.backoff.ms": 1,
         }
     )  # fmt: skip
+    begin_at_end(consumer, plan["topics"])
+    return consumer
+
+
+def begin_at_end(consumer: Consumer, topics: Iterable[str]) -> None:
+    """Have `consumer` read everything that is written to `topics` from now on."""
     known = consumer.list_topics(timeout=10).topics
-    parts = [TopicPartition(name, number, OFFSET_END) for name in plan["topics"] for number in known[name].partitions]
+    parts = [TopicPartition(name, number) for name in topics for number in known[name].partitions]
     # Numbers instead of "the end": what is written before the first fetch must be seen.
     for part in parts:
         part.offset = consumer.get_watermark_offsets(TopicPartition(part.topic, part.partition), timeout=10)[1]
     consumer.assign(parts)
-    return consumer
 
 
 if __name__ == "__main__":

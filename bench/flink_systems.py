@@ -124,7 +124,7 @@ def _running(bed: Testbed, cluster: FlinkCluster, job_id: str, source: str, out:
 
 
 def taskmanagers_of(cluster: FlinkCluster, job_id: str) -> list[psutil.Process]:
-    """The TaskManagers that a job runs in, found by the port in their name."""
+    """The TaskManagers that a job runs in; Flink calls them as the supervisor does."""
     rest = FlinkRest(cluster.url)
     vertices = rest.get(f"/jobs/{job_id}")["vertices"]
     names = {
@@ -132,14 +132,7 @@ def taskmanagers_of(cluster: FlinkCluster, job_id: str) -> list[psutil.Process]:
         for vertex in vertices
         for one in rest.get(f"/jobs/{job_id}/vertices/{vertex['id']}/taskmanagers")["taskmanagers"]
     }
-    ports = {int(name.partition(":")[2].partition("-")[0]) for name in names if ":" in name}
-    return [
-        process for pid in cluster.pids("taskmanager") if (process := psutil.Process(pid)) and _listens(process, ports)
-    ]
-
-
-def _listens(process: psutil.Process, ports: set[int]) -> bool:
-    return any(one.status == psutil.CONN_LISTEN and one.laddr.port in ports for one in process.net_connections("tcp"))
+    return [psutil.Process(pid) for name, pid in cluster.pids().items() if name in names]
 
 
 def _without_spaces(jar: Path, bed: Testbed) -> Path:

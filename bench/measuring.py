@@ -107,7 +107,8 @@ def measure(
         generator = _generator(bed, running, load, run, began)
         during(began)
         written = _written(generator, load)
-        spent, offered_s = cpu_seconds(running.processes()) - used, time.time() - began
+        # A system that was killed meanwhile began to count anew.
+        spent, offered_s = max(0.0, cpu_seconds(running.processes()) - used), time.time() - began
         arrivals = {one.view: one.arrivals(load.drain_s) for one in collectors}
     finally:
         for one in collectors:

@@ -6,10 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psutil
+from confluent_kafka import KafkaException
 
 from bench.answering import start_agents
 from bench.measuring import Load, Measured, measure, warmed
@@ -20,8 +24,21 @@ from bench.systems import Running, System, Workload
 from bench.testbed import FlinkCluster, Testbed
 from pointsman.errors import PointsmanError
 
-EXPECTED_TROUBLE = (BenchError, PointsmanError, OSError, ValueError, KeyError, RuntimeError)
+EXPECTED_TROUBLE = (
+    BenchError,
+    PointsmanError,
+    KafkaException,
+    psutil.Error,
+    subprocess.SubprocessError,
+    OSError,
+    ValueError,
+    KeyError,
+    RuntimeError,
+)
 """What one system may run into without ending the benchmark of the others."""
+
+
+_STARTED_AT_ONCE = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +70,7 @@ class Session:
         results: folder of result files.
         short: smaller loads, for a look.
         smoke: the smallest loads, and the project's own environment only: for breakage.
+        systems: beginnings of the names of the systems to measure; empty: all.
     """
 
     bed: Testbed
@@ -60,6 +78,7 @@ class Session:
     results: Path
     short: bool = False
     smoke: bool = False
+    systems: tuple[str, ...] = ()
     _began: float = field(default_factory=time.monotonic)
 
     def seconds(self, full: float, short: float, smoke: float = 1.0) -> float:
@@ -95,27 +114,31 @@ class Session:
     @contextmanager
     def started(self, report: Report, entrants: Sequence[Entrant], spare_slots: int = 0) -> Iterator[list[Live]]:
         """Start the systems of `entrants`; those that do not start are recorded and left out."""
-        wanted = sum(entrant.system.needs_flink for entrant in entrants)
+        chosen = [one for one in entrants if not self.systems or one.system.name.startswith(self.systems)]
+        wanted = sum(entrant.system.needs_flink for entrant in chosen)
         flink = self.bed.flink(wanted + spare_slots) if wanted else None
-        lives: list[Live] = []
+        lives = [Live(entrant, self.bed, flink) for entrant in chosen]
         try:
-            for entrant in entrants:
-                live = Live(entrant, self.bed, flink)
-                try:
-                    live.start()
-                except EXPECTED_TROUBLE as error:
-                    report.failed(entrant.system.name, error)
-                    self.say(f"{report.benchmark} {entrant.system.name} does not start: {error}")
-                    live.stop()
-                else:
-                    self.say(f"{report.benchmark} {entrant.system.name} is up")
-                    lives.append(live)
-            yield lives
+            with ThreadPoolExecutor(max_workers=_STARTED_AT_ONCE) as pool:
+                started = list(pool.map(lambda live: self._start(report, live), lives))
+            yield [live for live, is_up in zip(lives, started, strict=True) if is_up]
         finally:
             for live in lives:
                 live.stop()
             self.bed.close_flinks()
             report.write(self.results)
+
+    def _start(self, report: Report, live: Live) -> bool:
+        name = live.entrant.system.name
+        try:
+            live.start()
+        except EXPECTED_TROUBLE as error:
+            report.failed(name, error)
+            self.say(f"{report.benchmark} {name} does not start: {error}")
+            live.stop()
+            return False
+        self.say(f"{report.benchmark} {name} is up")
+        return True
 
 
 class Live:

@@ -48,7 +48,9 @@ def run(session: Session) -> Report:
 def _measured(session: Session, plan: dict[str, Any]) -> dict[str, Any]:
     python = str(python_of("litellm")) if plan["client"] == "litellm" else sys.executable
     script = str(ROOT / "bench" / "rivals" / "client_cost.py")
-    process = start([python, script, json.dumps(plan)], session.bed.cores.system, stdout=subprocess.PIPE)
+    # litellm would look for prices on the network each time.
+    env = {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    process = start([python, script, json.dumps(plan)], session.bed.cores.system, env=env, stdout=subprocess.PIPE)
     try:
         said, _ = process.communicate(timeout=_WITHIN_S)
     except subprocess.TimeoutExpired:
