@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from bench.arithmetic import medians
+from bench.arithmetic import medians, ratio_of_medians
 from bench.figures import SHOWN, Shown, figures_of
 from bench.plots import draw
 from bench.programs import ROOT
@@ -18,6 +18,8 @@ from bench.results_file import RESULTS
 
 PAGE: Final = ROOT / "docs" / "performance.md"
 IMAGES: Final = ROOT / "docs" / "images" / "performance"
+_QUIET_PERCENT: Final = 15.0
+_OURS: Final = "Pointsman"
 _INTRODUCTION: Final = """\
 # Performance
 
@@ -76,6 +78,10 @@ def summarised(rows: Iterable[dict[str, Any]], shown: Shown) -> list[dict[str, A
         line |= medians([figures_of(run, shown) for run in counting])
         line |= {name: sum(run.get(name, 0) for run in runs) for name in ("lost", "duplicated", "misrouted")}
         lines.append(line)
+    ours = {line["load"]: line.get(shown.main) for line in lines if line["system"] == _OURS}
+    for line in lines:
+        values = [[value] if value is not None else [] for value in (line.get(shown.main), ours.get(line["load"]))]
+        line["ratio"] = ratio_of_medians(*values)
     return sorted(
         lines, key=lambda line: (line["load"], line.get(shown.main, float("inf")) * (-1 if shown.more else 1))
     )
@@ -93,9 +99,12 @@ def section(report: dict[str, Any], shown: Shown, rows: Sequence[dict[str, Any]]
     parts += [f"Not measured: {failure['system']}: {failure['why']}" for failure in _distinct(report["failures"])]
     cores = f"{len(machine['cores_system'])} cores for the system" if machine["cores_apart"] else "cores shared"
     parts.append(
-        f"*{machine['at'][:10]}, commit {machine['commit']}, {machine['processor']}, {cores}, load before "
-        f"{machine['load_before']}, Python {machine['python']}, Flink {machine['versions']['apache-flink']}.*"
+        f"*{machine['at'][:10]}, commit {machine['commit']}, {machine['processor']}, {cores}, "
+        f"{machine['busy_before_percent']:g} % busy with other work before, Python {machine['python']}, "
+        f"Flink {machine['versions']['apache-flink']}.*"
     )
+    if machine["busy_before_percent"] > _QUIET_PERCENT:
+        parts.append("**The machine was busy with other work: these figures show that it runs, and nothing more.**")
     return "\n\n".join(parts) + "\n"
 
 
@@ -105,12 +114,14 @@ def _table(rows: Sequence[dict[str, Any]], shown: Shown) -> str:
         "system",
         "guarantee",
         *shown.columns,
+        f"{shown.main.strip().partition(',')[0]}, times {_OURS}",
         *(("lost", "twice", "astray") if shown.counts else ()),
         "runs",
     ]
     lines = [heads, ["---"] * len(heads)]
     for row in rows:
         cells = [row["load"], row["system"], row["guarantee"], *(_cell(row.get(name)) for name in shown.columns)]
+        cells.append(_cell(row["ratio"]))
         if shown.counts:
             cells += [str(row[name]) for name in ("lost", "duplicated", "misrouted")]
         lines.append([*cells, f"{row['runs']}" + (f" ({row['void']} void)" if row["void"] else "")])

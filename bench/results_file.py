@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import subprocess
 from dataclasses import asdict, dataclass, field
@@ -68,7 +67,7 @@ def machine(cores: Cores) -> dict[str, Any]:
         "cores_system": sorted(cores.system),
         "cores_apart": cores.are_apart,
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "load_before": round(os.getloadavg()[0], 2),
+        "busy_before_percent": round(psutil.cpu_percent(interval=1.0), 1),
         "python": platform.python_version(),
         "kernel": platform.release(),
         "versions": {name: _version(name) for name in _NAMED},

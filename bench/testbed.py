@@ -44,7 +44,11 @@ class Model:
         self.port = next(port for port in range(32_100, 32_700) if is_free(port))
         options = ("--port", str(self.port), "--workers", str(MOCK_WORKERS), "--counters", str(folder / "counters"))
         self._process = start(module("bench.mock_model", *options), cores, log=folder / "mock.log")
-        wait_for("the mock model", self._answers, 15)
+        try:
+            wait_for("the mock model", self._answers, 15)
+        except BaseException:
+            self.close()
+            raise
 
     def url(self, how: str = "l0") -> str:
         """Its base URL; `how` is a path such as `l200/tail2s2000`."""

@@ -130,12 +130,20 @@ def test_a_run_with_a_loss_counts_for_nothing_and_is_named_on_the_page() -> None
         "benchmark": "P2", "title": "t", "what": "w", "notes": [], "failures": [{"system": "faust", "why": "gone"}],
         "machine": {
             "at": "2030-01-01T", "commit": "c", "processor": "p", "cores_system": [2, 3], "cores_apart": True,
-            "load_before": 0.1, "python": "3.11", "versions": {"apache-flink": "2.3.0"},
+            "busy_before_percent": 60.0, "python": "3.11", "versions": {"apache-flink": "2.3.0"},
         },
     }  # fmt: skip
     text = section(report, SHOWN["P2"], [line], None)
-    assert "| 100/s | Pointsman | G2 | 9.00 | 19.0 | 509 | 300 | 1 | 0 | 0 | 3 (1 void) |" in text
+    assert "| 100/s | Pointsman | G2 | 9.00 | 19.0 | 509 | 300 | 1.00 | 1 | 0 | 0 | 3 (1 void) |" in text
     assert "faust: gone" in text
+    assert "busy with other work: these figures show that it runs" in text
+
+
+def test_a_rivals_figure_is_shown_as_a_multiple_of_ours() -> None:
+    ours, theirs = row(0, 210.0), {**row(0, 400.0), "system": "faust"}
+    lines = {line["system"]: line for line in summarised([ours, theirs], SHOWN["P2"])}
+    assert lines["faust"]["ratio"] == pytest.approx(20.0)
+    assert lines["Pointsman"]["ratio"] == pytest.approx(1.0)
 
 
 def test_every_benchmark_has_its_place_on_the_page() -> None:
