@@ -39,6 +39,8 @@ EXPECTED_TROUBLE = (
 
 
 _STARTED_AT_ONCE = 3
+_WARM_UP_RATE = 100.0
+_WARM_UP_S = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,13 +178,17 @@ class Live:
         names = [agent.name for agent in self.entrant.workload.agents] if routes else None
         return {"guarantee": self.entrant.system.guarantee, "agents": names}
 
-    def start(self) -> None:
-        """Start it and send some messages through."""
+    def start(self, *, thoroughly: bool = True) -> None:
+        """Start it and send some messages through; `thoroughly`: enough for what is compiled while it runs."""
         self._running = self.entrant.system.start(self._bed, self.entrant.workload, self._flink)
         if self.entrant.is_answered:
             committed = self.entrant.system.guarantee == "G2"
             self._agents = start_agents(self._bed, self._running, self.entrant.workload.hops, committed=committed)
-        warmed(self._bed, self._running, hop=self.entrant.workload.hops - 1, **self.about)
+        hop = self.entrant.workload.hops - 1
+        warmed(self._bed, self._running, hop=hop, **self.about)
+        if thoroughly:
+            rate = min(_WARM_UP_RATE, self.entrant.system.most_per_s / 2)
+            measure(self._bed, self._running, Load.steady(rate, _WARM_UP_S, hop=hop), **self.about)
 
     def measure(self, load: Load, **more: Any) -> Measured:
         """One measurement; void ones with something missing make the next one begin with a new start."""

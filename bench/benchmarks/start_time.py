@@ -35,7 +35,7 @@ def _start_again(session: Session, report: Report, live: Live, turn: int) -> Non
     try:
         live.stop()
         began = time.monotonic()
-        live.start()
+        live.start(thoroughly=False)
     except EXPECTED_TROUBLE as error:
         report.failed(name, error)
         return
