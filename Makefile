@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up down test test-fast chaos chaos-nightly soak mutations screenshots lint setup install java \
-	prometheus chromium compose check-deploy scan audit
+	prometheus chromium compose check-deploy scan audit bench bench-long bench-smoke bench-setup
 
 help:
 	@echo "make demo       a stack of its own, some leads, what happened to each, the mails; then stops everything"
@@ -24,6 +24,9 @@ help:
 	@echo "make soak       half an hour of leads and faults at random: what is lost, what comes twice, what grows"
 	@echo "make mutations  switches one mechanism off at a time and shows that a test notices"
 	@echo "make screenshots  takes the pictures of the console in docs/images, on a stack of its own"
+	@echo "make bench      measures the router beside other ways to do the same (two hours), and writes docs/performance.md"
+	@echo "make bench-long  the same for what takes long: start, half an hour under load"
+	@echo "make bench-smoke  runs a little of it, for breakage and not for figures"
 	@echo "make scan       risky code, secrets in files"
 	@echo "make audit      the same, and known weaknesses of what is pinned (needs PyPI)"
 	@echo "make lint       style, types and imports"
@@ -61,6 +64,23 @@ mutations: java setup
 
 screenshots: java setup
 	@$(PYTHON) -m tests.e2e.screenshots
+
+# What is to be measured, and how: make bench BENCH="--only P2 --repeats 3"
+BENCH ?=
+
+bench: java bench-setup
+	@$(PYTHON) -m bench run $(BENCH); status=$$?; $(PYTHON) -m bench page && exit $$status
+
+bench-long: java bench-setup
+	@$(PYTHON) -m bench run --long $(BENCH); status=$$?; $(PYTHON) -m bench page && exit $$status
+
+bench-smoke: java bench-setup
+	@$(PYTHON) -m bench run --smoke
+
+bench-setup: setup
+	@$(PYTHON) -c "import matplotlib, uvloop" 2>/dev/null || \
+		$(PYTHON) -m uv pip install --quiet --python $(PYTHON) -c constraints.txt -e ".[bench]" 2>/dev/null || \
+		$(PYTHON) -m pip install --quiet -c constraints.txt -e ".[bench]"
 
 lint: setup
 	@$(PYTHON) -m ruff check .

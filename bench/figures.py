@@ -1,0 +1,151 @@
+"""Which figures of a run stand in the table of its benchmark. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+
+from bench.systems import COMMITTED, UNCOMMITTED
+
+_Figure = Callable[[Mapping[str, Any]], float | None]
+
+
+def _over_model(percentile: str, view: str) -> _Figure:
+    def figure(row: Mapping[str, Any]) -> float | None:
+        value = row.get("latency_ms", {}).get(view, {}).get(percentile)
+        return None if value is None else float(value) - float(row["floor_ms"])
+
+    return figure
+
+
+def _plain(name: str) -> _Figure:
+    return lambda row: row.get(name)
+
+
+def _per_cpu_second(row: Mapping[str, Any]) -> float | None:
+    return row["count"] / row["cpu_s"] if row.get("cpu_s") else None
+
+
+def _held(row: Mapping[str, Any]) -> float | None:
+    return row["rate"] if row.get("held") else None
+
+
+def _burst(row: Mapping[str, Any]) -> float | None:
+    return row["per_s"] if row["load"] == "burst" else None
+
+
+P50, P90, P99 = (f"{name} over the model, ms" for name in ("p50", "p90", "p99"))
+COMMITTED_P50: Final = "committed p50, ms"
+FIGURES: Final[Mapping[str, _Figure]] = MappingProxyType(
+    {
+        P50: _over_model("p50", UNCOMMITTED),
+        P90: _over_model("p90", UNCOMMITTED),
+        P99: _over_model("p99", UNCOMMITTED),
+        COMMITTED_P50: _over_model("p50", COMMITTED),
+        "served, %": lambda row: 100 * row["served"] if "served" in row else None,
+        "held, /s": _held,
+        "burst, /s": _burst,
+        "per CPU-second": _per_cpu_second,
+        "longest silence, s": _plain("longest_gap_s"),
+        "repeated calls": _plain("repeated_calls"),
+        "memory, MiB": _plain("rss_mib"),
+        "seconds": _plain("start_s"),
+        "CPU µs per call": _plain("cpu_us"),
+        "calls/s": _plain("calls_per_s"),
+        "p99 over the model, ms ": _plain("p99_over_ms"),
+        "CPU µs per decision": _plain("decision_us"),
+        "prompt tokens": _plain("prompt_tokens"),
+        "edit to use, s": _plain("edit_s"),
+        "bytes per workflow": _plain("bytes_each"),
+        "checkpoint, ms": _plain("checkpoint_took_ms"),
+        "model calls per message": _plain("calls_per_message"),
+        "tokens per message": _plain("tokens_per_message"),
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """How a benchmark is shown.
+
+    Attributes:
+        main: the figure that is drawn and sorted by.
+        columns: the figures of its table.
+        more: more of the main figure is better.
+        target: what it should come to, in words.
+        shows_void: runs with losses are shown, because losses are what it is about.
+        counts: whether losses are counted at all.
+        log: draw on a logarithmic scale.
+    """
+
+    main: str
+    columns: tuple[str, ...]
+    more: bool = False
+    target: str = ""
+    shows_void: bool = False
+    counts: bool = True
+    log: bool = field(default=True)
+
+
+_LATENCIES: Final = (P50, P99, COMMITTED_P50)
+SHOWN: Final[Mapping[str, Shown]] = MappingProxyType(
+    {
+        "P1": Shown(
+            main="held, /s", columns=("held, /s", "burst, /s", "per CPU-second"), more=True, shows_void=True,
+            target="3,000 routings per second held on two cores; 100 times ML_PREDICT, 1.2 times faust, 0.9 times the "
+            "plain loop with the same client.",
+        ),
+        "P2": Shown(
+            main=P50, columns=(*_LATENCIES, "per CPU-second"),
+            target="8 ms at p50, 20 ms at p99; 20 times less than AsyncDataStream, tuned.",
+        ),
+        "P3": Shown(
+            main=P90, columns=(P50, P90, "served, %"), target="p90 moves by 10 ms at most, everything is served.",
+        ),
+        "P4": Shown(main=P50, columns=_LATENCIES, target="48 ms at p50 over the model's own time."),
+        "P5": Shown(
+            main=COMMITTED_P50, columns=_LATENCIES,
+            target="half the checkpoint interval and 20 ms with exactly once, 10 ms in fast mode.",
+        ),
+        "P6": Shown(
+            main="burst, /s", columns=("burst, /s", "per CPU-second"), more=True, log=False,
+            target="1.8 times with two TaskManagers.",
+        ),
+        "P7": Shown(
+            main="prompt tokens", columns=("prompt tokens", "CPU µs per decision", "edit to use, s"), counts=False,
+            target="500 agents cost 1.4 times the tokens of 5; 300 µs per decision; an edit is in use within 2 s.",
+        ),
+        "P8": Shown(
+            main="bytes per workflow", columns=("bytes per workflow", "checkpoint, ms", "memory, MiB"), counts=False,
+            target="1.3 kB per workflow, checkpoints of 1 s.",
+        ),
+        "P9": Shown(
+            main="longest silence, s", columns=("longest silence, s", "repeated calls"), shows_void=True, log=False,
+            target="5 s, nothing lost.",
+        ),
+        "P10": Shown(
+            main="tokens per message", columns=("model calls per message", "tokens per message"), counts=False,
+            target="half the model calls, a fifth of the tokens.",
+        ),
+        "P11": Shown(
+            main="CPU µs per call", columns=("CPU µs per call", "calls/s", "p99 over the model, ms "), counts=False,
+            target="100 µs per call.",
+        ),
+        "P12": Shown(
+            main="served, %", columns=("served, %", P50, P99), more=True, shows_void=True, log=False,
+            target="0.9 of the goodput without faults, no restart of the job.",
+        ),
+        "P13": Shown(main="seconds", columns=("seconds",), counts=False, log=False, target="10 s."),
+        "P14": Shown(
+            main=P99, columns=(P50, P99, "memory, MiB", "longest silence, s"), log=False,
+            target="1 % of memory per ten minutes, nothing lost.",
+        ),
+    }
+)  # fmt: skip
+
+
+def figures_of(row: Mapping[str, Any], shown: Shown) -> dict[str, float | None]:
+    """The figures of one run that its benchmark shows."""
+    return {name: FIGURES[name](row) for name in dict.fromkeys((shown.main, *shown.columns))}

@@ -1,0 +1,138 @@
+"""docs/performance.md: tables and plots, made from the result files alone.
+
+python -m bench page
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from bench.arithmetic import medians, ratio_of_medians
+from bench.figures import SHOWN, Shown, figures_of
+from bench.plots import draw
+from bench.programs import ROOT
+from bench.results_file import RESULTS
+
+PAGE: Final = ROOT / "docs" / "performance.md"
+IMAGES: Final = ROOT / "docs" / "images" / "performance"
+_QUIET_PERCENT: Final = 15.0
+_OURS: Final = "Pointsman"
+_INTRODUCTION: Final = """\
+# Performance
+
+Made by `make bench` from the raw runs in `bench/results/`; do not edit. Every benchmark runs the router as it is
+shipped, on a real Kafka broker and a real Flink cluster, beside other ways to do the same, in turns (A-B-A-B).
+Shown are medians over the repeats; all runs are in the files.
+
+How it is measured:
+- Load is open loop: messages come at their times, whatever the system does. Latency counts from when a message was
+  *due*.
+- The model is a mock with a set latency that always names the same agent for the same message, so that a message
+  that went to the wrong agent is seen. Broker, mock, load and consumers run on other cores than the measured
+  system.
+- Every run counts what was lost, came twice or went to the wrong agent. A run with a loss is **void**: its figures
+  are not shown, and the table says so.
+- Rivals get the same prompt, payload, partitions and concurrency, and write to one topic without looking at
+  contracts; each in its default form and, where there is one, tuned.
+- Guarantee: G0 in memory, G1 at least once, G2 exactly once. `committed` is when a consumer that reads only
+  committed records sees the decision; the other figures of a G2 system are when it was written.
+"""
+
+
+def write_page(results: Path = RESULTS, page: Path = PAGE, images: Path = IMAGES) -> Path:
+    """Write the page and its plots; the page's path.
+
+    Args:
+        results: folder of the result files.
+        page: the page to write.
+        images: folder of the plots, below the page's own.
+    """
+    reports = {
+        name: json.loads(file.read_text(encoding="utf-8"))
+        for name in SHOWN
+        if (file := results / f"{name}.json").is_file()
+    }
+    images.mkdir(parents=True, exist_ok=True)
+    parts = [_INTRODUCTION]
+    for name, report in reports.items():
+        rows = summarised(report["rows"], SHOWN[name])
+        plot = draw(images / f"{name}.svg", SHOWN[name], rows)
+        parts.append(section(report, SHOWN[name], rows, plot and plot.relative_to(page.parent)))
+    page.write_text("\n".join(parts), encoding="utf-8")
+    return page
+
+
+def summarised(rows: Iterable[dict[str, Any]], shown: Shown) -> list[dict[str, Any]]:
+    """One line per system and load: medians over the repeats that count, and how many do."""
+    by_place: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        by_place.setdefault((row["load"], row["system"]), []).append(row)
+    lines = []
+    for (load, system), runs in by_place.items():
+        counting = [run for run in runs if shown.shows_void or not run.get("void")]
+        line: dict[str, Any] = {"load": load, "system": system, "guarantee": runs[0].get("guarantee", "")}
+        line |= {"runs": len(runs), "void": len(runs) - len(counting)}
+        line |= medians([figures_of(run, shown) for run in counting])
+        line |= {name: sum(run.get(name, 0) for run in runs) for name in ("lost", "duplicated", "misrouted")}
+        lines.append(line)
+    ours = {line["load"]: line.get(shown.main) for line in lines if line["system"] == _OURS}
+    for line in lines:
+        values = [[value] if value is not None else [] for value in (line.get(shown.main), ours.get(line["load"]))]
+        line["ratio"] = ratio_of_medians(*values)
+    return sorted(
+        lines, key=lambda line: (line["load"], line.get(shown.main, float("inf")) * (-1 if shown.more else 1))
+    )
+
+
+def section(report: dict[str, Any], shown: Shown, rows: Sequence[dict[str, Any]], plot: Path | None) -> str:
+    """One benchmark as Markdown."""
+    machine = report["machine"]
+    parts = [f"## {report['benchmark']}: {report['title']}", report["what"]]
+    if shown.target:
+        parts.append(f"Target: {shown.target}")
+    parts += [f"![{report['title']}]({plot})"] if plot else []
+    parts.append(_table(rows, shown))
+    parts += report["notes"]
+    parts += [f"Not measured: {failure['system']}: {failure['why']}" for failure in _distinct(report["failures"])]
+    cores = f"{len(machine['cores_system'])} cores for the system" if machine["cores_apart"] else "cores shared"
+    parts.append(
+        f"*{machine['at'][:10]}, commit {machine['commit']}, {machine['processor']}, {cores}, "
+        f"{machine['busy_before_percent']:g} % busy with other work before, Python {machine['python']}, "
+        f"Flink {machine['versions']['apache-flink']}.*"
+    )
+    if machine["busy_before_percent"] > _QUIET_PERCENT:
+        parts.append("**The machine was busy with other work: these figures show that it runs, and nothing more.**")
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(rows: Sequence[dict[str, Any]], shown: Shown) -> str:
+    heads = [
+        "load",
+        "system",
+        "guarantee",
+        *shown.columns,
+        f"{shown.main.strip().partition(',')[0]}, times {_OURS}",
+        *(("lost", "twice", "astray") if shown.counts else ()),
+        "runs",
+    ]
+    lines = [heads, ["---"] * len(heads)]
+    for row in rows:
+        cells = [row["load"], row["system"], row["guarantee"], *(_cell(row.get(name)) for name in shown.columns)]
+        cells.append(_cell(row["ratio"]))
+        if shown.counts:
+            cells += [str(row[name]) for name in ("lost", "duplicated", "misrouted")]
+        lines.append([*cells, f"{row['runs']}" + (f" ({row['void']} void)" if row["void"] else "")])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def _distinct(failures: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+    return list({failure["system"]: failure for failure in failures}.values())

@@ -1,0 +1,160 @@
+"""The parts of the benchmarks that need no broker."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.answering import answer
+from bench.arithmetic import Offered
+from bench.benchmarks import ALL
+from bench.benchmarks.catalogue_size import _decisions
+from bench.catalogs import agents, agents_apart
+from bench.figures import SHOWN
+from bench.load import offer
+from bench.messages import ID, chosen, headers, message_id, payload
+from bench.mock_model import Counters, agents_in, behaviour
+from bench.page import section, summarised
+from bench.pinning import split
+from bench.programs import ROOT
+from pointsman.definitions.checks import check
+from pointsman.envelope import Record, decode
+
+
+class Writer:
+    """Takes what is produced, as Kafka's client would."""
+
+    def __init__(self) -> None:
+        self.written: list[tuple[str, bytes]] = []
+
+    def produce(self, topic: str, *, value: bytes, **_: object) -> None:
+        self.written.append((topic, value))
+
+    def poll(self, _: float) -> None:
+        """Nothing comes back."""
+
+
+def test_the_router_takes_the_benchmarks_messages() -> None:
+    record = Record(topic="agent_messages", key=b"k", value=payload("a1", 7), headers=headers("a1", 7), timestamp_ms=1)
+    message = decode(record)
+    assert message.workflow_id == message_id("a1", 7)
+    assert all(agent.accepted(message.event_type) for agent in agents())
+
+
+def test_the_benchmarks_agents_contradict_nobody() -> None:
+    assert [problem for problem in check(agents(50)) if problem.severity == "error"] == []
+
+
+def test_a_catalog_where_five_agents_take_each_type_asks_no_more_than_one_of_five() -> None:
+    small, large, everybody = _decisions(agents(5), 3), _decisions(agents_apart(50), 3), _decisions(agents(50), 3)
+    assert large["prompt_tokens"] == small["prompt_tokens"]
+    assert everybody["prompt_tokens"] > 5 * small["prompt_tokens"]
+
+
+def test_the_model_behaves_as_path_and_run_say_and_the_run_wins() -> None:
+    how = behaviour(b"/l200/v1/chat/completions", b"ab12zl0ztail2s2000zone50s30000")
+    assert (how.latency_s, how.tail_percent, how.tail_s, how.slow_number, how.slow_s) == (0, 2, 2, 50, 30)
+    assert behaviour(b"/l200/v1/chat/completions", b"ab12").latency_s == 0.2
+    assert behaviour(b"/l0/faults/v1/chat/completions", b"").fails
+
+
+def test_the_slow_share_is_about_as_large_as_it_says_and_always_the_same() -> None:
+    how = behaviour(b"/l0/v1/chat/completions", b"zzz")
+    assert how.wait_s(b"x", 1) == 0
+    tailed = behaviour(b"/", b"aztail2s2000")
+    waits = [tailed.wait_s(message_id("a", number).encode(), number) for number in range(5000)]
+    assert 50 < sum(wait == 2 for wait in waits) < 150
+    assert waits == [tailed.wait_s(message_id("a", number).encode(), number) for number in range(5000)]
+
+
+def test_the_named_agent_hangs_on_the_id_alone() -> None:
+    names = agents_in(b'"delivery", "none", "billing"')
+    assert names == [b"billing", b"delivery"]
+    found = ID.search(payload("a1", 3))
+    assert found is not None
+    assert chosen(names, found[0]) == chosen(names, message_id("a1", 3).encode())
+
+
+def test_counters_are_summed_over_the_models_processes(tmp_path: Path) -> None:
+    file = tmp_path / "counters"
+    file.write_bytes(bytes(2 * 8 * 7))
+    one, two = Counters(file, 2, 0), Counters(file, 2, 1)
+    one.begin(10)
+    two.begin(5)
+    two.end(output_tokens=3)
+    total = one.total()
+    assert (total["calls"], total["in_flight"], total["prompt_tokens"], total["output_tokens"]) == (2, 1, 15, 3)
+    assert total["peak"] == 2
+    assert not one.is_down()
+    two.be_down(60)
+    assert one.is_down()
+
+
+def test_everything_is_offered_and_lateness_is_told() -> None:
+    writer = Writer()
+    late = offer(writer, "there", "a1", Offered(count=5, began=0.0, rate=1000.0), [])
+    assert [topic for topic, _ in writer.written] == ["there"] * 5
+    assert min(late) > 1000, "it began long after its plan"
+
+
+def test_agents_answer_until_the_last_hop_and_rivals_records_alike() -> None:
+    writer = Writer()
+    answer(writer, "back", payload("a1", 3, hop=4), 6)
+    answer(writer, "back", payload("a1", 3, hop=5), 6)
+    answer(writer, "back", b'{"agent": "billing", ' + payload("a1", 4)[1:], 6)
+    assert [json.loads(value)["hop"] for _, value in writer.written] == [5, 1]
+
+
+@pytest.mark.parametrize(("cores", "apart"), [(4, True), (8, True), (2, False), (1, False)])
+def test_the_system_has_cores_of_its_own_where_there_are_enough(cores: int, apart: bool) -> None:
+    found = split(frozenset(range(cores)))
+    assert found.are_apart is apart
+    assert found.system | found.harness == frozenset(range(cores))
+
+
+def row(repeat: int, p50: float, *, void: bool = False) -> dict[str, object]:
+    return {
+        "system": "Pointsman", "guarantee": "G2", "load": "100/s", "repeat": repeat, "floor_ms": 200.0, "void": void,
+        "count": 600, "cpu_s": 2.0, "lost": int(void), "duplicated": 0, "misrouted": 0,
+        "latency_ms": {"read_uncommitted": {"p50": p50, "p99": p50 + 10}, "read_committed": {"p50": p50 + 500}},
+    }  # fmt: skip
+
+
+def test_a_run_with_a_loss_counts_for_nothing_and_is_named_on_the_page() -> None:
+    rows = [row(0, 208.0), row(1, 1.0, void=True), row(2, 210.0)]
+    (line,) = summarised(rows, SHOWN["P2"])
+    assert line["p50 over the model, ms"] == pytest.approx(9.0)
+    report = {
+        "benchmark": "P2", "title": "t", "what": "w", "notes": [], "failures": [{"system": "faust", "why": "gone"}],
+        "machine": {
+            "at": "2030-01-01T", "commit": "c", "processor": "p", "cores_system": [2, 3], "cores_apart": True,
+            "busy_before_percent": 60.0, "python": "3.11", "versions": {"apache-flink": "2.3.0"},
+        },
+    }  # fmt: skip
+    text = section(report, SHOWN["P2"], [line], None)
+    assert "| 100/s | Pointsman | G2 | 9.00 | 19.0 | 509 | 300 | 1.00 | 1 | 0 | 0 | 3 (1 void) |" in text
+    assert "faust: gone" in text
+    assert "busy with other work: these figures show that it runs" in text
+
+
+def test_a_rivals_figure_is_shown_as_a_multiple_of_ours() -> None:
+    ours, theirs = row(0, 210.0), {**row(0, 400.0), "system": "faust"}
+    lines = {line["system"]: line for line in summarised([ours, theirs], SHOWN["P2"])}
+    assert lines["faust"]["ratio"] == pytest.approx(20.0)
+    assert lines["Pointsman"]["ratio"] == pytest.approx(1.0)
+
+
+def test_every_benchmark_has_its_place_on_the_page() -> None:
+    assert set(SHOWN) == set(ALL)
+
+
+def test_every_kept_result_is_of_a_known_benchmark_and_the_page_is_made_of_it() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    kept = [name for name in SHOWN if (ROOT / "bench" / "results" / f"{name}.json").is_file()]
+    for name in kept:
+        found = json.loads((ROOT / "bench" / "results" / f"{name}.json").read_text(encoding="utf-8"))
+        assert found["benchmark"] == name
+        assert f"## {name}: {found['title']}" in page
+    assert kept
