@@ -15,8 +15,8 @@ from typing import Any, Final
 from bench.programs import ROOT, BenchError, wait_for
 from bench.testbed import FlinkCluster
 from pointsman.flink_rest import FlinkRest
+from pointsman.job_health import job_runs
 from pointsman.local.flink import java_options
-from pointsman.local.routerjob import job_runs
 
 _SUBMITTED: Final = re.compile(r"JobID ([0-9a-f]{32})")
 _SHARED: Final = ROOT / "bench" / "rivals" / "asking.py"

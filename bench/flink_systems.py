@@ -17,10 +17,10 @@ from bench.systems import Running, Workload, common_config
 from bench.testbed import FlinkCluster, Testbed, fetch_model_function
 from pointsman.flink_rest import FlinkRest
 from pointsman.job import SubmitOptions, submit
+from pointsman.job_health import job_runs
 from pointsman.job_options import JobOptions
 from pointsman.kafka import load_catalog
 from pointsman.local.java import find_java
-from pointsman.local.routerjob import job_runs
 from pointsman.topics import ERRORS, ESCALATIONS, MESSAGES, inbox
 
 _RIVALS = ROOT / "bench" / "rivals"

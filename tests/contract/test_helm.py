@@ -134,5 +134,5 @@ def test_nobody_but_the_router_and_people_at_a_terminal_writes_a_decision() -> N
 
 
 def test_the_chart_names_kafkas_login_module_as_flinks_connector_carries_it() -> None:
-    text = (CHART / "templates" / "router.yaml").read_text()
+    text = (CHART / "templates" / "_helpers.tpl").read_text()
     assert f"{INSIDE_FLINKS_JAR}&/" in text

@@ -47,10 +47,10 @@ def test_the_benchmarks_agents_contradict_nobody() -> None:
     assert [problem for problem in check(agents(50)) if problem.severity == "error"] == []
 
 
-def test_a_catalog_where_five_agents_take_each_type_asks_no_more_than_one_of_five() -> None:
+def test_many_agents_cost_no_more_tokens_than_eight_and_none_more_where_five_take_each_type() -> None:
     small, large, everybody = _decisions(agents(5), 3), _decisions(agents_apart(50), 3), _decisions(agents(50), 3)
     assert large["prompt_tokens"] == small["prompt_tokens"]
-    assert everybody["prompt_tokens"] > 5 * small["prompt_tokens"]
+    assert small["prompt_tokens"] < everybody["prompt_tokens"] < 1.5 * small["prompt_tokens"]
 
 
 def test_the_model_behaves_as_path_and_run_say_and_the_run_wins() -> None:

@@ -11,7 +11,7 @@ import pytest
 from cryptography.x509 import load_pem_x509_certificate
 from pymongo.uri_parser import parse_uri
 
-from pointsman.deployment import CONNECT, OPERATOR, ROUTER, agent_user, kafka_users
+from pointsman.deployment import ARCHIVER, CONNECT, OPERATOR, ROUTER, agent_user, kafka_users
 from pointsman.errors import ConfigurationError
 from pointsman.local.addresses import Addresses
 from pointsman.local.broker import Broker
@@ -178,9 +178,9 @@ def test_a_folder_that_connect_cannot_name_is_refused_by_name(tmp_path: Path, na
         Logins(tmp_path / name).prepare()
 
 
-def test_everybody_but_the_router_has_a_role_in_the_database() -> None:
-    assert {name for name in kafka_users() if role_of(name) is None} == {ROUTER}
-    assert all(role_of(name) == name for name in kafka_users() if name != ROUTER)
+def test_everybody_but_the_jobs_has_a_role_in_the_database() -> None:
+    assert {name for name in kafka_users() if role_of(name) is None} == {ROUTER, ARCHIVER}
+    assert all(role_of(name) == name for name in kafka_users() if name not in {ROUTER, ARCHIVER})
     assert role_of(AGENT) == "pointsman-agent"
 
 
