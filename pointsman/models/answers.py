@@ -10,7 +10,9 @@ from typing import Any, Final
 from pointsman.contracts import Contract
 from pointsman.envelope import decode_payload
 from pointsman.errors import InvalidEnvelopeError, ModelAnswerError
+from pointsman.models.port import ToolCall
 from pointsman.models.strict_schema import SentSchema, sent_schema, without_nulls
+from pointsman.models.tool_turns import read_calls
 
 _MAX_SHAPES: Final = 256
 
@@ -40,6 +42,7 @@ class RawAnswer:
         input_tokens: tokens of the prompt.
         output_tokens: tokens of the answer.
         id: the server's name for this completion.
+        tool_calls: tools that the model asks for.
     """
 
     text: str = ""
@@ -49,6 +52,7 @@ class RawAnswer:
     input_tokens: int = 0
     output_tokens: int = 0
     id: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 class UnusableAnswerError(Exception):
@@ -100,6 +104,7 @@ def read_completion(body: bytes) -> RawAnswer:
         input_tokens=_get(usage, "prompt_tokens", int),
         output_tokens=_get(usage, "completion_tokens", int),
         id=_get(completion, "id", str),
+        tool_calls=read_calls(message),
     )
 
 

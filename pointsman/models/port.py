@@ -7,6 +7,49 @@ from typing import Any, Protocol
 
 
 @dataclass(frozen=True, kw_only=True)
+class ToolOffer:
+    """A tool that the model may ask for.
+
+    Attributes:
+        name: letters, digits, underscores and hyphens, at most 64.
+        description: what it does, for the model.
+        parameters: JSON Schema of its arguments (an object).
+    """
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCall:
+    """The model asks for a tool instead of answering.
+
+    Attributes:
+        id: the server's name for this call.
+        name: the tool's name, by the model's word: it may be one that was never offered.
+        arguments: JSON text, by the model's word: it may be none.
+    """
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolRound:
+    """What the model asked tools in one answer, and what they said.
+
+    Attributes:
+        calls: what it asked.
+        results: what came back, one text for each of `calls`: data, as JSON text.
+    """
+
+    calls: tuple[ToolCall, ...]
+    results: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChatRequest:
     """One question to a chat model.
 
@@ -20,6 +63,9 @@ class ChatRequest:
         max_output_tokens: upper bound of the answer, in tokens.
         timeout_s: seconds for one attempt; None is the adapter's default.
         priority: 0 to 9; the higher goes first when the adapter's concurrency is used up.
+        tools: what the model may ask for before it answers.
+        rounds: what it has asked for already, and was told.
+        may_call: whether it may still ask for tools; once it may not, it has to answer.
     """
 
     system: str
@@ -31,6 +77,9 @@ class ChatRequest:
     max_output_tokens: int = 1200
     timeout_s: float | None = None
     priority: int = 5
+    tools: tuple[ToolOffer, ...] = ()
+    rounds: tuple[ToolRound, ...] = ()
+    may_call: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +87,7 @@ class ChatAnswer:
     """What the model answered.
 
     Attributes:
-        content: the answer, parsed and valid against the request's schema.
+        content: the answer, parsed and valid against the request's schema; empty while `tool_calls` are due.
         raw: the answer's text as it came.
         model: the model that answered, by its own word.
         input_tokens: tokens of the prompt.
@@ -50,6 +99,7 @@ class ChatAnswer:
         completions: answers that came back and are paid for: 2 when the first had to be repaired.
         cost_usd: US dollars for all of them; None when the model's price is unknown.
         is_fallback: another model than the one that was asked for answered, because that one was not available.
+        tool_calls: tools that the model asks for before it answers.
     """
 
     content: dict[str, Any]
@@ -64,6 +114,7 @@ class ChatAnswer:
     is_fallback: bool = False
     response_id: str = ""
     finish_reason: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 class ChatModel(Protocol):

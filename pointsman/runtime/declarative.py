@@ -13,22 +13,27 @@ from typing import Any, Final
 
 from pointsman.definitions import AgentDefinition, Emits
 from pointsman.envelope import Envelope, Payload
-from pointsman.models import ChatModel
-from pointsman.runtime.agent import AgentContext, Reply
+from pointsman.models import ChatAnswer, ChatModel, ChatRequest
+from pointsman.runtime.agent import Agent, AgentContext, Reply
 from pointsman.runtime.asking import check_instructions, question
+from pointsman.runtime.tool_using import ToolUsingAgent
+from pointsman.tools import toolbox_of
 
 _ANSWER: Final = "answer"
 
 
-def build(context: AgentContext) -> DeclarativeAgent:
-    """The declarative agent of `context.definition`.
+def build(context: AgentContext) -> Agent:
+    """The declarative agent of `context.definition`, with tools where it declares some.
 
     Raises:
-        ConfigurationError: it has no instructions, or they do not render.
+        ConfigurationError: it has no instructions, they do not render, or what its tools need is missing.
     """
     definition = context.definition
     check_instructions(definition)
-    return DeclarativeAgent(definition=definition, model=context.model)
+    plain = DeclarativeAgent(definition=definition, model=context.model)
+    if not definition.tools:
+        return plain
+    return ToolUsingAgent(plain=plain, toolbox=toolbox_of(definition, context.telemetry))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +55,11 @@ class DeclarativeAgent:
             ModelUnavailableError: no answer; the runtime tries again.
             ModelAnswerError: an answer that breaks the output contract.
         """
-        request = question(
+        return self.replies(await self.model.complete(self.question(message)))
+
+    def question(self, message: Envelope) -> ChatRequest:
+        """What the model is asked about `message`."""
+        return question(
             self.definition,
             message.event_type,
             user=json.dumps({"event_type": message.event_type, "payload": message.payload}, ensure_ascii=False),
@@ -58,7 +67,9 @@ class DeclarativeAgent:
             name=self.definition.name,
             priority=message.priority,
         )
-        answer = await self.model.complete(request)
+
+    def replies(self, answer: ChatAnswer) -> list[Reply]:
+        """What the model's answer says."""
         event_type, payload = _chosen(self.definition.emits, answer.content)
         return [Reply(event_type=event_type, payload=payload)]
 

@@ -9,9 +9,15 @@ from typing import Final
 
 from pointsman.backoff import BackOff
 from pointsman.definitions import Limits
-from pointsman.errors import EffectUnavailableError, ModelUnavailableError, StoreUnavailableError, TransientError
+from pointsman.errors import (
+    EffectUnavailableError,
+    ModelUnavailableError,
+    StoreUnavailableError,
+    ToolUnavailableError,
+    TransientError,
+)
 
-OUTAGES: Final = (ModelUnavailableError, StoreUnavailableError, EffectUnavailableError)
+OUTAGES: Final = (ModelUnavailableError, StoreUnavailableError, EffectUnavailableError, ToolUnavailableError)
 """Somebody else is not there: no fault of the message, and the next one would fare no better."""
 
 _QUICK: Final = BackOff(first_s=0.2, longest_s=10.0, spread=0.5)
