@@ -33,7 +33,8 @@ def build(context: AgentContext) -> Agent:
     plain = DeclarativeAgent(definition=definition, model=context.model)
     if not definition.tools:
         return plain
-    return ToolUsingAgent(plain=plain, toolbox=toolbox_of(definition, context.telemetry))
+    toolbox = toolbox_of(definition, context.telemetry)
+    return ToolUsingAgent(plain=plain, toolbox=toolbox, effects_allowed=context.effects_allowed)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,13 @@ itself: the answer still has to keep the output contract.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from pointsman.envelope import Envelope
-from pointsman.models import ChatAnswer, ChatModel, ChatRequest, ToolRound
+from pointsman.errors import EffectsStoppedError
+from pointsman.models import ChatAnswer, ChatRequest, ToolRound
 from pointsman.runtime.agent import Reply
 from pointsman.tools import Toolbox, Tools
 
@@ -29,10 +30,12 @@ class ToolUsingAgent:
     Attributes:
         plain: the agent without them.
         toolbox: the tools.
+        effects_allowed: whether an effect may begin now. Nobody knows of a tool whether it only reads.
     """
 
     plain: DeclarativeAgent
     toolbox: Toolbox
+    effects_allowed: Callable[[], bool]
 
     async def handle(self, message: Envelope) -> Sequence[Reply]:
         """Answer with what the model makes of `message` and of what tools told it.
@@ -42,29 +45,26 @@ class ToolUsingAgent:
             ToolUnavailableError: a tool server is gone or took too long; the runtime tries again.
             ModelAnswerError: an answer that breaks the output contract.
             BudgetSpentError: a model call would go over the message's budget.
+            EffectsStoppedError: the model asks for a tool while effects are stopped.
         """
         async with self.toolbox.in_use() as tools:
             asked = self.plain.question(message)
             request = replace(asked, system=f"{asked.system}\n\n{_TOOLS_ARE_DATA}", tools=tools.offers)
             rounds = self.plain.definition.limits.tool_rounds
-            return self.plain.replies(await answered(self.plain.model, request, tools, rounds))
+            return self.plain.replies(await self._answered(request, tools, rounds))
 
     async def close(self) -> None:
         """End the sessions with tool servers, once the messages that use them are done."""
         await self.toolbox.close()
 
-
-async def answered(model: ChatModel, request: ChatRequest, tools: Tools, most_rounds: int) -> ChatAnswer:
-    """Ask until the model answers; after `most_rounds` rounds of tools it has to.
-
-    Raises:
-        PointsmanError: as the model and the tools.
-    """
-    for _ in range(most_rounds):
-        answer = await model.complete(request)
-        if not answer.tool_calls:
-            return answer
-        results = await asyncio.gather(*(tools.call(call) for call in answer.tool_calls))
-        done = ToolRound(calls=answer.tool_calls, results=tuple(results))
-        request = replace(request, rounds=(*request.rounds, done))
-    return await model.complete(replace(request, may_call=False))
+    async def _answered(self, request: ChatRequest, tools: Tools, most_rounds: int) -> ChatAnswer:
+        for _ in range(most_rounds):
+            answer = await self.plain.model.complete(request)
+            if not answer.tool_calls:
+                return answer
+            if not self.effects_allowed():
+                raise EffectsStoppedError("a person has stopped all effects, and tools may have some")
+            results = await asyncio.gather(*(tools.call(call) for call in answer.tool_calls))
+            done = ToolRound(calls=answer.tool_calls, results=tuple(results))
+            request = replace(request, rounds=(*request.rounds, done))
+        return await self.plain.model.complete(replace(request, may_call=False))

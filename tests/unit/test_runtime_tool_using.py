@@ -14,7 +14,7 @@ import pytest
 from pointsman.catalog import Catalog, definition_json, digest, parse_definition
 from pointsman.definitions import Accepts, AgentDefinition, Emits, Limits, ToolServer
 from pointsman.envelope import Envelope
-from pointsman.errors import BudgetSpentError
+from pointsman.errors import BudgetSpentError, EffectsStoppedError
 from pointsman.models import ChatModel, ChatRequest, ToolCall
 from pointsman.models.factory import chat_model
 from pointsman.models.offline.server import start
@@ -51,7 +51,7 @@ def clerk(*allow: str, rounds: int = 4) -> AgentDefinition:
     )
 
 
-def built(definition: AgentDefinition, model: ChatModel) -> Agent:
+def built(definition: AgentDefinition, model: ChatModel, *, effects: bool = True) -> Agent:
     return build(
         AgentContext(
             definition=definition,
@@ -59,7 +59,7 @@ def built(definition: AgentDefinition, model: ChatModel) -> Agent:
             store=InMemoryStore(),
             settings=Settings(),
             now=ManualClock(),
-            effects_allowed=lambda: True,
+            effects_allowed=lambda: effects,
         )
     )
 
@@ -137,6 +137,16 @@ async def test_each_round_counts_for_the_budget_of_the_message() -> None:
     with measured(Budget(calls=2)), pytest.raises(BudgetSpentError):
         await answer(clerk(), MeteredModel(model))
     assert len(model.requests) == 2
+
+
+async def test_no_tool_is_called_while_effects_are_stopped() -> None:
+    model = ScriptedModel([CALL])
+    agent = built(clerk(), model, effects=False)
+    assert isinstance(agent, Closing)
+    with pytest.raises(EffectsStoppedError):
+        await agent.handle(question())
+    await agent.close()
+    assert len(model.requests) == 1
 
 
 async def test_another_definition_ends_the_sessions_of_the_one_before() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import uvicorn
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -122,11 +125,22 @@ async def test_a_server_that_does_not_start_may_be_tried_again(command: list[str
                 pass
 
 
-async def test_a_server_at_a_url_is_spoken_to_and_its_failure_may_pass() -> None:
-    status = 503
+async def test_a_server_at_a_url_is_used_like_one_of_a_command() -> None:
+    from tests.tool_server import server
 
+    listening = uvicorn.Server(uvicorn.Config(server.streamable_http_app(), log_config=None, lifespan="on"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.create_task(listening.serve([listener]))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
+        async with toolbox(ToolServer(name="stock", url=url, allow=["look_up_stock"])) as box, box.in_use() as tools:
+            assert "7 pieces" in (await said(tools, "look_up_stock", article="bolt"))["result"]
+        listening.should_exit = True
+        await serving
+
+
+async def test_a_failure_of_a_server_at_a_url_may_pass() -> None:
     async def refuse(_: web.Request) -> web.Response:
-        return web.Response(status=status)
+        return web.Response(status=503)
 
     app = web.Application()
     app.router.add_post("/mcp", refuse)
@@ -141,6 +155,11 @@ async def test_a_server_at_a_url_is_spoken_to_and_its_failure_may_pass() -> None
         with pytest.raises(ToolUnavailableError):
             async with box.in_use():
                 pass
+
+
+def test_a_process_without_tools_does_not_load_the_library() -> None:
+    code = "import sys, pointsman.runtime.process as process; sys.exit('mcp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def agent(server: ToolServer) -> AgentDefinition:
