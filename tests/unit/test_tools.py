@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-import uvicorn
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -126,16 +124,12 @@ async def test_a_server_that_does_not_start_may_be_tried_again(command: list[str
 
 
 async def test_a_server_at_a_url_is_used_like_one_of_a_command() -> None:
-    from tests.tool_server import server
+    from tests.tool_server import at_url
 
-    listening = uvicorn.Server(uvicorn.Config(server.streamable_http_app(), log_config=None, lifespan="on"))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        serving = asyncio.create_task(listening.serve([listener]))
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
-        async with toolbox(ToolServer(name="stock", url=url, allow=["look_up_stock"])) as box, box.in_use() as tools:
+    async with at_url() as url:
+        server = ToolServer(name="stock", url=url, allow=["look_up_stock"])
+        async with toolbox(server) as box, box.in_use() as tools:
             assert "7 pieces" in (await said(tools, "look_up_stock", article="bolt"))["result"]
-        listening.should_exit = True
-        await serving
 
 
 async def test_a_failure_of_a_server_at_a_url_may_pass() -> None:
