@@ -133,5 +133,5 @@ install:
 	@"$(PYTHON311)" -m venv --clear $(VENV)
 	@$(PYTHON) -m pip install --quiet --upgrade "pip>=25.1"
 	@{ $(PYTHON) -m pip install --quiet -c constraints.txt uv && $(PYTHON) -m uv pip install --quiet --python $(PYTHON) \
-		--compile-bytecode -c constraints.txt -e ".[local,local-model,knowledge]" --group dev; } || \
-	$(PYTHON) -m pip install --quiet -c constraints.txt -e ".[local,local-model,knowledge]" --group dev
+		--compile-bytecode -c constraints.txt -e ".[local,local-model,knowledge,tools]" --group dev; } || \
+	$(PYTHON) -m pip install --quiet -c constraints.txt -e ".[local,local-model,knowledge,tools]" --group dev

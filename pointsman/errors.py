@@ -7,7 +7,8 @@
     │   ├── BrokerUnavailableError
     │   ├── StoreUnavailableError
     │   ├── RegistryUnavailableError  the schema registry does not answer
-    │   └── EffectUnavailableError    an outside effect (mail) was refused for now, surely not done
+    │   ├── EffectUnavailableError    an outside effect (mail) was refused for now, surely not done
+    │   └── ToolUnavailableError      an MCP server does not answer
     ├── PermanentError            no retry helps: dead letter
     │   ├── InvalidEnvelopeError      the record is no message
     │   ├── InvalidPayloadError       the payload breaks its contract
@@ -116,6 +117,10 @@ class RegistryUnavailableError(TransientError):
 
 class EffectUnavailableError(TransientError):
     """An effect outside Kafka was refused for now and has surely not happened."""
+
+
+class ToolUnavailableError(TransientError):
+    """An MCP server did not answer: it is gone, or a call took too long."""
 
 
 class PermanentError(PointsmanError):

@@ -9,6 +9,7 @@ stand in a file under the folder named by `POINTSMAN_SECRETS_DIR`, or under that
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -246,6 +247,11 @@ class OutsideSettings(Settings):
 def stack_file() -> Path:
     """Where the local stack leaves its addresses: setting names and values, as JSON."""
     return Path(os.environ.get("POINTSMAN_DATA_DIR", ".pointsman")) / "stack.json"
+
+
+def variables(names: Iterable[str]) -> dict[str, str]:
+    """Those of the variables `names` that are set, with their values: for a program that is to get just these."""
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def wants_no_colour() -> bool:

@@ -9,10 +9,10 @@ from typing import Any
 
 from pointsman.contracts import Contract
 from pointsman.errors import ErrorReason, InvalidPayloadError, ModelAnswerError
-from pointsman.models.port import ChatAnswer, ChatRequest
+from pointsman.models.port import ChatAnswer, ChatRequest, ToolCall
 from pointsman.store import Document, as_stored, sort_order
 
-ScriptedAnswer = dict[str, Any] | Exception
+ScriptedAnswer = dict[str, Any] | tuple[ToolCall, ...] | Exception
 
 
 class ScriptedModel:
@@ -21,7 +21,8 @@ class ScriptedModel:
     An answer that breaks the request's schema raises `ModelAnswerError`, as the real adapter does.
 
     Args:
-        script: the answers in order, or a function from request to answer; an exception is raised instead.
+        script: the answers in order, or a function from request to answer; a tuple of calls asks for tools, an
+            exception is raised.
 
     Attributes:
         requests: every request so far.
@@ -42,13 +43,16 @@ class ScriptedModel:
         answer = self._answer(request)
         if isinstance(answer, Exception):
             raise answer
-        violation = Contract(request.schema).violation(answer)
+        calls = answer if isinstance(answer, tuple) else ()
+        content = answer if isinstance(answer, dict) else {}
+        violation = None if calls else Contract(request.schema).violation(content)
         if violation:
             raise ModelAnswerError(f"the scripted answer does not keep the schema: {violation}")
-        raw = json.dumps(answer, ensure_ascii=False)
+        raw = "" if calls else json.dumps(content, ensure_ascii=False)
         return ChatAnswer(
-            content=answer,
+            content=content,
             raw=raw,
+            tool_calls=calls,
             model="scripted",
             input_tokens=len(request.system + request.user) // 4,
             output_tokens=len(raw) // 4,

@@ -6,5 +6,6 @@ each other, `schema` writes the JSON Schema that editors complete from.
 
 from pointsman.definitions.model import Accepts, AgentDefinition, Emits, Limits, ModelChoice
 from pointsman.definitions.problems import Problem
+from pointsman.definitions.tool_servers import ToolServer
 
-__all__ = ["Accepts", "AgentDefinition", "Emits", "Limits", "ModelChoice", "Problem"]
+__all__ = ["Accepts", "AgentDefinition", "Emits", "Limits", "ModelChoice", "Problem", "ToolServer"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
+from pointsman.definitions.tool_servers import ToolServer
 from pointsman.topics import AGENT_NAME_PATTERN
 
 AgentName = Annotated[str, StringConstraints(pattern=rf"^{AGENT_NAME_PATTERN}$")]
@@ -14,6 +15,7 @@ Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+\.\d+$")]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 JsonSchema = dict[str, Any]
 COLLECTION_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,62}$"
+_TOOL_ROUNDS: Final = 4
 
 
 def _is_left_out(value: Any) -> bool:
@@ -119,6 +121,14 @@ class Limits(_Strict):
     cost_usd: float | None = Field(
         default=None, gt=0, le=1000, description="US dollars for models per message, with one call over at most."
     )
+    # What a definition does not use stays out of its JSON, whose digest readers of an earlier version compare.
+    tool_rounds: int = Field(
+        default=_TOOL_ROUNDS,
+        ge=1,
+        le=50,
+        exclude_if=lambda rounds: rounds == _TOOL_ROUNDS,
+        description="How often the model may ask for tools per message before it has to answer.",
+    )
     max_visits: int | None = Field(
         default=None,
         ge=1,
@@ -160,11 +170,26 @@ class AgentDefinition(_Strict):
         exclude_if=_is_left_out,
         description="The team's own documents that it may cite; none when left out.",
     )
+    tools: list[ToolServer] = Field(
+        default=[],
+        max_length=10,
+        exclude_if=lambda servers: not servers,
+        description="MCP servers whose tools the agent's own model may use.",
+    )
     settings: dict[str, Any] = Field(default={}, description="The agent module's own settings.")
     limits: Limits = Field(default=Limits())
     approval: Literal["required"] | None = Field(
         default=None, description="required: it gets no message before a person has sent it on to this agent."
     )
+
+    @field_validator("tools")
+    @classmethod
+    def _tools_have_names_of_their_own(cls, servers: list[ToolServer]) -> list[ToolServer]:
+        offered = [name for server in servers for name in (server.name, *server.offered())]
+        if len(set(offered)) < len(offered):
+            message = "two tool servers have the same name, or tools that would reach the model under the same name"
+            raise ValueError(message)
+        return servers
 
     @model_validator(mode="after")
     def _types_are_listed_once(self) -> AgentDefinition:

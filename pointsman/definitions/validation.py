@@ -14,6 +14,7 @@ from pointsman.definitions.model import Accepts, AgentDefinition, Emits, Limits,
 from pointsman.definitions.payloads import contract_problems
 from pointsman.definitions.problems import Problem
 from pointsman.definitions.source import Path, Place, Source
+from pointsman.definitions.tool_servers import ToolServer
 from pointsman.definitions.words import did_you_mean, nearest
 
 _PARTS: Final[dict[str, type[BaseModel]]] = {
@@ -21,12 +22,19 @@ _PARTS: Final[dict[str, type[BaseModel]]] = {
     "emits": Emits,
     "limits": Limits,
     "model": ModelChoice,
+    "tools": ToolServer,
 }
 _PATTERNS: Final = {
     "name": "lower-case letters, digits and underscores, a letter first, at most 63 characters",
     "next_agent": "an agent's name: lower-case letters, digits and underscores, at most 63 characters",
     "type": "lower-case words with dots between them, e.g. lead.scored",
     "version": "three numbers with dots between them, e.g. 1.2.0",
+}
+_TOOL_PATTERNS: Final = {
+    "name": "lower-case letters, digits and underscores, a letter first, at most 22 characters",
+    "allow": "a tool's name: letters, digits, dots, hyphens and underscores, at most 40 characters",
+    "environment": "a variable's name: letters, digits and underscores; its value stays outside",
+    "url": "an address that begins with http:// or https:// and holds no login",
 }
 _PLAIN_TYPES: Final = {
     "string_type": "a text",
@@ -107,10 +115,16 @@ def _message(source: Source, detail: ErrorDetails) -> str:
     if kind in _PLAIN_TYPES and value is None:
         return f"{word} has no value: write {_PLAIN_TYPES[kind]}"
     if kind == "string_pattern_mismatch" or (kind == "string_type" and isinstance(value, int | float)):
-        return f"{word} must be {_PATTERNS.get(str(path[-1]), 'a text: put it in quotes')}"
+        return f"{word} must be {_pattern(path)}"
     if kind in _PLAIN_TYPES:
         return f"{word} must be {_PLAIN_TYPES[kind]}"
     return f"{word} {detail['msg'].removeprefix('Input ')[:200]}"
+
+
+def _pattern(path: Path) -> str:
+    patterns = _TOOL_PATTERNS if path[0] == "tools" else _PATTERNS
+    named = [patterns[part] for part in path if isinstance(part, str) and part in patterns]
+    return named[-1] if named else "a text: put it in quotes"
 
 
 def _unknown_key(source: Source, path: Path) -> str:

@@ -11,7 +11,9 @@ from pointsman.contracts import Contract
 from pointsman.envelope import decode_payload
 from pointsman.errors import InvalidEnvelopeError, ModelAnswerError
 from pointsman.models.confidence import Token
+from pointsman.models.port import ToolCall
 from pointsman.models.strict_schema import SentSchema, sent_schema, without_nulls
+from pointsman.models.tool_turns import read_calls
 
 _MAX_SHAPES: Final = 256
 
@@ -42,6 +44,7 @@ class RawAnswer:
         output_tokens: tokens of the answer.
         id: the server's name for this completion.
         tokens: the answer's tokens with their log-probabilities, where the server says them.
+        tool_calls: tools that the model asks for.
     """
 
     text: str = ""
@@ -52,6 +55,7 @@ class RawAnswer:
     output_tokens: int = 0
     id: str = ""
     tokens: tuple[Token, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 class UnusableAnswerError(Exception):
@@ -104,6 +108,7 @@ def read_completion(body: bytes) -> RawAnswer:
         output_tokens=_get(usage, "completion_tokens", int),
         id=_get(completion, "id", str),
         tokens=_tokens(_get(_get(choice, "logprobs", dict), "content", list)),
+        tool_calls=read_calls(message),
     )
 
 

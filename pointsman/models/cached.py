@@ -51,6 +51,8 @@ class CachedModel:
         Raises:
             PointsmanError: as the model itself.
         """
+        if request.tools:  # what tools say changes, and a call of one is no answer
+            return await self.model.complete(request)
         key, began = cache_key(request, self.asked), self.monotonic()
         found = await self._found(key, request)
         if found is not None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from opentelemetry.trace import Span, SpanKind
 
 from pointsman.models.completions_http import OPENAI
 from pointsman.models.openai_chat import OpenAIChatModel
-from pointsman.models.port import ChatAnswer, ChatRequest
+from pointsman.models.port import ChatAnswer, ChatRequest, ToolCall, ToolRound
 from pointsman.telemetry import Telemetry, names
 from pointsman.telemetry.spans import Attributes
 
@@ -76,7 +76,9 @@ class MeasuredModel:
             return asked
         return asked | {
             names.GEN_AI_SYSTEM_INSTRUCTIONS: json.dumps([_part(request.system)]),
-            names.GEN_AI_INPUT_MESSAGES: json.dumps([{"role": "user", "parts": [_part(request.user)]}]),
+            names.GEN_AI_INPUT_MESSAGES: json.dumps(
+                [{"role": "user", "parts": [_part(request.user)]}, *_told_rounds(request.rounds)]
+            ),
         }
 
     def _tell_answer(self, span: Span, request: ChatRequest, answer: ChatAnswer) -> None:
@@ -91,7 +93,8 @@ class MeasuredModel:
         if answer.finish_reason:
             told[names.GEN_AI_FINISH_REASONS] = [answer.finish_reason]
         if self._telemetry.captures_content:
-            message = {"role": "assistant", "parts": [_part(answer.raw)], "finish_reason": answer.finish_reason}
+            parts = [_asked(call) for call in answer.tool_calls] or [_part(answer.raw)]
+            message = {"role": "assistant", "parts": parts, "finish_reason": answer.finish_reason}
             told[names.GEN_AI_OUTPUT_MESSAGES] = json.dumps([message])
         span.set_attributes(told)
 
@@ -108,6 +111,22 @@ class MeasuredModel:
 
 def _part(text: str) -> dict[str, str]:
     return {"type": "text", "content": text}
+
+
+def _asked(call: ToolCall) -> dict[str, str]:
+    return {"type": "tool_call", "id": call.id, "name": call.name, "arguments": call.arguments}
+
+
+def _told_rounds(rounds: Sequence[ToolRound]) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = []
+    for one in rounds:
+        told.append({"role": "assistant", "parts": [_asked(call) for call in one.calls]})
+        responses = [
+            {"type": "tool_call_response", "id": call.id, "response": result}
+            for call, result in zip(one.calls, one.results, strict=True)
+        ]
+        told.append({"role": "tool", "parts": responses})
+    return told
 
 
 def _server(base_url: str) -> Attributes:

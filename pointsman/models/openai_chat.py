@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import stamina
@@ -22,11 +22,12 @@ from pointsman.models.completions_http import OPENAI, CompletionsHttp, Temperatu
 from pointsman.models.confidence import value_confidence
 from pointsman.models.port import ChatAnswer, ChatRequest
 from pointsman.models.prices import PRICES, Price, cost_usd
+from pointsman.models.tool_turns import offer_arguments, round_turns
 
 _MAX_ECHO_CHARS: Final = 4000
 _MOST_TIMEOUTS: Final = 2
 """After so many time-outs a call is given up: they are long, and whoever waits for it has a limit of his own."""
-_Turns = list[dict[str, str]]
+_Turns = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,8 @@ class OpenAIChatModel:
     async def complete(self, request: ChatRequest) -> ChatAnswer:
         """Ask the model; an answer of no use is sent back once with what is wrong with it.
 
+        Where tools are offered, the answer may be the tools that it asks for.
+
         Raises:
             ModelUnavailableError: no answer within the attempts.
             ModelAnswerError: an answer that breaks the schema, also after one repair.
@@ -100,7 +103,10 @@ class OpenAIChatModel:
         shape = shape_of(request.schema)
         tally = _Tally(started=self._monotonic())
         turns = [{"role": "system", "content": request.system}, {"role": "user", "content": request.user}]
+        turns += round_turns(request.rounds)
         raw = await self._ask(request, shape, turns, tally)
+        if raw.tool_calls and request.tools and request.may_call:
+            return replace(self._answer(request, raw, tally, {}), tool_calls=raw.tool_calls)
         try:
             content = usable_content(raw, shape)
         except UnusableAnswerError as error:
@@ -118,7 +124,7 @@ class OpenAIChatModel:
     async def _repair(
         self, request: ChatRequest, shape: Shape, turns: _Turns, tally: _Tally
     ) -> tuple[RawAnswer, dict[str, Any]]:
-        raw = await self._ask(request, shape, turns, tally)
+        raw = await self._ask(replace(request, may_call=False), shape, turns, tally)
         try:
             return raw, usable_content(raw, shape)
         except UnusableAnswerError as error:
@@ -210,6 +216,7 @@ class OpenAIChatModel:
             **({"logprobs": True} if request.doubt else {}),
             "max_completion_tokens": request.max_output_tokens,
             "response_format": {"type": "json_schema", "json_schema": json_schema},
+            **offer_arguments(request),
         }
 
     def _wait_before_next(self, error: Exception, request: ChatRequest, tally: _Tally) -> bool | float:

@@ -44,6 +44,49 @@ class Opinion:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ToolOffer:
+    """A tool that the model may ask for.
+
+    Attributes:
+        name: letters, digits, underscores and hyphens, at most 64.
+        description: what it does, for the model.
+        parameters: JSON Schema of its arguments (an object).
+    """
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCall:
+    """The model asks for a tool instead of answering.
+
+    Attributes:
+        id: the server's name for this call.
+        name: the tool's name, by the model's word: it may be one that was never offered.
+        arguments: JSON text, by the model's word: it may be none.
+    """
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolRound:
+    """What the model asked tools in one answer, and what they said.
+
+    Attributes:
+        calls: what it asked.
+        results: what came back, one text for each of `calls`: data, as JSON text.
+    """
+
+    calls: tuple[ToolCall, ...]
+    results: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChatRequest:
     """One question to a chat model.
 
@@ -58,6 +101,9 @@ class ChatRequest:
         timeout_s: seconds for one attempt; None is the adapter's default.
         priority: 0 to 9; the higher goes first when the adapter's concurrency is used up.
         doubt: what to do where the choice in the answer is not sure; None does not ask how sure it is.
+        tools: what the model may ask for before it answers.
+        rounds: what it has asked for already, and was told.
+        may_call: whether it may still ask for tools; once it may not, it has to answer.
     """
 
     system: str
@@ -70,6 +116,9 @@ class ChatRequest:
     timeout_s: float | None = None
     priority: int = 5
     doubt: Doubt | None = None
+    tools: tuple[ToolOffer, ...] = ()
+    rounds: tuple[ToolRound, ...] = ()
+    may_call: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +126,7 @@ class ChatAnswer:
     """What the model answered.
 
     Attributes:
-        content: the answer, parsed and valid against the request's schema.
+        content: the answer, parsed and valid against the request's schema; empty while `tool_calls` are due.
         raw: the answer's text as it came.
         model: the model that answered, by its own word.
         input_tokens: tokens of the prompt.
@@ -92,6 +141,7 @@ class ChatAnswer:
         is_fallback: another model than the one that was asked for answered, because that one was not available.
         confidence: how sure the choice that the request doubts is, 0 to 1; None where nobody knows.
         opinions: each answer that this one was made of, where the request doubts.
+        tool_calls: tools that the model asks for before it answers.
     """
 
     content: dict[str, Any]
@@ -109,6 +159,7 @@ class ChatAnswer:
     finish_reason: str = ""
     confidence: float | None = None
     opinions: tuple[Opinion, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 class ChatModel(Protocol):

@@ -76,6 +76,18 @@ class Agent(Protocol):
 
 
 @runtime_checkable
+class Closing(Protocol):
+    """An agent that holds something open while its definition is in force."""
+
+    async def close(self) -> None:
+        """Give it back, once the messages under way are done.
+
+        Called when another definition takes over, and at the end.
+        """
+        ...
+
+
+@runtime_checkable
 class Scheduled(Protocol):
     """An agent that also speaks when something is due."""
 

@@ -14,23 +14,29 @@ from typing import Any, Final
 from pointsman.definitions import AgentDefinition, Emits
 from pointsman.envelope import Envelope, Payload
 from pointsman.knowledge import NO_KNOWLEDGE, Retriever
-from pointsman.models import ChatModel
-from pointsman.runtime.agent import AgentContext, Reply
+from pointsman.models import ChatAnswer, ChatModel, ChatRequest
+from pointsman.runtime.agent import Agent, AgentContext, Reply
 from pointsman.runtime.asking import check_instructions, question
 from pointsman.runtime.grounding import as_data, passages_for
+from pointsman.runtime.tool_using import ToolUsingAgent
+from pointsman.tools import toolbox_of
 
 _ANSWER: Final = "answer"
 
 
-def build(context: AgentContext) -> DeclarativeAgent:
-    """The declarative agent of `context.definition`.
+def build(context: AgentContext) -> Agent:
+    """The declarative agent of `context.definition`, with tools where it declares some.
 
     Raises:
-        ConfigurationError: it has no instructions, or they do not render.
+        ConfigurationError: it has no instructions, they do not render, or what its tools need is missing.
     """
     definition = context.definition
     check_instructions(definition)
-    return DeclarativeAgent(definition=definition, model=context.model, knowledge=context.knowledge)
+    plain = DeclarativeAgent(definition=definition, model=context.model, knowledge=context.knowledge)
+    if not definition.tools:
+        return plain
+    toolbox = toolbox_of(definition, context.telemetry)
+    return ToolUsingAgent(plain=plain, toolbox=toolbox, effects_allowed=context.effects_allowed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +61,17 @@ class DeclarativeAgent:
             StoreUnavailableError: no answer of the documents that it declares; the runtime tries again.
             ModelAnswerError: an answer that breaks the output contract.
         """
+        return self.replies(await self.model.complete(await self.question(message)))
+
+    async def question(self, message: Envelope) -> ChatRequest:
+        """What the model is asked about `message`.
+
+        Raises:
+            StoreUnavailableError: no answer of the documents that it declares.
+        """
         data = {"event_type": message.event_type, "payload": message.payload}
         passages = await passages_for(self.definition, self.knowledge, " ".join(_texts(message.payload)))
-        request = question(
+        return question(
             self.definition,
             message.event_type,
             user=json.dumps({**data, **as_data(passages)}, ensure_ascii=False),
@@ -65,7 +79,9 @@ class DeclarativeAgent:
             name=self.definition.name,
             priority=message.priority,
         )
-        answer = await self.model.complete(request)
+
+    def replies(self, answer: ChatAnswer) -> list[Reply]:
+        """What the model's answer says."""
         event_type, payload = _chosen(self.definition.emits, answer.content)
         return [Reply(event_type=event_type, payload=payload)]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import structlog
@@ -10,7 +11,7 @@ from pointsman.catalog import Catalog, digest
 from pointsman.definitions import AgentDefinition
 from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError
-from pointsman.runtime.agent import Agent
+from pointsman.runtime.agent import Agent, Closing
 from pointsman.runtime.handling import ActiveAgent
 
 _log = structlog.get_logger(__name__)
@@ -30,6 +31,7 @@ class Following:
         self._sequence = -1
         self._active: ActiveAgent | None = None
         self._before: ActiveAgent | None = None
+        self._closing: set[asyncio.Task[None]] = set()
 
     @property
     def active(self) -> ActiveAgent | None:
@@ -72,12 +74,28 @@ class Following:
                 raise
             _log.error("new definition refused, the one before stays in force", problem=str(error))
 
+    async def close(self) -> None:
+        """Close the agent in force and those before it."""
+        for each in (self._active, self._before):
+            if each is not None:
+                self._close(each.agent)
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+    def _close(self, agent: Agent) -> None:
+        if isinstance(agent, Closing):
+            task = asyncio.get_running_loop().create_task(agent.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
     def _activate(self, definition: AgentDefinition, catalog: Catalog) -> None:
         before = self._active
         is_same = before is not None and digest(before.definition) == digest(definition)
         agent = before.agent if before and is_same else self._build(definition)
         self._active = ActiveAgent.of(definition, agent, catalog.version)
         if not is_same:
+            if self._before is not None:
+                self._close(self._before.agent)
             self._before = before or self._earlier(catalog)
             _log.info("definition in force", agent_version=definition.version, catalog=catalog.version)
 

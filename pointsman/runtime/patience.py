@@ -14,10 +14,14 @@ from pointsman.errors import (
     ModelUnavailableError,
     RegistryUnavailableError,
     StoreUnavailableError,
+    ToolUnavailableError,
     TransientError,
 )
 
-OUTAGES: Final = (ModelUnavailableError, StoreUnavailableError, EffectUnavailableError, RegistryUnavailableError)
+OUTAGES: Final = (
+    ModelUnavailableError, StoreUnavailableError, EffectUnavailableError, RegistryUnavailableError,
+    ToolUnavailableError,
+)  # fmt: skip
 """Somebody else is not there: no fault of the message, and the next one would fare no better."""
 
 _QUICK: Final = BackOff(first_s=0.2, longest_s=10.0, spread=0.5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import threading
@@ -50,6 +51,7 @@ Build = Callable[[AgentContext], Agent]
 # Together under the 10 s that a supervisor grants.
 _FINISH_WITHIN_S: Final = 6.0
 _LEAVE_WITHIN_S: Final = 3.0
+_CLOSE_WITHIN_S: Final = 0.5
 _LOOK_AGAIN_S: Final = 1.0
 
 _log = structlog.get_logger(__name__)
@@ -179,12 +181,15 @@ class AgentProcess:
         self.stopping.set()
         self._lanes.drop_waiting()
         await self._lanes.finish(_FINISH_WITHIN_S)
+        closing = asyncio.ensure_future(self._following.close())
         self._consuming.end()
         await asyncio.to_thread(thread.join, _LEAVE_WITHIN_S)
         if thread.is_alive():
             # A client that waits for an absent broker would hold the interpreter back at exit.
             _log.error("Kafka did not answer in time to leave the group; leaving without")
             os._exit(1)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(closing, _CLOSE_WITHIN_S)
         _log.info("stopped")
 
     def _take(self, catalog: Catalog) -> None:

@@ -215,3 +215,43 @@ def test_no_damage_to_a_file_makes_the_loader_raise(tmp_path: Path, cut: int, dr
     (tmp_path / "greeter.yaml").write_bytes(text.encode(errors="surrogatepass"))
     for problem in load_folder(tmp_path).problems:
         str(problem).encode()
+
+
+TOOLS = """\
+tools:
+  - name: stock
+    command: [stock-server, --read-only]
+    allow: [look_up_stock]
+    environment: [STOCK_KEY]
+"""
+
+
+def test_tool_servers_are_read(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, GOOD + TOOLS) == []
+    ((server,),) = [definition.tools for definition in load_folder_or_raise(tmp_path).definitions]
+    assert (server.command, server.offered()) == (
+        ["stock-server", "--read-only"],
+        {"stock__look_up_stock": "look_up_stock"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("allow:", "alow:", "17:5: error: unknown key alow: did you mean allow?"),
+        ("    allow: [look_up_stock]\n", "", "15:5: error: allow is missing"),
+        ("[look_up_stock]", "[]", "17:12: error: tools[0].allow List should have at least 1 item"),
+        ("look_up_stock", "look up", "17:13: error: tools[0].allow[0] must be a tool's name"),
+        ("name: stock", "name: Stock", "15:11: error: tools[0].name must be lower-case letters, digits"),
+        ("STOCK_KEY", "STOCK_KEY=1", "18:19: error: tools[0].environment[0] must be a variable's name"),
+        ("command: [stock-server, --read-only]", "url: ftp://a", "16:10: error: tools[0].url must be an address"),
+        ("command: [stock-server, --read-only]", "url: https://me:pw@a", "16:10: error: tools[0].url must be an addr"),
+        ("command: [stock-server, --read-only]", "url: https://a.example/mcp", "15:5: error: environment is for a co"),
+        ("    command: [stock-server, --read-only]\n", "", "15:5: error: a tool server has a command or a url"),
+        ("[look_up_stock]", "[a.b, a_b]", "15:5: error: allow names two tools that would reach the model under the"),
+        (TOOLS, TOOLS + TOOLS.removeprefix("tools:\n"), "15:3: error: two tool servers have the same name"),
+    ],
+)
+def test_a_mistake_in_a_tool_server_is_told_with_its_place(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    (problem,) = problems_of(tmp_path, GOOD + TOOLS.replace(old, new))
+    assert problem.startswith(f"greeter.yaml:{expected}")

@@ -91,3 +91,9 @@ def test_no_text_around_an_address_lets_it_through(before: str, after: str) -> N
 
 def test_a_masked_address_keeps_its_domain() -> None:
     assert mask(f"from {MARK}!") == "from z***@customer.example!"
+
+
+def test_the_library_of_tool_servers_stays_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("debug")
+    logging.getLogger("mcp.client.stdio").error("the server said %s", MARK)
+    assert lines(capsys) == []

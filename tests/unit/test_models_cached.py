@@ -12,6 +12,7 @@ from pointsman.definitions import AgentDefinition
 from pointsman.errors import ModelAnswerError, ModelUnavailableError, StoreUnavailableError
 from pointsman.models import ChatModel, ChatRequest
 from pointsman.models.cached import COLLECTION, CachedModel, cache_key
+from pointsman.models.port import ToolOffer
 from pointsman.runtime.metering import MeteredModel, measured
 from pointsman.runtime.model_choice import chosen_model
 from pointsman.store import Document
@@ -38,6 +39,14 @@ async def test_the_same_question_is_asked_once_and_counts_once() -> None:
     assert (first.content, first.is_cached) == (again.content, False)
     assert (again.is_cached, again.completions, again.input_tokens, again.cost_usd) == (True, 0, 0, 0.0)
     assert meter.used.calls == 1
+
+
+async def test_what_was_asked_with_tools_at_hand_is_not_kept() -> None:
+    model, store = ScriptedModel([{"mood": "good"}, {"mood": "bad"}]), InMemoryStore()
+    asked = replace(ASKED, tools=(ToolOffer(name="weather", description="The weather.", parameters={}),))
+    assert (await cached(model, store).complete(asked)).content == {"mood": "good"}
+    assert (await cached(model, store).complete(asked)).content == {"mood": "bad"}
+    assert await store.count(COLLECTION, {}) == 0
 
 
 async def test_an_answer_is_kept_no_longer_than_declared() -> None:

@@ -43,6 +43,7 @@ class Greeter:
         self.effects_allowed = effects_allowed
         self.hang_on = hang_on
         self.reminders = ["reminder"]
+        self.closed = 0
 
     async def handle(self, message: Envelope) -> Sequence[Reply]:
         if message.id == self.hang_on:
@@ -58,6 +59,9 @@ class Greeter:
 
     async def emitted(self, message: Envelope) -> None:
         self.reminders.remove(message.id)
+
+    async def close(self) -> None:
+        self.closed += 1
 
 
 def arrival(name: str, event_type: str = "guest.arrived") -> Envelope:
@@ -93,6 +97,7 @@ class Running:
     def __init__(self, inbox: MemoryInbox, hang_on: str | None = None) -> None:
         self.inbox = inbox
         self.effects = EffectsSwitch()
+        self.built: list[Greeter] = []
         self.process = AgentProcess(
             "greeter",
             inbox,
@@ -110,7 +115,8 @@ class Running:
         await asyncio.wait_for(self.task, WITHIN_S)
 
     def _build(self, definition: AgentDefinition, hang_on: str | None) -> Agent:
-        return Greeter(definition.version, self.effects.is_allowed, hang_on)
+        self.built.append(Greeter(definition.version, self.effects.is_allowed, hang_on))
+        return self.built[-1]
 
 
 async def test_messages_are_answered_and_what_is_due_is_said() -> None:
@@ -145,6 +151,25 @@ async def test_a_new_version_answers_the_messages_after_it_without_a_restart() -
     await running.until(lambda: "bob" in greetings(inbox))
     await running.stop()
     assert greetings(inbox) == {"ann": "1.0.0", "bob": "2.0.0"}
+
+
+async def test_each_agent_is_closed_once_when_another_takes_over_or_the_process_ends() -> None:
+    inbox = MemoryInbox()
+    running = Running(inbox)
+    running.process.catalog_applied(CATALOG)
+    inbox.put(record(0, "ann"))
+    await running.until(lambda: "ann" in greetings(inbox))
+    running.process.catalog_applied(Catalog.of([DEFINITION.model_copy(update={"version": "2.0.0"})], 2))
+    inbox.put(record(1, "bob"))
+    await running.until(lambda: "bob" in greetings(inbox))
+    # The one before still answers what a rollout has routed to it.
+    assert [one.closed for one in running.built] == [0, 0]
+    running.process.catalog_applied(Catalog.of([DEFINITION.model_copy(update={"version": "3.0.0"})], 3))
+    inbox.put(record(2, "cay"))
+    await running.until(lambda: "cay" in greetings(inbox))
+    assert [one.closed for one in running.built] == [1, 0, 0]
+    await running.stop()
+    assert [one.closed for one in running.built] == [1, 1, 1]
 
 
 async def test_a_stop_abandons_what_takes_too_long_and_keeps_what_is_done(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,5 +18,5 @@ def open_store(settings: Settings) -> PostgresStore:
         ConfigurationError: the setting is missing.
     """
     if settings.store_uri is None:
-        raise ConfigurationError("POINTSMAN_STORE_URI is not set", "set it to postgresql://user:password@host/database")
+        raise ConfigurationError("POINTSMAN_STORE_URI is not set", "set it to postgresql://HOST/DATABASE")
     return PostgresStore(settings.store_uri.get_secret_value())

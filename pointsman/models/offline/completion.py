@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from pointsman.contracts import Contract
 from pointsman.models.offline.compose import compose
 from pointsman.models.offline.facts import UserTurn
 from pointsman.models.offline.texts import Ask, write_text
+from pointsman.models.offline.tool_use import wanted_calls, with_tool_results
 
 _CHARS_PER_TOKEN: Final = 4
 # What a client without strict schemas (Flink SQL's) puts at the end of its system turn.
@@ -45,15 +46,17 @@ class Completion:
 
     Attributes:
         text: the answer's text.
-        finish_reason: `stop`, or `length` when it was cut off.
+        finish_reason: `stop`, `length` when it was cut off, or `tool_calls`.
         input_tokens: tokens of the prompt, estimated.
         output_tokens: tokens of the answer, estimated.
+        tool_calls: tools that it asks for, in place of a text.
     """
 
     text: str
     finish_reason: str
     input_tokens: int
     output_tokens: int
+    tool_calls: list[dict[str, Any]] = field(default_factory=list)
 
 
 def complete(request: dict[str, Any]) -> Completion:
@@ -63,14 +66,25 @@ def complete(request: dict[str, Any]) -> Completion:
         BadRequestError: it is not one that the API takes.
     """
     system, user, length = _turns(request)
-    text = _answer(request.get("response_format"), system, UserTurn(user))
+    input_tokens = -(-length // _CHARS_PER_TOKEN)
+    turn = UserTurn(with_tool_results(user, request))
+    if calls := wanted_calls(request, system, turn):
+        output_tokens = -(-len(json.dumps(calls)) // _CHARS_PER_TOKEN)
+        return Completion(
+            text="",
+            finish_reason="tool_calls",
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            tool_calls=calls,
+        )
+    text = _answer(request.get("response_format"), system, turn)
     most = request.get("max_completion_tokens") or request.get("max_tokens") or 0
     is_cut = isinstance(most, int) and 0 < most * _CHARS_PER_TOKEN < len(text)
     text = text[: most * _CHARS_PER_TOKEN] if is_cut else text
     return Completion(
         text=text,
         finish_reason="length" if is_cut else "stop",
-        input_tokens=-(-length // _CHARS_PER_TOKEN),
+        input_tokens=input_tokens,
         output_tokens=-(-len(text) // _CHARS_PER_TOKEN),
     )
 

@@ -102,11 +102,13 @@ def _parsed(body: bytes) -> dict[str, Any]:
 
 
 def _body(asked: dict[str, Any], answer: Completion, *, refused: bool) -> dict[str, Any]:
-    message = {
+    message: dict[str, Any] = {
         "role": "assistant",
-        "content": None if refused else answer.text,
+        "content": None if refused or answer.tool_calls else answer.text,
         "refusal": "I cannot help with that." if refused else None,
     }
+    if answer.tool_calls and not refused:
+        message["tool_calls"] = answer.tool_calls
     return {
         "id": completion_id(asked),
         "object": "chat.completion",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from pointsman.models.offline.facts import Fact, UserTurn
+from pointsman.models.offline.tool_use import TOLD_BY_TOOLS
 from pointsman.models.offline.words import capitalised, harmless, sentences, shortened
 
 _OWN_WORDS: Final = ("wrote", "message", "comment", "said", "note", "text", "asked", "question", "request", "reply")
@@ -44,9 +45,17 @@ _WISH_END: Final = re.compile(r"\s+(?:and|but|because|since|so that|when|as we|i
 
 
 def told_facts(turn: UserTurn) -> list[Fact]:
-    """What can be told to or about the other side: the prose first that is in their own words, addresses left out."""
+    """What can be told to or about the other side, addresses left out: what tools said, then what is in their words."""
     facts = [fact for fact in turn.prose() if not (fact.name in _RETOLD or _is_address(fact) or _is_sum(fact))]
-    return sorted(facts, key=lambda fact: (not is_own_words(fact), "title" in fact.label, not is_from_site(fact)))
+    return sorted(
+        facts,
+        key=lambda fact: (
+            fact.path[:1] != (TOLD_BY_TOOLS,),
+            not is_own_words(fact),
+            "title" in fact.label,
+            not is_from_site(fact),
+        ),
+    )
 
 
 def is_own_words(fact: Fact) -> bool:
@@ -66,7 +75,7 @@ def statement(fact: Fact) -> str:
         return f"They wrote: “{said}”."
     if is_from_site(fact):
         return f"Their site says: “{said}”."
-    if fact.label and fact.label not in {"fact", "facts", "talking points", "reasons", fact.content.lower()}:
+    if fact.label and fact.label not in {"fact", "facts", "result", "talking points", "reasons", fact.content.lower()}:
         return f"{capitalised(fact.label)}: {said}."
     return f"{capitalised(said)}."
 
