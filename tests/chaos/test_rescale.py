@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-import pytest
-
 from pointsman.local import LocalStack
 from tests.chaos.lab import Experiment, Lab
 from tests.witness import eventually
@@ -14,7 +12,6 @@ from tests.witness import eventually
 LONGER_THAN_A_CHECKPOINT_MS = 700
 
 
-@pytest.mark.critical
 def test_rescaled_under_load(lab: Lab) -> None:
     steps = lab.tier.parallelisms
     experiment = lab.experiment("F7", f"router rescaled 1→{'→'.join(map(str, steps))} by `pointsman up --parallelism`")
