@@ -181,7 +181,7 @@ class LocalStack:
         held = {status.port for status in self.status() if status.pid}
         wanted = {name: port for name, port in self.addresses.ports.items() if not self._holds(name, held)}
         if not self.options.secure:
-            del wanted["kafka-admin"]
+            wanted.pop("kafka-admin", None)
         java = preflight(self._layout, wanted, self.options.java_home)
         run_steps([Step(name="jars", action=lambda: ensure_jars(self._layout))], progress, Event())
         return java
