@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -254,7 +255,10 @@ def test_mongodb_lets_nobody_in_without_a_login_or_without_tls(secure: Secure) -
 def test_a_stolen_login_does_no_more_in_mongodb_than_its_work(
     secure: Secure, principal: str, act: Callable[[Any], object]
 ) -> None:
-    with secure.database(secure.logins.mongodb_uri(principal)) as client, pytest.raises(OperationFailure) as refused:
+    address = secure.logins.mongodb_uri(principal)
+    # Connect's driver is told by its JVM whom to trust.
+    trusted = address if "tlsCAFile" in address else f"{address}&tlsCAFile={quote(str(secure.logins.ca), safe='/')}"
+    with secure.database(trusted) as client, pytest.raises(OperationFailure) as refused:
         act(client.sdr)
     assert refused.value.code == 13
 
