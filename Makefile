@@ -8,7 +8,7 @@ POINTSMAN := $(PYTHON) -m pointsman
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast chaos chaos-nightly soak mutations screenshots lint setup install java \
+.PHONY: help demo up down test test-long test-fast chaos chaos-nightly soak mutations screenshots lint setup install java \
 	prometheus chromium compose check-deploy scan audit bench bench-long bench-smoke bench-setup
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make down       stop it; its state stays in .pointsman"
 	@echo "make test       all tests, on real Kafka, MongoDB and Flink, and the critical half of the faults"
 	@echo "make test-fast  the tests that need no Java"
+	@echo "make test-long  what make test leaves out for time: archive, schema registry, fast delivery, rollouts, restore"
 	@echo "make chaos      breaks one thing after the other under load, counts, and writes docs/guarantees.md"
 	@echo "make compose    the whole system in containers (needs a Docker engine)"
 	@echo "make check-deploy  compose file and Helm chart, by their own tools (builds them once; needs Go 1.24)"
@@ -41,8 +42,11 @@ down: setup
 	@$(POINTSMAN) down
 
 test: java prometheus chromium scan test-fast
-	@$(PYTHON) -m pytest tests/e2e
+	@$(PYTHON) -m pytest tests/e2e -m "not long" --durations=15
 	@$(PYTHON) -m pytest tests/chaos -m critical --tier critical
+
+test-long: java setup
+	@$(PYTHON) -m pytest tests/e2e -m long
 
 test-fast: setup
 	@$(PYTHON) -m pytest tests/unit tests/contract -n auto

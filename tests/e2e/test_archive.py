@@ -20,6 +20,8 @@ from pointsman.topics import DECISIONS, ERRORS, ESCALATIONS, MESSAGES
 from tests.e2e.system import ROOT, System, address, hot_lead
 from tests.witness import eventually
 
+pytestmark = pytest.mark.long
+
 KEPT = (MESSAGES, DECISIONS, ESCALATIONS, ERRORS)
 
 

@@ -7,8 +7,12 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from tests.e2e.system import System, hot_lead
 from tests.witness import eventually
+
+pytestmark = pytest.mark.long
 
 LEADS = 12
 MODEL_LATENCY_MS = 1000

@@ -6,9 +6,13 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from pointsman.local import LocalStack, StackOptions
 from tests.e2e.system import ROOT, System, address, hot_lead
 from tests.witness import eventually
+
+pytestmark = pytest.mark.long
 
 LEADS = 8
 EVENTS_OF_A_HOT_LEAD = 5

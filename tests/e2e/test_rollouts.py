@@ -57,6 +57,7 @@ def first_decisions(system: System, workflows: list[str]) -> list[dict[str, Any]
 
 
 @pytest.mark.usefixtures("aborted")
+@pytest.mark.long
 def test_a_candidate_in_shadow_shows_where_it_differs_and_moves_nothing(system: System, tmp_path: Path) -> None:
     with system.edited_definitions() as folder:
         claiming_the_coffee(folder)
@@ -122,6 +123,7 @@ def version_process(system: System, name: str, version: str) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("aborted")
+@pytest.mark.long
 def test_a_workflow_finishes_on_the_version_that_it_began_with(system: System, tmp_path: Path) -> None:
     with system.edited_definitions() as folder, system.agent_process("account_brief"):
         (folder / "account_brief.yaml").write_text(yaml_of_the_guide())

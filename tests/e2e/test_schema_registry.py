@@ -18,6 +18,8 @@ from tests.e2e.system import ROOT, System, address, hot_lead
 from tests.memory_registry import MemoryRegistry
 from tests.witness import Seen, eventually
 
+pytestmark = pytest.mark.long
+
 AVRO = "application/avro"
 WAY = ["lead.received", "lead.profiled", "lead.scored", "campaign.drafted", "email.sent"]
 
