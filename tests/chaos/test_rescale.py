@@ -34,7 +34,8 @@ def rescale(experiment: Experiment, parallelism: int) -> None:
     experiment.injected += 1
     experiment.routing_again(began)
     assert instances(lab) == parallelism
-    assert lab.system.flink("/overview")["slots-total"] == parallelism
+    spare = lab.system.stack.options.spare_taskmanagers
+    assert lab.system.flink("/overview")["slots-total"] == parallelism + spare
 
 
 def instances(lab: Lab) -> int:
