@@ -149,7 +149,17 @@ def test_costs_count_calls_and_mails(system: System, lead: tuple[str, str]) -> N
 
 def test_the_doctor_finds_nothing_wrong_with_a_running_stack(system: System, lead: tuple[str, str]) -> None:
     found = data(system, "doctor")
-    assert {row["area"] for row in found} == {"kafka", "connect", "mongodb", "flink", "model", "mail", "clock", "disk"}
+    assert {row["area"] for row in found} == {
+        "kafka",
+        "connect",
+        "mongodb",
+        "flink",
+        "model",
+        "mail",
+        "clock",
+        "disk",
+        "retention",
+    }
     assert [row for row in found if row["verdict"] not in {"ok", "warning"}] == []
 
 

@@ -17,6 +17,8 @@ from pointsman.local.jars import pyflink_folder
 from tests.e2e.system import ROOT, System, address, hot_lead, lukewarm_lead
 from tests.witness import eventually
 
+pytestmark = pytest.mark.long
+
 JARS = ROOT / ".pointsman" / "sql-jars"
 
 
