@@ -65,10 +65,6 @@ class Model:
         for _ in range(4 * MOCK_WORKERS):
             self._post("/counters")
 
-    def be_down(self, seconds: float) -> None:
-        """Refuse every call for `seconds`."""
-        self._post(f"/down/{seconds:g}")
-
     def close(self) -> None:
         """End it."""
         end(self._process)
@@ -179,10 +175,6 @@ class Testbed:
             broker = _broker_in(folder, self.cores)
             self._second = Testbed(folder=folder, cores=self.cores, model=self.model, _broker=broker, _flinks=[])
         return self._second
-
-    def restart_broker(self) -> None:
-        """SIGKILL to the broker; the supervisor starts it again."""
-        self._broker.kill("kafka")
 
     def close_flinks(self) -> None:
         """Stop every cluster."""

@@ -140,15 +140,19 @@ async def test_nothing_is_read_before_the_catalog_names_the_agent() -> None:
     assert inbox.written == []
 
 
+async def greeted_by(running: Running, inbox: MemoryInbox, version: int, name: str) -> None:
+    """Put this version in force, and have it greet `name`."""
+    definition = DEFINITION.model_copy(update={"version": f"{version}.0.0"})
+    running.process.catalog_applied(Catalog.of([definition], version))
+    inbox.put(record(version - 1, name))
+    await running.until(lambda: name in greetings(inbox))
+
+
 async def test_a_new_version_answers_the_messages_after_it_without_a_restart() -> None:
     inbox = MemoryInbox()
     running = Running(inbox)
-    running.process.catalog_applied(CATALOG)
-    inbox.put(record(0, "ann"))
-    await running.until(lambda: "ann" in greetings(inbox))
-    running.process.catalog_applied(Catalog.of([DEFINITION.model_copy(update={"version": "2.0.0"})], 2))
-    inbox.put(record(1, "bob"))
-    await running.until(lambda: "bob" in greetings(inbox))
+    await greeted_by(running, inbox, 1, "ann")
+    await greeted_by(running, inbox, 2, "bob")
     await running.stop()
     assert greetings(inbox) == {"ann": "1.0.0", "bob": "2.0.0"}
 
@@ -156,17 +160,11 @@ async def test_a_new_version_answers_the_messages_after_it_without_a_restart() -
 async def test_each_agent_is_closed_once_when_another_takes_over_or_the_process_ends() -> None:
     inbox = MemoryInbox()
     running = Running(inbox)
-    running.process.catalog_applied(CATALOG)
-    inbox.put(record(0, "ann"))
-    await running.until(lambda: "ann" in greetings(inbox))
-    running.process.catalog_applied(Catalog.of([DEFINITION.model_copy(update={"version": "2.0.0"})], 2))
-    inbox.put(record(1, "bob"))
-    await running.until(lambda: "bob" in greetings(inbox))
+    await greeted_by(running, inbox, 1, "ann")
+    await greeted_by(running, inbox, 2, "bob")
     # The one before still answers what a rollout has routed to it.
     assert [one.closed for one in running.built] == [0, 0]
-    running.process.catalog_applied(Catalog.of([DEFINITION.model_copy(update={"version": "3.0.0"})], 3))
-    inbox.put(record(2, "cay"))
-    await running.until(lambda: "cay" in greetings(inbox))
+    await greeted_by(running, inbox, 3, "cay")
     assert [one.closed for one in running.built] == [1, 0, 0]
     await running.stop()
     assert [one.closed for one in running.built] == [1, 1, 1]
