@@ -65,7 +65,7 @@ def configuration(options: JobOptions) -> Configuration:
         "restart-strategy.exponential-delay.max-backoff": "5 s",
         "restart-strategy.exponential-delay.reset-backoff-threshold": "1 min",
         "table.local-time-zone": "UTC",
-        "table.exec.state.ttl": f"{options.state_ttl_hours} h",
+        "table.exec.state.ttl": f"{options.state_ttl_s} s",
         # A savepoint finds its state again by these ids: that of another guard must not be taken for this one's.
         "table.exec.uid.generation": "ALWAYS",
         "table.exec.uid.format": f"<transformation>-{GUARD_STATE}-<id>",
@@ -102,7 +102,7 @@ def route_options(options: JobOptions) -> RouteOptions:
         local_model=_local_model(options.local_model),
         parallelism=options.parallelism,
         python_mode=options.python_mode,
-        state_ttl_hours=options.state_ttl_hours,
+        state_ttl_s=options.state_ttl_s,
         name=options.name,
         must_claim=options.delivery == FAST,
     )

@@ -57,7 +57,7 @@ def script(agents: Sequence[AgentDefinition], options: JobOptions, model: SqlMod
             "terminal": _pairs(dict.fromkeys(sorted(terminal), "yes")),
         },
         name=options.name,
-        state_ttl_hours=options.state_ttl_hours,
+        state_ttl_s=options.state_ttl_s,
         checkpoint_interval_ms=options.checkpoint_interval_ms,
         max_steps=WorkflowLimits().steps,
         max_payload_bytes=MAX_PAYLOAD_BYTES,

@@ -42,7 +42,7 @@ class JobOptions:
             next one.
         delivery: `exactly-once` or `fast`.
         transactional_id_prefix: prefix of the sink's transactional ids; two jobs that share one fence each other.
-        state_ttl_hours: hours for which message ids and step counts are remembered.
+        state_ttl_s: seconds for which message ids and the counts of a workflow are remembered after its last message.
         min_catalog: messages wait for a catalog of at least this sequence.
         always_ask_model: ask the model also when one candidate is left.
         max_shown: of more candidates than that, the model is shown the nearest; 0 shows all.
@@ -69,7 +69,7 @@ class JobOptions:
     checkpoint_interval_ms: int = 1000
     delivery: str = EXACTLY_ONCE
     transactional_id_prefix: str = "pointsman-router"
-    state_ttl_hours: int = 168
+    state_ttl_s: int = 7 * 24 * 3600
     min_catalog: int = 0
     always_ask_model: bool = False
     max_shown: int = 8

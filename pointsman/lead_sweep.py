@@ -31,7 +31,7 @@ class Window:
     Attributes:
         older_than: how long the connector has had.
         younger_than: how far back to look; not further than the leads topic reaches.
-        limit: at most that many leads are looked at, the oldest first.
+        limit: at most that many leads are looked at, the newest first.
     """
 
     older_than: timedelta
@@ -39,26 +39,35 @@ class Window:
     limit: int
 
 
-async def leads_in(store: DocumentStore, window: Window, now: datetime) -> list[Document]:
-    """The leads in `window`, by `created_at`, or by the time in an id that the database made itself."""
+async def lead_ids_in(store: DocumentStore, window: Window, now: datetime) -> list[Any]:
+    """Ids, as the database has them, of leads in `window`: by `created_at`, or by the time in an id of its making."""
     first, last = now - window.younger_than, now - window.older_than
-    criteria: Sequence[dict[str, Any]] = (
-        {"created_at": {"$gte": to_rfc3339(first), "$lt": to_rfc3339(last)}},
-        {"_id": {"$gte": id_made_at(first), "$lt": id_made_at(last)}},
-    )
-    found = [lead for each in criteria for lead in await store.find(COLLECTION, each, sort="_id", limit=window.limit)]
-    return list({str(lead["_id"]): lead for lead in found}.values())[: window.limit]
+    criteria: dict[str, dict[str, Any]] = {
+        "created_at": {"$gte": to_rfc3339(first), "$lt": to_rfc3339(last)},
+        "_id": {"$gte": id_made_at(first), "$lt": id_made_at(last)},
+    }
+    found = [
+        lead["_id"]
+        for name, range_ in criteria.items()
+        for lead in await store.find(COLLECTION, {name: range_}, sort=f"-{name}", limit=window.limit, ids_only=True)
+    ]
+    return list({str(lead_id): lead_id for lead_id in found}.values())[: window.limit]
 
 
-def unheard_of(leads: Iterable[Document], delivered: Iterable[Record], states: Iterable[Record]) -> list[Document]:
-    """Those of `leads` that have come nowhere; what else is on Kafka is read past and not kept.
+async def leads_of(store: DocumentStore, lead_ids: Sequence[Any]) -> list[Document]:
+    """The leads of these ids that are still there, the oldest id first."""
+    return await store.find(COLLECTION, {"_id": {"$in": list(lead_ids)}}, sort="_id", limit=len(lead_ids) or 1)
+
+
+def unheard_of(lead_ids: Iterable[Any], delivered: Iterable[Record], states: Iterable[Record]) -> list[Any]:
+    """Those of `lead_ids` that have come nowhere; what else is on Kafka is read past and not kept.
 
     Args:
-        leads: documents.
+        lead_ids: as the database has them.
         delivered: the records of the leads topic.
         states: the records of `workflow_state`; a lead's workflow has its id.
     """
-    missing = {str(lead["_id"]): lead for lead in leads}
+    missing = {str(lead_id): lead_id for lead_id in lead_ids}
     for record in delivered:
         missing.pop(_id_in(record.value), None)
     for record in states:

@@ -36,11 +36,18 @@ class DocumentStore(Protocol):
         ...
 
     async def find(
-        self, collection: str, criteria: Mapping[str, Any], *, sort: str | None = None, limit: int = 100
+        self,
+        collection: str,
+        criteria: Mapping[str, Any],
+        *,
+        sort: str | None = None,
+        limit: int = 100,
+        ids_only: bool = False,
     ) -> list[Document]:
         """Documents that match: `{field: value}` equality, or `{field: {"$lte": value}}` and the like; dotted names.
 
-        Operators: `$eq $ne $lt $lte $gt $gte $in $exists`. Sorted by `sort` (descending: `-field`).
+        Operators: `$eq $ne $lt $lte $gt $gte $in $exists`. Sorted by `sort` (descending: `-field`). With `ids_only`
+        they hold nothing but their `_id`.
         """
         ...
 
@@ -114,11 +121,17 @@ class MongoStore:
             return await self._database[collection].find_one({"_id": key})
 
     async def find(
-        self, collection: str, criteria: Mapping[str, Any], *, sort: str | None = None, limit: int = 100
+        self,
+        collection: str,
+        criteria: Mapping[str, Any],
+        *,
+        sort: str | None = None,
+        limit: int = 100,
+        ids_only: bool = False,
     ) -> list[Document]:
         """Documents that match, sorted by the field `sort` (descending as `-field`), then by `_id`."""
         with _translated():
-            cursor = self._database[collection].find(criteria).limit(limit)
+            cursor = self._database[collection].find(criteria, {"_id": True} if ids_only else None).limit(limit)
             return await (cursor.sort(sort_order(sort)) if sort else cursor).to_list()
 
     async def insert_once(self, collection: str, document: Document) -> Document:

@@ -106,6 +106,10 @@ class StoreContract:
         downwards = [document["_id"] for document in await store.find("things", {}, sort="-rank", limit=3)]
         assert (upwards, downwards) == (["a", "c", "b", "d"], ["b", "d", "c"])
 
+    async def test_of_documents_only_the_ids_can_be_had(self, store: DocumentStore) -> None:
+        await store.put("things", {"_id": "a", "kind": "x", "text": "long"})
+        assert await store.find("things", {"kind": "x"}, sort="kind", ids_only=True) == [{"_id": "a"}]
+
     async def test_names_that_a_database_finds_special_survive_inside_a_document(self, store: DocumentStore) -> None:
         document = {"_id": "a", "raw": {"$gt": "", "a.b": 1, "": 2, "__proto__": {}}}
         await store.put("things", document)

@@ -106,13 +106,19 @@ class InMemoryStore:
         return as_stored(found) if found is not None else None
 
     async def find(
-        self, collection: str, criteria: Mapping[str, Any], *, sort: str | None = None, limit: int = 100
+        self,
+        collection: str,
+        criteria: Mapping[str, Any],
+        *,
+        sort: str | None = None,
+        limit: int = 100,
+        ids_only: bool = False,
     ) -> list[Document]:
         """Documents that match, sorted by `sort` (descending as `-field`), then by `_id`."""
         found = [document for document in self._documents(collection).values() if _matches(document, criteria)]
         for name, direction in reversed(sort_order(sort) if sort else []):
             found.sort(key=lambda document, name=name: _rank(_at(document, name)), reverse=direction < 0)  # type: ignore[misc]
-        return [as_stored(document) for document in found[:limit]]
+        return [as_stored({"_id": one["_id"]} if ids_only else one) for one in found[:limit]]
 
     async def insert_once(self, collection: str, document: Document) -> Document:
         """Insert unless a document with that `_id` is there; the one that is there afterwards."""

@@ -1,7 +1,7 @@
 -- The routing as Flink SQL alone, for clusters without Python: `python -m flink_jobs.sql_router` fills it in and puts the
 -- statements that it shares with the Python job before it. docs/sql-job.md says what it cannot do.
 SET 'pipeline.name' = '${name}';
-SET 'table.exec.state.ttl' = '${state_ttl_hours} h';
+SET 'table.exec.state.ttl' = '${state_ttl_s} s';
 SET 'table.exec.resource.default-parallelism' = '1';
 SET 'execution.checkpointing.interval' = '${checkpoint_interval_ms} ms';
 SET 'execution.checkpointing.mode' = 'EXACTLY_ONCE';

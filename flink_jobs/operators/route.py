@@ -77,7 +77,7 @@ class RouteOptions:
         parallelism: parallel instances.
         python_mode: `thread` or `process`. It is part of the operator's uid: the two keep their state differently, and
             a savepoint of one must not be taken for empty by the other.
-        state_ttl_hours: hours after which a plan that does not move is forgotten.
+        state_ttl_s: seconds after which a plan that does not move is forgotten.
         name: the job's name, in traces.
         must_claim: an agent may act on what it gets only after it has claimed it: it may be written more than once.
     """
@@ -88,7 +88,7 @@ class RouteOptions:
     local_model: bytes | None = None
     parallelism: int = 1
     python_mode: str = "thread"
-    state_ttl_hours: int = 168
+    state_ttl_s: int = 7 * 24 * 3600
     name: str = "pointsman-router"
     must_claim: bool = False
 
@@ -271,7 +271,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         key = ctx.get_current_key()
         if key not in self._shards:
             shard = self._shards[key] = Shard({bytes.fromhex(workflow) for workflow, _ in self._cancelled.items()})
-            self._plans[shard] = PlanKeeping(self._kept_plans, timedelta(hours=self._options.state_ttl_hours))
+            self._plans[shard] = PlanKeeping(self._kept_plans, timedelta(seconds=self._options.state_ttl_s))
             for _, kept in sorted(self._pending.items()):
                 shard.add(Waiting(from_state(kept)))
         return self._shards[key]

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from pointsman import job
-from pointsman.cli.options import DeliveryOption, DryRun, Yes, confirm
+from pointsman.cli.options import DeliveryOption, DryRun, Yes, confirm, duration
 from pointsman.cli.output import Output, OutputOption, print_lines
-from pointsman.errors import RefusedError
+from pointsman.errors import ConfigurationError, RefusedError
 from pointsman.flink_rest import FlinkRest
 from pointsman.job import SubmitOptions
 from pointsman.job_options import MOST_PARALLEL, PYTHON_MODES, JobOptions
@@ -62,6 +62,10 @@ SecondModel = Annotated[
 Samples = Annotated[
     int | None, typer.Option(min=1, max=2, help="2: ask twice where the server does not say how sure it is.")
 ]
+StateTtl = Annotated[
+    str | None,
+    typer.Option(help="How long message ids and counts are remembered after a workflow's last message, e.g. 7d."),
+]
 Lib = Annotated[Path | None, typer.Option(help="Folder with the jars of Flink's client.")]
 
 
@@ -72,6 +76,7 @@ def submit(
     python_mode: PythonMode = _DEFAULTS.python_mode,
     checkpoint_interval_ms: Interval = _DEFAULTS.checkpoint_interval_ms,
     delivery: DeliveryOption = None,
+    state_ttl: StateTtl = None,
     limits: Limits = None,
     always_ask_model: AlwaysAsk = False,
     max_shown: MaxShown = None,
@@ -108,6 +113,7 @@ def submit(
         checkpoint_interval_ms=checkpoint_interval_ms,
         delivery=delivery.value if delivery else _DEFAULTS.delivery,
         transactional_id_prefix=name,
+        state_ttl_s=_seconds(state_ttl) if state_ttl else _DEFAULTS.state_ttl_s,
         min_catalog=load_catalog(told.kafka_bootstrap).sequence,
         limits=_limits(limits or told.workflow_limits),
         always_ask_model=always_ask_model,
@@ -174,6 +180,7 @@ def upgrade(
     parallelism: Annotated[int | None, typer.Option(min=1, max=MOST_PARALLEL, help="Another parallelism.")] = None,
     checkpoint_interval_ms: Annotated[int | None, typer.Option(min=10, help="Another interval.")] = None,
     delivery: DeliveryOption = None,
+    state_ttl: StateTtl = None,
     limits: Limits = None,
     max_shown: MaxShown = None,
     local_model: LocalModel = None,
@@ -196,6 +203,7 @@ def upgrade(
         "parallelism": parallelism,
         "checkpoint_interval_ms": checkpoint_interval_ms,
         "delivery": delivery.value if delivery else None,
+        "state_ttl_s": _seconds(state_ttl) if state_ttl else None,
         "limits": _limits(limits) if limits else None,
         "max_shown": max_shown,
         "local_model": str(local_model.absolute()) if local_model else "" if no_local_model else None,
@@ -250,6 +258,13 @@ def _last_state(flink_url: str, name: str, folder: Path | None) -> str | None:
     remembered = job.last_snapshot(flink_url, name)
     newest = job.newest_snapshot_below(folder) if folder and not remembered else None
     return str(newest) if newest else remembered
+
+
+def _seconds(state_ttl: str) -> int:
+    """A duration in seconds; not 0, which Flink would read as for ever."""
+    if (seconds := int(duration(state_ttl, "--state-ttl").total_seconds())) < 1:
+        raise ConfigurationError("--state-ttl: 0 would keep everything for ever", "write a time, e.g. 7d")
+    return seconds
 
 
 def _limits(file: Path) -> str:

@@ -21,7 +21,7 @@ from pointsman.connect_rest import register
 from pointsman.envelope import to_rfc3339
 from pointsman.errors import ConfigurationError, TransientError
 from pointsman.kafka import publish, read_all
-from pointsman.lead_sweep import COLLECTION, Window, as_record, leads_in, paced, unheard_of
+from pointsman.lead_sweep import COLLECTION, Window, as_record, lead_ids_in, leads_of, paced, unheard_of
 from pointsman.local.connect import CONNECTOR, connector_config
 from pointsman.logging import mask
 from pointsman.plaintext import one_line
@@ -106,7 +106,9 @@ def sweep(
     ] = None,
     younger_than: Annotated[str, typer.Option(help="How far back to look: as far as the leads topic reaches.")] = "6d",
     rate: Annotated[str, typer.Option(help="At most that many in a second.")] = "20/s",
-    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most that many leads are looked at.")] = 10_000,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="At most that many leads are looked at, the newest first.")
+    ] = 100_000,
     every: Annotated[str | None, typer.Option(help="Do it again and again, so long apart; else once.")] = None,
     dry_run: DryRun = False,
 ) -> None:
@@ -132,8 +134,13 @@ def sweep(
 
 def _sweep(window: Window, per_s: int, *, dry_run: bool) -> None:
     bootstrap, now = settings().kafka_bootstrap, datetime.now(UTC)
-    leads = with_store(lambda store: leads_in(store, window, now))
-    found = unheard_of(leads, read_all(bootstrap, LEADS), read_all(bootstrap, WORKFLOW_STATE)) if leads else []
+    lead_ids = with_store(lambda store: lead_ids_in(store, window, now))
+    if len(lead_ids) == window.limit:
+        typer.echo(f"{window.limit} leads were looked at, and no older ones: see --limit and --younger-than", err=True)
+    if not lead_ids:
+        return
+    missing = unheard_of(lead_ids, read_all(bootstrap, LEADS), read_all(bootstrap, WORKFLOW_STATE))
+    found = with_store(lambda store: leads_of(store, missing)) if missing else []
     for lead in found:
         typer.echo(f"{_cell(lead['_id'])} {'would be sent on' if dry_run else 'is sent on'}")
     if dry_run or not found:

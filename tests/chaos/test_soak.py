@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 
@@ -12,11 +13,16 @@ from pointsman import topics
 from tests.chaos.lab import Experiment, Lab
 from tests.chaos.memory import MemoryWatch, Sample, growth_percent
 from tests.chaos.report import SOAK
+from tests.e2e.system import System
 
 LEADS_PER_S = 1.0
 KILLS_UNTIL = 1 / 3
 """Part of the time in which processes are killed; afterwards every process lives on, so that its memory can be seen."""
 MEASURED_FROM = 2 / 3
+REMEMBERED = "4m"
+"""The job forgets a workflow so long after its last message; by its default of a week it would forget nothing here."""
+BALLAST_MIB = 128
+"""Twice MongoDB's cache in the local stack: what fills up to its bound has done so before anything is measured."""
 GROWTH_PERCENT_PER_10_MIN = 1.0
 _AGENTS = ("lead_ingestion", "lead_scoring", "active_outreach", "nurture_campaign", "send_email")
 
@@ -27,6 +33,8 @@ def test_soak(lab: Lab, request: pytest.FixtureRequest) -> None:
     minutes = float(request.config.getoption("--minutes"))
     experiment = lab.experiment("soak", f"{minutes:g} minutes of leads and faults at random")
     experiment.lukewarm = 0.15
+    lab.system.cli("job", "upgrade", "--state-ttl", REMEMBERED, within_s=180)
+    _fill_the_databases_cache(lab.system)
     began, whole_s = time.monotonic(), minutes * 60
     memory = MemoryWatch(lab.system.stack)
     try:
@@ -46,6 +54,13 @@ def test_soak(lab: Lab, request: pytest.FixtureRequest) -> None:
     _keep(lab, experiment, minutes, grown, memory.since(began))
     assert account.duplicated() == []
     assert {name: percent for name, percent in grown.items() if percent >= GROWTH_PERCENT_PER_10_MIN} == {}
+
+
+def _fill_the_databases_cache(system: System) -> None:
+    ballast = system.database["ballast"]
+    for number in range(BALLAST_MIB):
+        ballast.insert_one({"_id": number, "bytes": os.urandom(2**20)})
+    assert sum(len(one["bytes"]) for one in ballast.find()) == BALLAST_MIB * 2**20
 
 
 def _kill_agent(experiment: Experiment) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pointsman.envelope import Record, to_rfc3339
-from pointsman.lead_sweep import Window, as_record, leads_in, paced, unheard_of
+from pointsman.lead_sweep import Window, as_record, lead_ids_in, paced, unheard_of
 from pointsman.store import Document, id_made_at
 from pointsman.testing import InMemoryStore
 from pointsman.topics import LEADS, WORKFLOW_STATE
@@ -33,7 +33,7 @@ async def found(*leads: Document, window: Window = WINDOW) -> list[str]:
     store = InMemoryStore()
     for lead in leads:
         await store.put("leads", lead)
-    return sorted(str(lead["_id"]) for lead in await leads_in(store, window, NOW))
+    return sorted(str(lead_id) for lead_id in await lead_ids_in(store, window, NOW))
 
 
 async def test_a_lead_is_looked_at_when_the_connector_has_had_its_time_and_not_for_ever() -> None:
@@ -51,17 +51,16 @@ async def test_a_lead_that_a_form_inserted_without_a_date_has_its_ids_date() -> 
     assert await found({"_id": new}, {"_id": due}, {"_id": id_made_at(ago(days=7))}) == [str(due)]
 
 
-async def test_no_more_leads_are_looked_at_than_allowed() -> None:
-    leads = [{"_id": f"{n}", "created_at": to_rfc3339(ago(hours=1))} for n in range(9)]
+async def test_no_more_leads_are_looked_at_than_allowed_and_the_newest_first() -> None:
+    leads = [{"_id": f"{n}", "created_at": to_rfc3339(ago(hours=9 - n))} for n in range(9)]
     few = Window(older_than=WINDOW.older_than, younger_than=WINDOW.younger_than, limit=4)
-    assert await found(*leads, window=few) == ["0", "1", "2", "3"]
+    assert await found(*leads, window=few) == ["5", "6", "7", "8"]
 
 
 def test_what_the_connector_brought_or_the_router_knows_is_left_alone() -> None:
     delivered = [record({"_id": "a"}), record(b"no json"), record(b"[]"), record({"no": "id"}), record(b"[" * 9999)]
     states = [Record(topic=WORKFLOW_STATE, key=b"b", value=b"{}", headers={})]
-    leads = [{"_id": "a"}, {"_id": "b"}, {"_id": "c"}]
-    assert unheard_of(leads, delivered, states) == [{"_id": "c"}]
+    assert unheard_of(["a", "b", "c"], delivered, states) == ["c"]
 
 
 def test_a_lead_is_written_as_the_connector_would_have_written_it() -> None:

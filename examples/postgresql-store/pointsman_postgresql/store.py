@@ -51,7 +51,13 @@ class PostgresStore:
         return decoded(text) if text is not None else None
 
     async def find(
-        self, collection: str, criteria: Mapping[str, Any], *, sort: str | None = None, limit: int = 100
+        self,
+        collection: str,
+        criteria: Mapping[str, Any],
+        *,
+        sort: str | None = None,
+        limit: int = 100,
+        ids_only: bool = False,
     ) -> list[Document]:
         """Documents that match, sorted by `sort` (descending as `-field`), then by `_id`."""
         query = Query(criteria, collection)
@@ -61,7 +67,8 @@ class PostgresStore:
             orders.append(order(f"(doc #> ${len(query.parameters)}::text[])", direction))
         by = f" ORDER BY {', '.join(orders)}" if orders else ""
         query.parameters.append(limit)
-        text = f"SELECT doc::text FROM documents WHERE collection = $1 AND {query.condition}{by}"  # noqa: S608
+        wanted = "jsonb_build_object('_id', doc -> '_id')" if ids_only else "doc"
+        text = f"SELECT {wanted}::text FROM documents WHERE collection = $1 AND {query.condition}{by}"  # noqa: S608
         async with self._connection() as connection:
             rows = await connection.fetch(f"{text} LIMIT ${len(query.parameters)}", *query.parameters)
         return [decoded(row[0]) for row in rows]
