@@ -116,6 +116,7 @@ class _Try:
     is_wanted: Callable[[], bool]
     began: float = field(default_factory=time.monotonic)
     attempts: int = 0
+    meter: Meter | None = None
 
 
 class Handling:
@@ -167,9 +168,9 @@ class Handling:
             record = attempt.record = await self._readable(active, attempt)
             message = decode(record)
             active.check_input(message)
-            with measured(_budget(active, message)) as meter:
+            with measured(_budget(active, message)) as attempt.meter:
                 replies = await self._try(active, attempt, partial(self._worked, active, message, attempt))
-            records = self._records(active, message, replies, attempt, meter)
+            records = self._records(active, message, replies, attempt)
             records = await self._written(active, attempt, records)
         except ClaimedElsewhereError:
             _log.info("a repeat is left alone", partition=record.partition, offset=record.offset)
@@ -190,7 +191,7 @@ class Handling:
             detail = f"the agent raised {type(error).__name__}"
             return self._given_up(active, attempt, ErrorReason.AGENT_FAULT, detail)
         self._note(active, message, attempt, replies)
-        return records or [*task_failed(record, NO_ANSWER, active.definition, self._now())]
+        return records or [*self._task_failed(active, attempt, NO_ANSWER)]
 
     async def _readable(self, active: ActiveAgent, attempt: _Try) -> Record:
         codec, record = self._codec, attempt.record
@@ -230,12 +231,10 @@ class Handling:
         await self._claims.take(message, attempt.record)
         return await active.agent.handle(message)
 
-    def _records(
-        self, active: ActiveAgent, message: Envelope, replies: Sequence[Reply], attempt: _Try, meter: Meter
-    ) -> list[Record]:
+    def _records(self, active: ActiveAgent, message: Envelope, replies: Sequence[Reply], attempt: _Try) -> list[Record]:
         most = active.definition.limits.max_replies
         # The first answer says what all of them together have used: the router adds it up.
-        used = [(meter.used, message.routing_usage)] + [(Usage(), Usage())] * (most - 1)
+        used = [(_used(attempt), message.routing_usage)] + [(Usage(), Usage())] * (most - 1)
         records = [
             self._record(active, message, index, reply, *used[index]) for index, reply in enumerate(replies[:most])
         ]
@@ -274,7 +273,10 @@ class Handling:
 
     def _given_up(self, active: ActiveAgent, attempt: _Try, reason: ErrorReason, detail: str) -> list[Record]:
         letter = self._dead(active, attempt, reason, detail)
-        return [letter, *task_failed(attempt.record, reason.value, active.definition, self._now())]
+        return [letter, *self._task_failed(active, attempt, reason.value)]
+
+    def _task_failed(self, active: ActiveAgent, attempt: _Try, reason_code: str) -> Sequence[Record]:
+        return task_failed(attempt.record, reason_code, active.definition, self._now(), _used(attempt))
 
     def _dead(self, active: ActiveAgent, attempt: _Try, reason: ErrorReason, detail: str) -> Record:
         self._log_end("message became a dead letter", attempt, reason.value, detail)
@@ -310,6 +312,10 @@ class Handling:
             attempts=attempt.attempts,
             took_ms=round((time.monotonic() - attempt.began) * 1000, 1),
         )
+
+
+def _used(attempt: _Try) -> Usage:
+    return attempt.meter.used if attempt.meter else Usage()
 
 
 def _budget(active: ActiveAgent, message: Envelope) -> Budget:

@@ -11,12 +11,15 @@ from pointsman.definitions import AgentDefinition
 from pointsman.envelope import TASK_FAILED, Envelope, Record, decode, derived_id
 from pointsman.errors import InvalidEnvelopeError
 from pointsman.topics import MESSAGES
+from pointsman.usage import Usage
 
 NO_ANSWER: Final = "no_answer"
 """Reason code: the agent had nothing to say."""
 
 
-def task_failed(record: Record, reason_code: str, definition: AgentDefinition, now: datetime) -> Sequence[Record]:
+def task_failed(
+    record: Record, reason_code: str, definition: AgentDefinition, now: datetime, used: Usage
+) -> Sequence[Record]:
     """The news that `record` will not be answered, if it belongs to a task; else nothing. No payload, no address.
 
     Args:
@@ -24,6 +27,7 @@ def task_failed(record: Record, reason_code: str, definition: AgentDefinition, n
         reason_code: why, for programs.
         definition: the agent that had it.
         now: the time, UTC.
+        used: what models have used for it all the same; it counts for the workflow.
     """
     if record.decoded is None and (record.value or b"").startswith(b"\0"):
         # Avro whose schema could not be had: the news needs no payload.
@@ -32,7 +36,10 @@ def task_failed(record: Record, reason_code: str, definition: AgentDefinition, n
         message = decode(record)
     except InvalidEnvelopeError:
         return []
-    return [_news(message, reason_code, definition, now).to_record(MESSAGES)] if message.task else []
+    if not message.task:
+        return []
+    news = _news(message, reason_code, definition, now)
+    return [replace(news, usage=used, routing_usage=message.routing_usage).to_record(MESSAGES)]
 
 
 def _news(message: Envelope, reason_code: str, definition: AgentDefinition, now: datetime) -> Envelope:

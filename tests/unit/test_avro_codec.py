@@ -25,6 +25,7 @@ from pointsman.runtime.task_news import task_failed
 from pointsman.settings import settings
 from pointsman.testing import InMemoryStore, ManualClock
 from pointsman.topics import ERRORS, MESSAGES
+from pointsman.usage import Usage
 from tests.memory_registry import MemoryRegistry
 
 SUBJECT = subject_of("guest.greeted")
@@ -294,5 +295,5 @@ async def test_what_the_registry_does_not_tell_in_time_is_a_dead_letter_with_its
 def test_a_plan_hears_of_a_task_whose_payload_nobody_could_read() -> None:
     headers = {**message().headers, "ce_planid": b"p", "ce_taskid": b"t"}
     unread = replace(message(), value=framed(9, b""), headers=headers)
-    [news] = task_failed(unread, "attempts_exhausted", DEFINITION, datetime(2030, 1, 1, tzinfo=UTC))
+    [news] = task_failed(unread, "attempts_exhausted", DEFINITION, datetime(2030, 1, 1, tzinfo=UTC), Usage())
     assert decode(news).payload["reason_code"] == "attempts_exhausted"

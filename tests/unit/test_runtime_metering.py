@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.definitions import Accepts, AgentDefinition, Emits, Limits
-from pointsman.envelope import Envelope, Record, decode
+from pointsman.envelope import Envelope, Record, TaskRef, decode
 from pointsman.errors import BudgetSpentError, ModelAnswerError, ModelRefusedError, ModelUnavailableError
 from pointsman.models import ChatAnswer, ChatRequest
 from pointsman.runtime import Reply
@@ -128,8 +128,18 @@ class Agent:
         return [Reply(event_type="guest.greeted", payload={})] * 2
 
 
-async def answers(message: Envelope, times: int, *script: ChatAnswer | Exception) -> list[Record]:
-    agent = Agent(MeteredModel(Model(*script)), times)
+class Failing(Agent):
+    """Asks its model, and then it fails."""
+
+    async def handle(self, message: Envelope) -> Sequence[Reply]:
+        await super().handle(message)
+        raise KeyError
+
+
+async def answers(
+    message: Envelope, times: int, *script: ChatAnswer | Exception, kind: type[Agent] = Agent
+) -> list[Record]:
+    agent = kind(MeteredModel(Model(*script)), times)
     active = ActiveAgent.of(DEFINITION, agent, "c9")
     record = replace(message.to_record("agents.greeter.inbox"), partition=2, offset=41)
     return await Handling(lambda: active, ManualClock(), Claims(InMemoryStore(), ManualClock())).answer(record)
@@ -141,6 +151,14 @@ async def test_the_first_answer_says_what_was_used_and_the_others_say_nothing() 
     assert first.routing_usage == Usage(calls=1, input_tokens=7)
     assert (second.usage, second.routing_usage) == (Usage(), Usage())
     assert (first.budget, second.budget) == (Budget(), Budget())
+
+
+async def test_a_task_that_fails_has_used_what_it_used() -> None:
+    task = TaskRef(plan_id="p", task_id="site", number=1)
+    _, news = map(decode, await answers(replace(ARRIVAL, task=task, budget=Budget(calls=9)), 2, kind=Failing))
+    assert news.event_type == "task.failed"
+    assert news.usage == Usage(calls=4, input_tokens=20, output_tokens=10, cost_microusd=2000)
+    assert news.routing_usage == Usage(calls=1, input_tokens=7)
 
 
 @pytest.mark.parametrize(
