@@ -1,0 +1,197 @@
+"""What a receiver of traces that goes away changes for the whole loop: leads per minute, at saturation.
+
+    python -m bench.telemetry_outage --turns 10 --out bench/results/telemetry-outage.json
+
+One stack; the receiver listens and is gone in turns (A B B A A B ...), so that what else the machine does meets both
+alike. So many leads are always under way that the loop is saturated (closed loop). Every lead must arrive exactly once,
+or the run is void. The ratio is of the sums over all turns; the interval is a bootstrap's over pairs of turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Sequence
+from email import message_from_bytes, policy
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any, Final
+
+from pymongo import MongoClient
+
+from bench.loop import LEAD, ROOT
+from pointsman.local import LocalStack, StackOptions
+
+UNDER_WAY: Final = 60
+WARM_UP: Final = 200
+SETTLED_WITHIN_S: Final = 120.0
+SEED: Final = 1
+_RESAMPLES: Final = 2000
+
+
+def main() -> None:
+    """Measure all turns and print the result as JSON."""
+    options = _options()
+    receiver = Receiver()
+    os.environ["POINTSMAN_MAIL_DAILY_CAP"] = "1000000"
+    os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.url
+    with tempfile.TemporaryDirectory(prefix="pointsman-bench-") as folder:
+        stack = LocalStack(
+            StackOptions(
+                data_dir=Path(folder) / "data", jars_dir=ROOT / ".pointsman" / "jars", free_ports=True,
+                definitions_dir=ROOT / "agent_definitions",
+            )
+        )  # fmt: skip
+        try:
+            stack.up()
+            with MongoClient[dict[str, Any]](stack.addresses.mongodb_uri) as client:
+                feed = Feed(client["sdr"]["leads"], stack.options.data_dir / "mailbox")
+                rates = _turns(feed, receiver, options)
+                feed.settle()
+        finally:
+            receiver.vanish()
+            stack.down()
+    result = {
+        "turns": options.turns, "turn_s": options.turn_s, "under_way": UNDER_WAY, "leads": len(feed.addresses),
+        "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(), "leads_per_minute": rates,
+        "taken_requests": receiver.taken, "gone_to_answers": round(sum(rates["gone"]) / sum(rates["answers"]), 3),
+        "interval_95": interval(rates["answers"], rates["gone"]),
+    }  # fmt: skip
+    text = json.dumps(result, indent=2)
+    sys.stdout.write(text + "\n")
+    if options.out:
+        options.out.write_text(text + "\n", encoding="utf-8")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--turns", type=int, default=10, help="turns of each kind")
+    parser.add_argument("--turn-s", type=float, default=30.0, help="seconds of a turn")
+    parser.add_argument("--out", type=Path)
+    return parser.parse_args()
+
+
+def _turns(feed: Feed, receiver: Receiver, options: argparse.Namespace) -> dict[str, list[float]]:
+    rates: dict[str, list[float]] = {"answers": [], "gone": []}
+    receiver.appear()
+    feed.until(lambda: len(feed.addresses) >= WARM_UP)
+    for number in range(options.turns * 2):
+        # A B B A: what drifts with time meets both kinds alike.
+        kind = ("answers", "gone", "gone", "answers")[number % 4]
+        receiver.appear() if kind == "answers" else receiver.vanish()
+        began, before = time.monotonic(), feed.arrived()
+        feed.until(lambda began=began: time.monotonic() >= began + options.turn_s)
+        rates[kind].append(round((feed.arrived() - before) / (time.monotonic() - began) * 60, 1))
+        sys.stderr.write(f"{kind}: {rates[kind][-1]:.0f} leads/min\n")
+    return rates
+
+
+class Feed:
+    """Keeps leads under way: for each mail that arrives, another lead is inserted.
+
+    Args:
+        leads: the collection of leads.
+        mailbox: folder of the mail sink.
+
+    Attributes:
+        addresses: of all leads so far.
+    """
+
+    def __init__(self, leads: Any, mailbox: Path) -> None:
+        self._leads = leads
+        self._mailbox = mailbox
+        self.addresses: list[str] = []
+
+    def arrived(self) -> int:
+        """Number of mails so far."""
+        return sum(entry.name.endswith(".eml") for entry in os.scandir(self._mailbox))
+
+    def until(self, is_over: Callable[[], bool]) -> None:
+        """Feed until `is_over()`."""
+        pause = Event()
+        while not is_over():
+            for _ in range(UNDER_WAY - (len(self.addresses) - self.arrived())):
+                self.addresses.append(f"{uuid.uuid4().hex[:12]}@customer.example")
+                self._leads.insert_one({**LEAD, "email": self.addresses[-1]})
+            pause.wait(0.1)
+
+    def settle(self) -> None:
+        """Wait for the last mails; one that is missing, or came twice, voids the run."""
+        deadline, pause = time.monotonic() + SETTLED_WITHIN_S, Event()
+        while self.arrived() < len(self.addresses) and time.monotonic() < deadline:
+            pause.wait(0.2)
+        mails = (message_from_bytes(file.read_bytes(), policy=policy.default) for file in self._mailbox.glob("*.eml"))
+        if Counter(str(mail["To"]) for mail in mails) != Counter(self.addresses):
+            sys.exit("void: a lead was lost or came twice")
+
+
+class Receiver:
+    """Takes spans and forgets them, or is not there; its address stays the same.
+
+    Attributes:
+        taken: number of requests so far.
+    """
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self._server: ThreadingHTTPServer | None = self._listening(0)
+        self._port = self._server.server_port if self._server else 0
+
+    @property
+    def url(self) -> str:
+        """Where it listens when it does."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def appear(self) -> None:
+        """Listen."""
+        self._server = self._server or self._listening(self._port)
+
+    def vanish(self) -> None:
+        """Listen no more: whoever connects is refused."""
+        if self._server:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def _listening(self, port: int) -> ThreadingHTTPServer:
+        receiver = self
+
+        class Taking(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                receiver.taken += 1
+                self.send_response(200)
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", port), Taking)
+        Thread(target=server.serve_forever, daemon=True).start()
+        return server
+
+
+def interval(answers: Sequence[float], gone: Sequence[float]) -> tuple[float, float]:
+    """The middle 95 % of the ratio over resamples of the pairs of turns (percentile bootstrap)."""
+    dice, pairs = random.Random(SEED), list(zip(answers, gone, strict=True))  # noqa: S311 - no secret hangs on it
+    ratios = []
+    for _ in range(_RESAMPLES):
+        drawn = dice.choices(pairs, k=len(pairs))
+        ratios.append(sum(pair[1] for pair in drawn) / sum(pair[0] for pair in drawn))
+    low, *_, high = statistics.quantiles(ratios, n=40)
+    return round(low, 3), round(high, 3)
+
+
+if __name__ == "__main__":
+    main()
