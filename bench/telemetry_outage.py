@@ -22,6 +22,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from email import message_from_bytes, policy
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
@@ -90,10 +91,14 @@ def _turns(feed: Feed, receiver: Receiver, options: argparse.Namespace) -> dict[
         kind = ("answers", "gone", "gone", "answers")[number % 4]
         receiver.appear() if kind == "answers" else receiver.vanish()
         began, before = time.monotonic(), feed.arrived()
-        feed.until(lambda began=began: time.monotonic() >= began + options.turn_s)
+        feed.until(partial(_is_past, began + options.turn_s))
         rates[kind].append(round((feed.arrived() - before) / (time.monotonic() - began) * 60, 1))
         sys.stderr.write(f"{kind}: {rates[kind][-1]:.0f} leads/min\n")
     return rates
+
+
+def _is_past(moment: float) -> bool:
+    return time.monotonic() >= moment
 
 
 class Feed:
