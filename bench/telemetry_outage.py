@@ -135,9 +135,11 @@ class Feed:
         deadline, pause = time.monotonic() + SETTLED_WITHIN_S, Event()
         while self.arrived() < len(self.addresses) and time.monotonic() < deadline:
             pause.wait(0.2)
-        mails = (message_from_bytes(file.read_bytes(), policy=policy.default) for file in self._mailbox.glob("*.eml"))
-        if Counter(str(mail["To"]) for mail in mails) != Counter(self.addresses):
-            sys.exit("void: a lead was lost or came twice")
+        mails = [message_from_bytes(file.read_bytes(), policy=policy.default) for file in self._mailbox.glob("*.eml")]
+        arrived, inserted = Counter(str(mail["To"]) for mail in mails), Counter(self.addresses)
+        lost, more = (inserted - arrived).total(), (arrived - inserted).total()
+        if lost or more:
+            sys.exit(f"void: of {inserted.total()} leads {lost} were lost; {more} mails were too many")
 
 
 class Receiver:
