@@ -15,7 +15,7 @@ from typing import Any, Final
 import stamina
 from pydantic import Field
 
-from agents.sdr.allowance import is_allowed, take_slot
+from agents.sdr.allowance import DailyCap, is_allowed
 from agents.sdr.declared import DeclaredSettings, declared
 from agents.sdr.indexes import Indexes
 from agents.sdr.profiles import load_profile
@@ -62,6 +62,7 @@ def build(context: AgentContext) -> SendEmail:
         ledger=ledger,
         sender=_sender(context.settings.mail_from),
         indexes=Indexes(context.store, {"mail_slots": ["effect"]}),
+        daily_cap=DailyCap(context.store),
     )
 
 
@@ -75,6 +76,7 @@ class SendEmail:
     ledger: EffectLedger
     sender: str
     indexes: Indexes
+    daily_cap: DailyCap
     _links: list[UnsubscribeLinks] = field(default_factory=list, init=False, repr=False)
 
     async def handle(self, message: Envelope) -> Sequence[Reply]:
@@ -119,7 +121,7 @@ class SendEmail:
         if settings.mail_dry_run:
             return "dry_run"
         cap, now = settings.mail_daily_cap, self.context.now()
-        return None if await take_slot(self.context.store, effect_key, cap=cap, now=now) else "daily_cap"
+        return None if await self.daily_cap.take(effect_key, cap=cap, now=now) else "daily_cap"
 
     async def _send(self, effect: Effect, mail: EmailMessage, profile: Document) -> Effect:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -18,18 +19,35 @@ def is_allowed(mailbox: str, allow: Sequence[str]) -> bool:
     return any(entry in ("*", address, domain) for entry in (text.strip().lower() for text in allow))
 
 
-async def take_slot(store: DocumentStore, effect: str, *, cap: int, now: datetime) -> bool:
-    """Take one of the `cap` places of the day (UTC) for `effect`; False when all are taken, exact for any instances.
+class DailyCap:
+    """The places of a day, over all leads and all instances.
 
-    An effect that has a place of any day keeps it: a retry does not use up a second one.
+    Args:
+        store: where the places that are taken stand.
     """
-    if await store.find(_SLOTS, {"effect": effect}, limit=1):
-        return True
-    day = now.astimezone(UTC).date().isoformat()
-    number = await store.count(_SLOTS, {"day": day})
-    while number < cap:
-        number += 1
-        slot = {"_id": f"{day}/{number}", "day": day, "effect": effect}
-        if (await store.insert_once(_SLOTS, slot))["effect"] == effect:
+
+    def __init__(self, store: DocumentStore) -> None:
+        self._store = store
+        # Mails of one instance that raced each other for every place would have only one winner per round: of 32 under
+        # way, some would lose for minutes.
+        self._in_turn = asyncio.Lock()
+
+    async def take(self, effect: str, *, cap: int, now: datetime) -> bool:
+        """Take one of the `cap` places of the day (UTC) for `effect`; False when none is left, exact for any instances.
+
+        An effect that has a place of any day keeps it: a retry does not use up a second one.
+
+        Raises:
+            StoreUnavailableError: the store did not answer.
+        """
+        if await self._store.find(_SLOTS, {"effect": effect}, limit=1):
             return True
-    return False
+        day = now.astimezone(UTC).date().isoformat()
+        async with self._in_turn:
+            number = await self._store.count(_SLOTS, {"day": day})
+            while number < cap:
+                number += 1
+                slot = {"_id": f"{day}/{number}", "day": day, "effect": effect}
+                if (await self._store.insert_once(_SLOTS, slot))["effect"] == effect:
+                    return True
+        return False

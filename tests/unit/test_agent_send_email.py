@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from agents.sdr.allowance import is_allowed, take_slot
+from agents.sdr.allowance import DailyCap, is_allowed
 from pointsman.errors import (
     ConfigurationError,
     EffectsStoppedError,
@@ -20,6 +20,7 @@ from pointsman.errors import (
 )
 from pointsman.mail import Delivery, Outcome
 from pointsman.runtime.ledger import EffectState, effect_id
+from pointsman.store import Document
 from pointsman.suppressions import suppression_key
 from pointsman.testing import InMemoryStore, ManualClock
 from pointsman.unsubscribe import UnsubscribeLinks
@@ -305,14 +306,31 @@ async def test_an_unsubscription_after_the_mail_does_not_change_what_was_said_of
 async def test_the_daily_cap_is_exact_over_instances_and_ends_with_the_day() -> None:
     store, clock = InMemoryStore(), ManualClock()
 
-    async def take(effect: str) -> bool:
-        return await take_slot(store, effect, cap=3, now=clock())
+    instances = [DailyCap(store), DailyCap(store)]
 
-    taken = await asyncio.gather(*(take(f"effect-{n}") for n in range(10)))
+    async def take(number: int) -> bool:
+        return await instances[number % 2].take(f"effect-{number}", cap=3, now=clock())
+
+    taken = await asyncio.gather(*map(take, range(10)))
     assert sum(taken) == 3
-    assert await take(f"effect-{taken.index(True)}")
+    assert await take(taken.index(True))
     clock.advance(86_400)
-    assert await take(f"effect-{taken.index(False)}")
+    assert await take(taken.index(False))
+
+
+async def test_mails_of_one_instance_do_not_race_each_other_for_a_place() -> None:
+    class Counting(InMemoryStore):
+        inserts = 0
+
+        async def insert_once(self, collection: str, document: Document) -> Document:
+            self.inserts += 1
+            await asyncio.sleep(0)
+            return await super().insert_once(collection, document)
+
+    store, now = Counting(), ManualClock()()
+    cap = DailyCap(store)
+    assert all(await asyncio.gather(*(cap.take(f"effect-{n}", cap=99, now=now) for n in range(32))))
+    assert store.inserts == 32
 
 
 @pytest.mark.parametrize(
