@@ -63,7 +63,7 @@ def test_better_is_what_acts_rightly_on_more_of_what_neither_has_seen(good: Loca
     def shy(some: Sequence[Labelled]) -> LocalModel:
         return knowing(good, some, NEVER)
 
-    bold, kept = knowing(good, [], good.thresholds | {}), [each for each in EXAMPLES if each.answer]
+    bold, kept = knowing(good, [], dict(good.thresholds)), [each for each in EXAMPLES if each.answer]
     assert proposed(kept, knowing(good, [], NEVER), lambda _: bold, accuracy=0.95).is_better
     assert not proposed(kept, bold, shy, accuracy=0.95).is_better
     assert not proposed(kept, bold, lambda _: bold, accuracy=0.95).is_better
