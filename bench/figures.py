@@ -62,6 +62,9 @@ FIGURES: Final[Mapping[str, _Figure]] = MappingProxyType(
         "checkpoint, ms": _plain("checkpoint_took_ms"),
         "model calls per message": _plain("calls_per_message"),
         "tokens per message": _plain("tokens_per_message"),
+        "billed tokens per message": _plain("billed_per_message"),
+        "without a model": _plain("without_model"),
+        "right": _plain("without_model_right"),
     }
 )
 
@@ -126,7 +129,12 @@ SHOWN: Final[Mapping[str, Shown]] = MappingProxyType(
             target="5 s, nothing lost.",
         ),
         "P10": Shown(
-            main="tokens per message", columns=("model calls per message", "tokens per message"), counts=False,
+            main="tokens per message",
+            columns=(
+                "model calls per message", "tokens per message", "billed tokens per message",
+                "without a model", "right",
+            ),
+            counts=False,
             target="half the model calls, a fifth of the tokens.",
         ),
         "P11": Shown(

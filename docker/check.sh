@@ -32,7 +32,8 @@ helm lint --quiet "$chart"
 rendered defaults
 rendered everything --set metrics.serviceMonitor=true --set metrics.otlpEndpoint=http://otlp:4318 \
   --set schemaRegistry.url=http://registry:8080/apis/ccompat/v7 --set schemaRegistry.existingSecret=registry \
-  --set archive.enabled=true --set console.replicas=2 --set router.initialSavepointPath=s3://b/savepoint-1 \
+  --set archive.enabled=true --set localModelProposal.enabled=true --set localModelProposal.current=current.npz \
+  --set console.replicas=2 --set router.initialSavepointPath=s3://b/savepoint-1 \
   --set router.newGuard=true --set mail.allow='{@customer.example}' \
   --set agentOverrides.lead_scoring.canary.replicas=1 --set agentOverrides.lead_scoring.canary.tag=0.2.0
 rendered least --set kafka.create=false --set kafka.bootstrap=kafka:9093 --set autoscaling.enabled=false \

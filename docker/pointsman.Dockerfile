@@ -11,7 +11,8 @@ ENV UV_LINK_MODE=copy UV_NO_CACHE=1
 WORKDIR /build
 COPY pyproject.toml constraints.txt ./
 RUN uv venv --python /usr/local/bin/python3.11 /opt/venv \
-    && uv pip install --python /opt/venv -c constraints.txt -r pyproject.toml --extra knowledge --extra tools
+    && uv pip install --python /opt/venv -c constraints.txt -r pyproject.toml --extra knowledge --extra tools \
+        --extra local-model
 
 FROM ${PYTHON_IMAGE}
 ARG VERSION=0.1.0

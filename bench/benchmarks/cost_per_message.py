@@ -1,8 +1,10 @@
-"""P10: how many model calls and tokens contracts save on the SDR's own messages."""
+"""P10: how many model calls and tokens contracts and a local model save, on the SDR's messages and on a lead's way."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,52 +14,140 @@ from bench.session import Session
 from pointsman.catalog import Catalog
 from pointsman.definitions.loader import load_folder_or_raise
 from pointsman.envelope import Envelope
-from pointsman.evaluation.dataset import read_dataset
+from pointsman.evaluation.dataset import Example, read_dataset
+from pointsman.routing.decision import Decision
 from pointsman.routing.limits import Counters
 from pointsman.routing.prompt import prefix_for, user_turn
 from pointsman.routing.question import ModelQuestion
-from pointsman.routing.router import Router
+from pointsman.routing.router import Router, RoutingOptions
 
 TITLE = "Model calls and tokens per message"
-MINUTES = 0.6
+MINUTES = 2.0
 DATASET: Final = ROOT / "examples" / "evaluation" / "sdr.jsonl"
 NOW: Final = datetime(2030, 1, 1, tzinfo=UTC)
-OURS, ALWAYS = "Pointsman: contracts first", "model always, all agents in the prompt"
+OURS, LOCAL = "Pointsman: contracts first", "Pointsman: then a local model first"
+ALWAYS: Final = "model always, all agents in the prompt"
+WAY: Final = ("lead.received", "lead.profiled", "lead.scored", "campaign.drafted")
+ON_ITS_WAY: Final = "a lead's way"
+CACHED_FROM, CACHED_STEP, CACHED_PRICE = 1024, 128, 0.1
+"""OpenAI's servers keep a prompt's beginning from so many tokens on, in such steps, at such a share of the price."""
+_FOLDS: Final = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """What one message took.
+
+    Attributes:
+        tokens: of the prompt; 0 where no model was asked.
+        billed: the same, where the server still has its beginning.
+        is_right: what was decided without a model was right; None where one was asked.
+    """
+
+    tokens: int
+    billed: float
+    is_right: bool | None = None
 
 
 def run(session: Session) -> Report:
     """Count; nothing is asked, so one turn says it all."""
     report = Report(
         benchmark="P10", title=TITLE, machine=machine(session.bed.cores),
-        what="The labelled messages in examples/evaluation/sdr.jsonl, by category: model calls and prompt tokens "
-        "(characters by four) of the router, and of a router that asks a model about every message with all agents in "
-        "its prompt.",
+        what="The labelled messages in examples/evaluation/sdr.jsonl, by category, most of them written to leave a "
+        "choice; and the four messages of a lead's way (received, profiled, scored, drafted), each as heavy as the "
+        "labelled ones of its type. Model calls and prompt tokens (characters by four) of the router, and of a router "
+        "that asks a model about every message with all agents in its prompt. Billed: where the server still has a "
+        f"prompt's beginning, from {CACHED_FROM} tokens on, at a tenth of the price. The local model judges messages "
+        "that it was not trained on. The last columns: how many messages were decided without a model, and how many of "
+        "those right.",
         notes=["Accuracy needs a language model and is not measured here: `pointsman eval run` does (evaluation.md)."],
     )  # fmt: skip
-    found: dict[tuple[str, str], list[int]] = defaultdict(list)
-    agents = load_folder_or_raise(ROOT / "agent_definitions").definitions
-    router, everybody = Router(Catalog.of(agents)), prefix_for(agents)
-    for example in read_dataset(DATASET):
-        message = _message(example.event_type, example.payload)
-        asked = router.prepare(message, Counters(step=1), NOW)
-        tokens = _tokens(asked.request.system, asked.request.user) if isinstance(asked, ModelQuestion) else 0
-        for category in (example.category, "all"):
-            found[category, OURS].append(tokens)
-            found[category, ALWAYS].append(_tokens(everybody.system, user_turn(message, 12_000)))
-    for (category, system), all_tokens in found.items():
-        calls = sum(tokens > 0 for tokens in all_tokens)
-        figures = {
-            "calls_per_message": calls / len(all_tokens),
-            "tokens_per_message": sum(all_tokens) / len(all_tokens),
-        }
-        report.rows.append({"system": system, "load": category, "repeat": 0, "messages": len(all_tokens), **figures})
+    for row in rows(read_dataset(DATASET)):
+        report.rows.append({**row, "repeat": 0})
     session.say(f"P10: {len(report.rows)} figures")
     return report
 
 
-def _message(kind: str, payload: dict[str, Any]) -> Envelope:
-    return Envelope(id="m", source="/bench", event_type=kind, workflow_id="w", payload=payload, time=NOW)
+def rows(examples: Sequence[Example]) -> list[dict[str, Any]]:
+    """The figures, by system and load."""
+    agents = load_folder_or_raise(ROOT / "agent_definitions").definitions
+    catalog, everybody = Catalog.of(agents), prefix_for(agents)
+    routers = _routers_that_have_not_seen(examples, catalog)
+    plain = Router(catalog)
+    deciders: dict[str, Callable[[Example], Taken]] = {
+        OURS: lambda example: _taken(plain, example),
+        LOCAL: lambda example: _taken(routers[example.id], example),
+        ALWAYS: lambda example: _asked(everybody.system, user_turn(_message(example), 12_000)),
+    }
+    found = []
+    for system, decide in deciders.items():
+        took = [(example, decide(example)) for example in examples]
+        by_load: dict[str, list[Taken]] = defaultdict(list)
+        for example, taken in took:
+            for load in ("all", example.category):
+                by_load[load].append(taken)
+        found += [_row(system, load, each) for load, each in by_load.items()]
+        found.append(_on_its_way(system, took))
+    return found
 
 
-def _tokens(*texts: str) -> int:
-    return sum(map(len, texts)) // 4
+def _routers_that_have_not_seen(examples: Sequence[Example], catalog: Catalog) -> Mapping[str, Router]:
+    """For each example a router whose local model was trained on the others: the shares are equal for all answers."""
+    from pointsman.local_model.labelled import choices
+    from pointsman.local_model.training import Target, train
+
+    ordered = sorted(examples, key=lambda each: (each.answer or "", each.id))
+    found = {}
+    for fold in range(_FOLDS):
+        left_out = ordered[fold::_FOLDS]
+        ids = {each.id for each in left_out}
+        model = train(choices([each for each in examples if each.id not in ids], catalog), Target(accuracy=0.95))
+        router = Router(catalog, RoutingOptions(local_first=True), model)
+        found.update({each.id: router for each in left_out})
+    return found
+
+
+def _taken(router: Router, example: Example) -> Taken:
+    decided = router.prepare(_message(example), Counters(step=1), NOW)
+    if isinstance(decided, ModelQuestion):
+        return _asked(decided.request.system, decided.request.user)
+    return Taken(tokens=0, billed=0, is_right=_is_right(decided, example))
+
+
+def _is_right(decided: Decision, example: Example) -> bool:
+    return decided.agent == example.answer
+
+
+def _asked(system: str, user: str) -> Taken:
+    tokens, prefix = (len(system) + len(user)) // 4, len(system) // 4
+    kept = prefix // CACHED_STEP * CACHED_STEP if prefix >= CACHED_FROM else 0
+    return Taken(tokens=tokens, billed=tokens - kept * (1 - CACHED_PRICE))
+
+
+def _row(system: str, load: str, taken: Sequence[Taken]) -> dict[str, Any]:
+    without = [each.is_right for each in taken if each.is_right is not None]
+    return {
+        "system": system, "load": load, "messages": len(taken),
+        "calls_per_message": sum(each.tokens > 0 for each in taken) / len(taken),
+        "tokens_per_message": sum(each.tokens for each in taken) / len(taken),
+        "billed_per_message": sum(each.billed for each in taken) / len(taken),
+        "without_model": len(without), "without_model_right": sum(without),
+    }  # fmt: skip
+
+
+def _on_its_way(system: str, took: Sequence[tuple[Example, Taken]]) -> dict[str, Any]:
+    """A lead that is written to: one message of each type, the mean of those that belong to an agent."""
+    by_type = [[taken for one, taken in took if one.event_type == kind and one.answer] for kind in WAY]
+    means = [_row(system, ON_ITS_WAY, each) for each in by_type]
+    named = ("calls_per_message", "tokens_per_message", "billed_per_message")
+    return {
+        **means[0], "messages": sum(map(len, by_type)),
+        **{name: sum(mean[name] for mean in means) / len(WAY) for name in named},
+        **{name: sum(mean[name] for mean in means) for name in ("without_model", "without_model_right")},
+    }  # fmt: skip
+
+
+def _message(example: Example) -> Envelope:
+    return Envelope(
+        id="m", source="/bench", event_type=example.event_type, workflow_id="w", payload=example.payload, time=NOW
+    )

@@ -80,33 +80,6 @@ def show(file: ModelFile, output: OutputOption = HowToPrint.TABLE) -> None:
     print_lines(described(model), data, output)
 
 
-@app.command()
-def propose(
-    datasets: Datasets,
-    current: Annotated[Path, typer.Option("--current", help="The local model in use.")],
-    output: Output,
-    catalog: CatalogFolder = None,
-    accuracy: Accuracy = 0.95,
-    keep: Keep = None,
-) -> None:
-    """Train a new one and say what would change; nothing is adopted: that is `job upgrade --local-model`."""
-    from pointsman.local_model.files import load, save
-    from pointsman.local_model.judging import changes
-
-    if output.resolve() == current.resolve():
-        raise ConfigurationError("--output is the model in use", "choose another file: nothing is adopted unseen")
-    labelled = labelled_choices(read_all(datasets), load_definitions(catalog))
-    before = load(current)
-    after = save(trained(labelled, accuracy, keep, 40_000), output)
-    for line in described(after):
-        typer.echo(line)
-    changed = changes(before, after, labelled)
-    typer.echo(f"of {len(labelled)} messages it would treat {changed.total} otherwise than {before.version}:")
-    typer.echo(f"  acts where a model was asked: {changed.newly_sure}; asks where it acted: {changed.no_longer_sure}")
-    typer.echo(f"  another agent: {changed.other_agent}")
-    typer.echo(f"adopt it with: pointsman job upgrade --local-model {output}")
-
-
 def warn_of_seen(count: int) -> None:
     """Say that figures flatter a local model, if they do."""
     if count:

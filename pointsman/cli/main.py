@@ -27,6 +27,7 @@ from pointsman.cli import (
     knowledge,
     leads,
     local_model,
+    local_model_proposal,
     mail,
     messages,
     rebuilding,
@@ -85,6 +86,7 @@ demo.register(app)
 trace.register(app)
 route.register(app)
 replay.register(app)
+local_model_proposal.register(local_model.app)
 agent_history.register(agents.app)
 costs.register(app)
 capacity.register(app)

@@ -15,7 +15,8 @@ from pointsman.errors import ConfigurationError
 from pointsman.local_model.features import GROUPS
 from pointsman.local_model.model import Calibration, Linear, LocalModel
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""1 knew three signs of how sure a choice is, and not four."""
 MAX_BYTES: Final = 8 * 1024 * 1024
 """Largest file: it travels inside the job's graph."""
 _TRAIN: Final = "train one with `pointsman local-model train`"

@@ -42,7 +42,12 @@ class Calibration:
     def probability(self, signs: Sequence[float]) -> float:
         """The probability, 0 to 1."""
         weighted = sum(weight * sign for weight, sign in zip(self.coefficients, signs, strict=True)) + self.intercept
-        return 1 / (1 + math.exp(-max(-500.0, min(500.0, weighted))))
+        return discounted(1 / (1 + math.exp(-max(-500.0, min(500.0, weighted)))), signs)
+
+
+def discounted(probability: float, signs: Sequence[float]) -> float:
+    """`probability`, halved where no word is known: too little to act on, whatever else speaks for it."""
+    return probability if signs[-1] else probability / 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +88,9 @@ class Linear:
         return dict(zip(self.classes, found.tolist(), strict=True))
 
     def known_share(self, counts: Mapping[str, int]) -> float:
-        """Which share of a message's words the classifier was trained with."""
+        """Which share of a message's words the classifier was trained with; all, where it holds none."""
         words = [name for name in counts if name[0] == WORD and " " not in name]
-        return sum(name in self.vocabulary for name in words) / max(1, len(words))
+        return sum(name in self.vocabulary for name in words) / len(words) if words else 1.0
 
     def strongest(self, counts: Mapping[str, int], chosen: str, against: str) -> tuple[str, ...]:
         """The words and fields that spoke most for `chosen` and not for `against`, in words for a person."""
@@ -123,7 +128,8 @@ class LocalModel:
         counts = features(event_type, payload, self.linear.cuts)
         scores = self.linear.scores(counts)
         chosen, against = best_and_next(scores, agents)
-        confidence = self.calibration.probability(signs(scores, chosen, against, self.linear.known_share(counts)))
+        looks = signs(scores, chosen, agents, self.linear.known_share(counts))
+        confidence = self.calibration.probability(looks)
         threshold = self.thresholds.get(event_type, NEVER_SURE)
         because = self.linear.strongest(counts, chosen, against) if confidence >= threshold else ()
         return LocalChoice(agent=chosen, confidence=confidence, threshold=threshold, because=because)
@@ -136,9 +142,11 @@ def best_and_next(scores: Mapping[str, float], agents: Sequence[str]) -> tuple[s
     return best, max(others, key=lambda other: scores[other], default=best)
 
 
-def signs(scores: Mapping[str, float], chosen: str, against: str, known_share: float) -> tuple[float, ...]:
-    """What tells how sure a choice is: its score, its lead on what comes next, the share of words that are known."""
-    return scores[chosen], scores[chosen] - scores[against], known_share
+def signs(scores: Mapping[str, float], chosen: str, agents: Sequence[str], known_share: float) -> tuple[float, ...]:
+    """What tells how sure a choice is: its score, its leads on the next agent and on nobody, known words."""
+    others = [scores[agent] for agent in agents if agent != chosen and agent in scores]
+    lead = scores[chosen] - max(others, default=0.0)
+    return scores[chosen], lead, scores[chosen] - scores.get(NOBODY, 0.0), known_share
 
 
 def _told(name: str) -> str:

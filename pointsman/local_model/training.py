@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -24,6 +24,7 @@ from pointsman.local_model.model import (
     Linear,
     LocalModel,
     best_and_next,
+    discounted,
     signs,
 )
 
@@ -127,7 +128,7 @@ def cross_validated(examples: Sequence[Labelled], most_features: int) -> list[He
     judge = LogisticRegression(solver="liblinear")
     sure = cross_val_predict(judge, looks, right, cv=splits, method="predict_proba")[:, 1]
     return [
-        HeldOut(labelled=each.labelled, agent=each.agent, signs=each.signs, confidence=float(confidence))
+        replace(each, confidence=discounted(float(confidence), each.signs))
         for each, confidence in zip(found, sure, strict=True)
     ]
 
@@ -181,8 +182,8 @@ def _said(linear: Linear, example: Labelled) -> HeldOut:
     scores = linear.scores(counts)
     # A class may be missing from nine tenths of the messages when it has very few.
     agents = [agent for agent in example.agents if agent in scores]
-    chosen, against = best_and_next(scores, agents)
-    looks = signs(scores, chosen, against, linear.known_share(counts))
+    chosen, _ = best_and_next(scores, agents)
+    looks = signs(scores, chosen, agents, linear.known_share(counts))
     return HeldOut(labelled=example, agent=chosen, signs=looks)
 
 

@@ -42,6 +42,7 @@ class RawAnswer:
         model: the model that answered, by its own word.
         input_tokens: tokens of the prompt.
         output_tokens: tokens of the answer.
+        cached_tokens: tokens of the prompt that the server still had from another one.
         id: the server's name for this completion.
         tokens: the answer's tokens with their log-probabilities, where the server says them.
         tool_calls: tools that the model asks for.
@@ -53,6 +54,7 @@ class RawAnswer:
     model: str = ""
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
     id: str = ""
     tokens: tuple[Token, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
@@ -106,6 +108,7 @@ def read_completion(body: bytes) -> RawAnswer:
         model=_get(completion, "model", str),
         input_tokens=_get(usage, "prompt_tokens", int),
         output_tokens=_get(usage, "completion_tokens", int),
+        cached_tokens=_get(_get(usage, "prompt_tokens_details", dict), "cached_tokens", int),
         id=_get(completion, "id", str),
         tokens=_tokens(_get(_get(choice, "logprobs", dict), "content", list)),
         tool_calls=read_calls(message),

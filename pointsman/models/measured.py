@@ -86,6 +86,7 @@ class MeasuredModel:
             names.GEN_AI_RESPONSE_MODEL: answer.model,
             names.GEN_AI_INPUT_TOKENS: answer.input_tokens,
             names.GEN_AI_OUTPUT_TOKENS: answer.output_tokens,
+            names.GEN_AI_CACHED_TOKENS: answer.cached_tokens,
             names.APP_ATTEMPTS: answer.attempts,
         }
         if answer.response_id:

@@ -68,6 +68,7 @@ class _Tally:
     completions: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0
 
 
 class OpenAIChatModel:
@@ -133,20 +134,22 @@ class OpenAIChatModel:
 
     def _answer(self, request: ChatRequest, raw: RawAnswer, tally: _Tally, content: dict[str, Any]) -> ChatAnswer:
         model = raw.model or request.model or self.options.model
-        sent, got = tally.input_tokens, tally.output_tokens
+        sent, got, cached = tally.input_tokens, tally.output_tokens, tally.cached_tokens
+        prices = self.options.prices
         return ChatAnswer(
             content=content,
             raw=raw.text,
             model=model,
             input_tokens=sent,
             output_tokens=got,
+            cached_tokens=cached,
             latency_ms=(self._monotonic() - tally.started) * 1000,
             attempts=tally.attempts,
             response_id=raw.id,
             finish_reason=raw.finish_reason,
             completions=tally.completions,
             confidence=value_confidence(raw.tokens, request.doubt.field) if request.doubt else None,
-            cost_usd=cost_usd(model, input_tokens=sent, output_tokens=got, prices=self.options.prices),
+            cost_usd=cost_usd(model, input_tokens=sent, output_tokens=got, cached_tokens=cached, prices=prices),
         )
 
     async def _ask(self, request: ChatRequest, shape: Shape, turns: _Turns, tally: _Tally) -> RawAnswer:
@@ -158,6 +161,7 @@ class OpenAIChatModel:
         tally.completions += 1
         tally.input_tokens += raw.input_tokens
         tally.output_tokens += raw.output_tokens
+        tally.cached_tokens += raw.cached_tokens
         if raw.refused:
             answer = self._answer(request, raw, tally, {})
             raise ModelRefusedError("the model or its content filter declined to answer", answer)

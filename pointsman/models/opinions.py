@@ -102,6 +102,7 @@ def _summed(taken: ChatAnswer, other: ChatAnswer) -> ChatAnswer:
         taken,
         input_tokens=taken.input_tokens + other.input_tokens,
         output_tokens=taken.output_tokens + other.output_tokens,
+        cached_tokens=taken.cached_tokens + other.cached_tokens,
         latency_ms=taken.latency_ms + other.latency_ms,
         attempts=taken.attempts + other.attempts,
         completions=taken.completions + other.completions,

@@ -141,6 +141,7 @@ class ChatAnswer:
         is_fallback: another model than the one that was asked for answered, because that one was not available.
         confidence: how sure the choice that the request doubts is, 0 to 1; None where nobody knows.
         opinions: each answer that this one was made of, where the request doubts.
+        cached_tokens: of `input_tokens`, those that the server still had from another prompt; they cost less.
         tool_calls: tools that the model asks for before it answers.
     """
 
@@ -157,6 +158,7 @@ class ChatAnswer:
     is_fallback: bool = False
     response_id: str = ""
     finish_reason: str = ""
+    cached_tokens: int = 0
     confidence: float | None = None
     opinions: tuple[Opinion, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()

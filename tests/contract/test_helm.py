@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+import typer
 from ruamel.yaml import YAML
 
 from pointsman.archive.options import ARCHIVED, ArchiveOptions
+from pointsman.cli.main import app
 from pointsman.contracts import Contract
 from pointsman.definitions.loader import load_folder_or_raise
 from pointsman.deployment import (
@@ -29,6 +31,9 @@ from pointsman.job_options import JobOptions
 from pointsman.kafka.users import bindings
 from pointsman.local.security.logins import INSIDE_FLINKS_JAR
 from pointsman.topics import DECISIONS, ERRORS, ESCALATIONS, MESSAGES, inbox
+
+if TYPE_CHECKING:
+    import click
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "docker" / "helm" / "pointsman"
@@ -136,3 +141,12 @@ def test_nobody_but_the_router_and_people_at_a_terminal_writes_a_decision() -> N
 def test_the_chart_names_kafkas_login_module_as_flinks_connector_carries_it() -> None:
     text = (CHART / "templates" / "_helpers.tpl").read_text()
     assert f"{INSIDE_FLINKS_JAR}&/" in text
+
+
+def test_the_nightly_proposal_is_told_options_that_its_command_knows() -> None:
+    text = (CHART / "templates" / "proposal.yaml").read_text()
+    told = re.findall(r"^ +- (--[a-z-]+)=", text, re.MULTILINE)
+    commands = cast("click.Group", cast("click.Group", typer.main.get_command(app)).commands["local-model"]).commands
+    known = {option for parameter in commands["propose"].params for option in parameter.opts}
+    assert "--current" in told
+    assert set(told) <= known

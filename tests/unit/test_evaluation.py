@@ -305,6 +305,3 @@ def test_the_commands_train_show_and_evaluate(tmp_path: Path) -> None:
     said(*asked, "--baseline", kept, "--fail-on-broken")
     below = runner.invoke(app, ["eval", "run", dataset, "--local-only", "--fail-under", "0.9", "-o", "json"])
     assert (below.exit_code, json.loads(below.stdout)["messages"]) == (1, 100)
-    assert "otherwise than" in said(
-        "local-model", "propose", dataset, "--current", model, "--output", str(tmp_path / "n.npz")
-    )

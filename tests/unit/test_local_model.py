@@ -69,6 +69,11 @@ def test_what_belongs_to_nobody_is_not_acted_on(model: LocalModel) -> None:
     assert not choose(model, "qwxz vbnm", weight=3).is_sure
 
 
+def test_what_holds_no_word_is_not_held_to_be_unknown(model: LocalModel) -> None:
+    assert model.linear.known_share({"f:weight >= 3": 1}) == 1
+    assert model.linear.known_share({"w:qwxz": 1, "w:pallet": 1}) == 0.5
+
+
 def test_it_is_never_sure_about_types_that_it_was_not_trained_on(model: LocalModel) -> None:
     choice = model.choose("thing.lost", {"text": "a heavy pallet and a crate", "weight": 70}, AGENTS)
     assert choice is not None

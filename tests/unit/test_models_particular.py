@@ -11,7 +11,7 @@ from aiohttp import web
 from pointsman.errors import ModelAnswerError, ModelRefusedError
 from pointsman.models import ChatRequest
 from pointsman.models.openai_chat import OpenAIChatModel, OpenAIOptions
-from pointsman.models.prices import Price
+from pointsman.models.prices import PRICES, Price, cost_usd
 
 REQUEST = ChatRequest(system="s", user="u", schema={"type": "object", "additionalProperties": False}, temperature=0.3)
 Answer = Callable[[dict[str, Any]], web.Response]
@@ -36,7 +36,9 @@ async def served() -> AsyncIterator[Served]:
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-        options = OpenAIOptions(model="plain", base_url=url, prices={"dear": Price(input=10, output=100)})
+        options = OpenAIOptions(
+            model="plain", base_url=url, prices={"dear": Price(input=10, cached_input=1, output=100)}
+        )
         model = OpenAIChatModel("key", options)
         opened.append((model, runner))
         return model, asked
@@ -115,3 +117,21 @@ async def test_an_answer_after_a_repair_says_what_both_cost(served: Served) -> N
     answer = await model.complete(REQUEST)
     assert (answer.completions, answer.attempts, len(asked)) == (2, 2, 2)
     assert answer.cost_usd == pytest.approx((14 * 10 + 4 * 100) / 1_000_000)
+
+
+@pytest.mark.parametrize(("said", "counted"), [(6, 6), (9, 7), (-3, 0), ("6", 0), (None, 0)])
+async def test_what_the_server_still_had_of_the_prompt_is_cheaper(served: Served, said: Any, counted: int) -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "{}"}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 7, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": said}}
+    model, _ = await served(lambda _: web.json_response({"model": "dear", "choices": [choice], "usage": usage}))
+    answer = await model.complete(REQUEST)
+    assert answer.cost_usd == pytest.approx(((7 - counted) * 10 + counted * 1 + 2 * 100) / 1_000_000)
+
+
+def test_every_list_price_is_lower_for_what_the_server_still_has() -> None:
+    assert all(price.cached_input is not None and price.cached_input < price.input for price in PRICES.values())
+
+
+def test_a_price_without_a_discount_gives_none() -> None:
+    prices = {"m": Price(input=10, output=100)}
+    assert cost_usd("m", input_tokens=10, output_tokens=0, cached_tokens=10, prices=prices) == 0.0001
