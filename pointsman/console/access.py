@@ -152,13 +152,13 @@ class Access:
     def to_cookie(self, session: Session) -> str:
         """`session` as a signed text."""
         times = [int(session.ends_at.timestamp()), int(session.unlocked_until.timestamp())]
-        print_ = self._print_of(session.way, session.name)
-        return str(self._signer.dumps([session.id, session.name, session.way, session.role, print_, *times]))
+        imprint = self._print_of(session.way, session.name)
+        return str(self._signer.dumps([session.id, session.name, session.way, session.role, imprint, *times]))
 
     def from_cookie(self, text: str) -> Session | None:
         """The session in `text`; None when it is forged or over, or what it was given for is gone or changed."""
         try:
-            identity, name, way, role, print_, ends, unlocked = self._signer.loads(text)
+            identity, name, way, role, imprint, ends, unlocked = self._signer.loads(text)
             session = Session(
                 id=identity,
                 name=name,
@@ -167,7 +167,7 @@ class Access:
                 ends_at=_time(ends, self._now()),
                 unlocked_until=_time(unlocked, self._now()),
             )
-            is_current = hmac.compare_digest(str(print_), self._print_of(session.way, name))
+            is_current = hmac.compare_digest(str(imprint), self._print_of(session.way, name))
         except (BadData, KeyError, TypeError, ValueError):
             return None
         return session if is_current and self._now() < session.ends_at else None

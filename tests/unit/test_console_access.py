@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from pointsman.audit import read_entry
+from pointsman.console import __main__ as console
 from pointsman.console.access import Access
 from pointsman.console.hashing import hashed, is_key, outdated
 from pointsman.console.keys import local_keys, login_link
 from pointsman.errors import ConfigurationError
 from pointsman.local.console_keys import ensure_local_keys
+from pointsman.settings import Settings
 from pointsman.topics import AUDIT
 from tests.console_desk import ACCOUNTS, OPERATOR_KEY, ORIGIN, SECRET, VIEWER_KEY, Office, account, login
 
@@ -63,6 +67,22 @@ def test_every_login_and_every_refusal_is_on_record(office: Office) -> None:
     assert granted
     assert (granted.action.value, granted.by) == ("login.granted", "Vic")
     assert granted.details == {"way": "key", "role": "viewer"}
+
+
+def test_the_start_tells_of_settings_that_somebody_should_look_at(tmp_path: Path) -> None:
+    def told(**given: Any) -> list[str]:
+        with capture_logs() as logged:
+            console._access(Settings(**given), local_keys(tmp_path), None)
+        return [line["event"].partition(":")[0] for line in logged]
+
+    assert told() == ["nobody may log in to the console", "sessions end with this process"]
+    today = [ACCOUNTS[0].model_copy(update={"key_hash": hashed("k" * 24)})]
+    assert told(console_accounts=today, console_session_secret=SECRET) == []
+    assert told(console_accounts=ACCOUNTS, console_session_secret=SECRET) == [
+        "hashes of keys were made with other parameters"
+    ]
+    ensure_local_keys(tmp_path)
+    assert told() == []
 
 
 def test_what_stands_in_the_name_field_is_not_recorded_unless_it_is_an_accounts_name(office: Office) -> None:

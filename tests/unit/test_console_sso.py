@@ -121,6 +121,14 @@ def test_it_asks_with_state_nonce_and_pkce_and_keeps_them_out_of_reach(office: O
         assert part in cookie
 
 
+def test_ways_to_the_provider_and_back_are_limited_like_other_logins(office: Office) -> None:
+    with office.client() as client:
+        there_ = [client.get("/api/session/sso", follow_redirects=False).status_code for _ in range(11)]
+        back = [client.get("/api/session/sso/callback", follow_redirects=False).status_code for _ in range(11)]
+    assert there_ == [302] * 10 + [429]
+    assert back == [303] * 10 + [429]
+
+
 HOUR = 3600
 WRONG: list[tuple[str, dict[str, Any]]] = [
     ("another nonce", {"nonce": "n" * 20}),
