@@ -48,6 +48,9 @@ async def turn_away(desk: Desk, way: Way, reason: str, name: str = "") -> None:
 async def _record(desk: Desk, action: Action, subject: str, *, by: str, details: Mapping[str, Any]) -> None:
     """A login goes on without its record while Kafka is away: all it can do then is look at masked data."""
     entry = AuditEntry(action=action, subject=subject, by=by, at=desk.now(), details=details)
+    if desk.view.kafka == "down":  # known already: nobody has to wait until the client gives up
+        _log.error("a login is not on record", action=action.value, reason="kafka is down")
+        return
     try:
         await run_in_threadpool(desk.topics.publish, [entry.to_record()], f"pointsman.console.{secrets.token_hex(8)}")
     except PointsmanError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import SecretStr
@@ -95,11 +95,15 @@ def test_what_stands_in_the_name_field_is_not_recorded_unless_it_is_an_accounts_
     assert entry.subject == "console"
 
 
-def test_one_can_log_in_and_look_while_logins_cannot_be_recorded(office: Office) -> None:
+@pytest.mark.parametrize("known", ["up", "down"])
+def test_one_can_log_in_and_look_while_logins_cannot_be_recorded(office: Office, known: Literal["up", "down"]) -> None:
     office.kafka.is_down = True
-    with office.client() as client:
+    office.view.set_kafka(known)
+    with office.client() as client, capture_logs() as logged:
         assert login(client, OPERATOR_KEY)["role"] == "operator"
         assert client.get("/api/overview").status_code == 200
+    assert [line["event"] for line in logged] == ["a login is not on record"]
+    assert office.kafka.records == []
 
 
 def test_a_hash_tells_a_key_from_others_and_when_it_is_out_of_date() -> None:
