@@ -32,14 +32,17 @@ helm lint --quiet "$chart"
 rendered defaults
 rendered everything --set metrics.serviceMonitor=true --set metrics.otlpEndpoint=http://otlp:4318 \
   --set schemaRegistry.url=http://registry:8080/apis/ccompat/v7 --set schemaRegistry.existingSecret=registry \
-  --set archive.enabled=true --set localModelProposal.enabled=true --set localModelProposal.current=current.npz \
+  --set console.oidc.issuer=https://login.example/realm --set console.oidc.clientId=pointsman \
+  --set console.oidc.operators='{sdr-leads}' --set archive.enabled=true \
+  --set localModelProposal.enabled=true --set localModelProposal.current=current.npz \
   --set console.replicas=2 --set router.initialSavepointPath=s3://b/savepoint-1 \
   --set router.newGuard=true --set mail.allow='{@customer.example}' \
   --set agentOverrides.lead_scoring.canary.replicas=1 --set agentOverrides.lead_scoring.canary.tag=0.2.0
 rendered least --set kafka.create=false --set kafka.bootstrap=kafka:9093 --set autoscaling.enabled=false \
   --set connect.enabled=false --set networkPolicy.enabled=false
 # Values that the schema must refuse.
-for wrong in router.parallelism=17 mail.security=maybe nonsense=1 agentOverrides.Bad-Name.minReplicas=1; do
+for wrong in router.parallelism=17 mail.security=maybe nonsense=1 agentOverrides.Bad-Name.minReplicas=1 \
+  console.oidc.scope=profile; do
   if helm template release "$chart" --kube-version 1.30.0 --set "$wrong" >/dev/null 2>&1; then
     echo "the chart takes $wrong" >&2
     exit 1

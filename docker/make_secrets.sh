@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes the secret files that compose.yaml mounts, with random values. What is there already stays as it is.
+# Makes the secret files that compose.yaml mounts, with random values. What is there already stays as it is. The image
+# makes the console's account, so that nothing but Docker is needed.
 set -eu
 cd "$(dirname "$0")"
 [ -f .env ] || cp .env.example .env
@@ -14,5 +15,12 @@ make_secret mongodb_keyfile "$(random)"
 make_secret mongodb_uri "mongodb://pointsman:$(cat secrets/mongodb_password)@mongodb:27017/?replicaSet=rs0&authSource=admin"
 make_secret openai_api_key ""
 make_secret pointsman_mail_unsubscribe_secret "$(random)"
-make_secret pointsman_console_accounts "[{\"name\": \"operator\", \"role\": \"operator\", \"key\": \"$(random)\"}]"
+make_secret pointsman_console_session_secret "$(random)"
+make_secret pointsman_console_oidc_client_secret ""
+if [ ! -f secrets/pointsman_console_accounts ]; then
+  # Only the hash of the key is kept; the key itself is shown now, on stderr, and never again.
+  docker build --quiet --tag pointsman --file pointsman.Dockerfile .. >/dev/null
+  accounts=$(docker run --rm pointsman pointsman console account add operator --role operator)
+  make_secret pointsman_console_accounts "$accounts"
+fi
 make_secret grafana_password "$(random)"

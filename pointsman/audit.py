@@ -27,6 +27,8 @@ class Action(StrEnum):
     AGENT_REMOVED = "agent.removed"
     WORKFLOW_CANCELLED = "workflow.cancelled"
     WORKFLOW_RESUMED = "workflow.resumed"
+    LOGIN_GRANTED = "login.granted"
+    LOGIN_REFUSED = "login.refused"
     PERSONAL_DATA_SHOWN = "personal_data.shown"
     LEAD_ERASED = "lead.erased"
     DECISION_CORRECTED = "decision.corrected"
@@ -45,7 +47,8 @@ class AuditEntry:
 
     Attributes:
         action: what.
-        subject: to what: a dead letter's id, a ledger id, `lead/<id>`, the name of a control, or `agents/<name>`.
+        subject: to what: a dead letter's id, a ledger id, `lead/<id>`, the name of a control, `agents/<name>`,
+            `accounts/<name>` or `console`.
         by: who.
         at: when, UTC.
         details: more about it, by name; no personal data.

@@ -54,7 +54,7 @@ def configure_logging(level: str) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=number, force=True)
-    for talkative in ("pymongo", "httpx", "httpx2"):  # a line for every call
+    for talkative in ("pymongo", "httpx", "httpx2", "authlib"):  # a line for every call; authlib's quote PKCE verifiers
         logging.getLogger(talkative).setLevel(logging.WARNING)
     # What breaks there is told by pointsman.tools; its own lines may quote what a server said.
     logging.getLogger("mcp").setLevel(logging.CRITICAL)

@@ -12,9 +12,9 @@ import os
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import (
     BaseSettings,
     JsonConfigSettingsSource,
@@ -22,27 +22,12 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from pointsman.console_account import ConsoleAccount
 from pointsman.errors import ConfigurationError
 from pointsman.models.prices import Price
 
 AccessKey = Annotated[SecretStr, Field(min_length=24)]
 """A random text that somebody proves who they are with."""
-
-
-class ConsoleAccount(BaseModel):
-    """Somebody who may log in to the console.
-
-    Attributes:
-        name: stands on everything that they do.
-        role: `viewer` sees, `operator` also decides and changes.
-        key: what they log in with: random, at least 24 characters.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,59}$")]
-    role: Literal["viewer", "operator"]
-    key: AccessKey
 
 
 class Settings(BaseSettings):
@@ -181,7 +166,22 @@ class Settings(BaseSettings):
     )
 
     console_accounts: list[ConsoleAccount] = Field(
-        default=[], description="Who may log in to the console: JSON list of name, role (viewer, operator) and key."
+        default=[], description="Who may log in to the console: JSON list of name, role (viewer, operator), key_hash."
+    )
+    console_session_secret: AccessKey | None = Field(
+        default=None, description="Signs the console's sessions; random at every start when left out."
+    )
+    console_oidc_issuer: str = Field(
+        default="", pattern=r"^(https?://[^@\s]+)?$", description="OpenID provider of single sign-on; empty: none."
+    )
+    console_oidc_client_id: str = ""
+    console_oidc_client_secret: SecretStr | None = None
+    console_oidc_scope: str = Field(default="openid profile", description="What the provider is asked for.")
+    console_oidc_role_claim: str = Field(default="groups", description="The claim that roles follow from.")
+    console_oidc_operators: list[str] = Field(default=[], description="Values of that claim that make an operator.")
+    console_oidc_viewers: list[str] = Field(default=[], description="Values of that claim that make a viewer.")
+    console_oidc_name_claim: str = Field(
+        default="preferred_username", description="The claim that stands as a name on what somebody does."
     )
     console_hosts: list[str] = Field(
         default=["127.0.0.1", "localhost"], description="Host names that the console answers to."

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 
 from pointsman.catalog import Catalog, CatalogReader
@@ -15,11 +16,12 @@ from pointsman.console.access import Access
 from pointsman.console.desk import Desk
 from pointsman.console.health import HealthWatch
 from pointsman.console.server import create_app
+from pointsman.console.sso import SingleSignOn
 from pointsman.console.view import View
+from pointsman.console_account import ConsoleAccount
 from pointsman.definitions import AgentDefinition
 from pointsman.envelope import Record
 from pointsman.errors import BrokerUnavailableError
-from pointsman.settings import ConsoleAccount
 from pointsman.testing import InMemoryStore, ManualClock
 from pointsman.topics import AUDIT, DEFINITIONS, ERRORS, Topic
 from pointsman.workflow_records import concerns
@@ -27,11 +29,19 @@ from pointsman.workflow_records import concerns
 OPERATOR_KEY = "o" * 24
 VIEWER_KEY = "v" * 24
 API_KEY = "a" * 24
-ACCOUNTS = [
-    ConsoleAccount.model_validate({"name": "Olga", "role": "operator", "key": OPERATOR_KEY}),
-    ConsoleAccount.model_validate({"name": "Vic", "role": "viewer", "key": VIEWER_KEY}),
-]
+SECRET = "s" * 24
+# A hash says itself what it costs: tests that log in at each turn take a cheap one.
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 ORIGIN = "http://127.0.0.1"
+
+
+def account(name: str, role: str, key: str) -> ConsoleAccount:
+    """An account as the settings hold it."""
+    return ConsoleAccount.model_validate({"name": name, "role": role, "key_hash": CHEAP.hash(key)})
+
+
+ACCOUNTS = [account("Olga", "operator", OPERATOR_KEY), account("Vic", "viewer", VIEWER_KEY)]
+NAMES = {OPERATOR_KEY: "Olga", VIEWER_KEY: "Vic"}
 
 
 class MemoryKafka:
@@ -120,9 +130,14 @@ class StillCluster:
 
 
 class Office:
-    """A desk in memory and everything behind it."""
+    """A desk in memory and everything behind it.
 
-    def __init__(self) -> None:
+    Args:
+        sso: the way in by a provider, if there is one.
+        owner: whom the link of a local stack logs in, if there is one.
+    """
+
+    def __init__(self, sso: SingleSignOn | None = None, owner: str | None = None) -> None:
         self.clock = ManualClock(datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC))
         self.view = View()
         self.kafka = MemoryKafka(self.view)
@@ -132,13 +147,16 @@ class Office:
         self.desk = Desk(
             view=self.view,
             watch=self.watch,
-            access=Access(ACCOUNTS, self.clock),
+            access=Access(
+                ACCOUNTS, self.clock, secret=SECRET, owner=owner, sso=sso.options.fingerprint() if sso else None
+            ),
             store=self.store,
             topics=self.kafka,
             catalog=MemoryCatalog(self.kafka),
             letters=MemoryLetters(self.kafka),
             now=self.clock,
             api_keys={"site": API_KEY},
+            sso=sso,
             flink_url="http://127.0.0.1:8081",
         )
         self.app = create_app(self.desk)
@@ -146,15 +164,20 @@ class Office:
 
     @contextmanager
     def client(self, key: str | None = None) -> Iterator[TestClient]:
-        """A browser; logged in with `key`, its changes carry what the page would send along."""
+        """A browser; whoever holds `key` is logged in already, and changes carry what the page would send along."""
         with TestClient(self.app, base_url=ORIGIN, headers={"Origin": ORIGIN}) as client:
             if key is not None:
-                login(client, key)
+                session = self.desk.access.login(NAMES[key], key)
+                assert session
+                cookie = self.desk.access.to_cookie(session)
+                client.cookies.set(self.desk.access.cookie_name, cookie, domain="127.0.0.1", path="/")
+                client.headers["X-CSRF-Token"] = self.desk.access.csrf_token(session)
             yield client
 
 
 def login(client: TestClient, key: str) -> dict[str, Any]:
-    answer = client.post("/api/session", json={"key": key})
+    """Log in as the page does."""
+    answer = client.post("/api/session", json={"name": NAMES[key], "key": key})
     assert answer.status_code == 200, answer.text
     about: dict[str, Any] = answer.json()
     client.headers["X-CSRF-Token"] = about["csrf"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pointsman.envelope import Envelope, Record, to_rfc3339
-from pointsman.topics import DECISIONS, MESSAGES
+from pointsman.escalations import PREFIX
+from pointsman.topics import DECISIONS, ESCALATIONS, MESSAGES
 
 START = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -46,3 +48,10 @@ def decision(workflow: str, number: int, event_type: str, /, **told: Any) -> Rec
         **told,
     }
     return Record(topic=DECISIONS, key=b"k", value=json.dumps(value).encode(), headers={}, partition=0, offset=number)
+
+
+def escalated(workflow: str, number: int = 1, *, code: str = "none_fits", candidates: str = "greeter") -> Record:
+    original = message(workflow, number, "hello.said", {"text": "mara@nordhafen.example", "company": "Nordhafen"})
+    why = {"reason": code, "message": "nobody fits", "candidates": candidates, "proposed": "greeter"}
+    headers = {f"{PREFIX}{name}": text.encode() for name, text in why.items()}
+    return replace(original, topic=ESCALATIONS, headers={**original.headers, **headers})

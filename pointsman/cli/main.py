@@ -16,6 +16,7 @@ from pointsman.cli import (
     archive,
     capacity,
     case,
+    console,
     costs,
     decisions,
     demo,
@@ -67,6 +68,7 @@ def begin(context: typer.Context) -> None:
 app.add_typer(agents.app, name="agents", help="The agent definitions: validate, apply, list.")
 app.add_typer(archive.app, name="archive", help="Records as files: start and stop the job that writes them, list.")
 app.add_typer(case.app, name="case", help="Workflows as regression tests: save, run without Kafka.")
+app.add_typer(console.app, name="console", help="Who may log in to the console: accounts, the link of a local stack.")
 app.add_typer(decisions.app, name="decisions", help="The decision log: list, show, export.")
 app.add_typer(dlq.app, name="dlq", help="Dead letters: look, send again, mend, set aside.")
 app.add_typer(effects.app, name="effects", help="Mails and other effects: stop and start all, list, decide.")

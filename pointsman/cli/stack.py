@@ -6,6 +6,7 @@ import logging
 import os
 import time
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -176,7 +177,8 @@ def _tell(stack: LocalStack, seconds: float) -> None:
     """Say where everything is."""
     addresses, options = stack.addresses, stack.options
     typer.echo(f"Pointsman is up ({seconds:.1f} s).")
-    typer.echo(f"  console {login_link(addresses.console_url, local_keys(addresses.data_dir))}")
+    link = login_link(addresses.console_url, local_keys(addresses.data_dir), datetime.now(UTC))
+    typer.echo(f"  console {link} (good for an hour; `pointsman console link` prints another)")
     typer.echo(f"  form    {addresses.console_url}/form")
     typer.echo(f"  Flink   {addresses.flink_url}")
     typer.echo(f"  Kafka   {addresses.kafka_bootstrap}")

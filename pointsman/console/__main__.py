@@ -13,11 +13,13 @@ from fastapi import FastAPI
 
 from pointsman.console.access import Access
 from pointsman.console.desk import Desk, KafkaTopics
+from pointsman.console.hashing import outdated
 from pointsman.console.health import HealthWatch, RealCluster
-from pointsman.console.keys import local_keys
+from pointsman.console.keys import LocalKeys, local_keys
 from pointsman.console.reading import KafkaFeed
 from pointsman.console.rollout_watch import RolloutWatch
 from pointsman.console.server import Feed, create_app
+from pointsman.console.sso import SingleSignOn, SsoOptions
 from pointsman.console.view import View
 from pointsman.deadletter_work import KafkaDeadLetterTopics
 from pointsman.errors import ConfigurationError
@@ -79,9 +81,8 @@ def application(known: Settings, spans: Spans) -> FastAPI:
         ConfigurationError: a setting does not fit.
     """
     local = local_keys(known.data_dir)
-    accounts = [*known.console_accounts, *local.accounts]
-    if not accounts:
-        _log.warning("nobody may log in to the console: set POINTSMAN_CONSOLE_ACCOUNTS")
+    provider = SsoOptions.of(known)
+    access = _access(known, local, provider)
     keys = {name: key.get_secret_value() for name, key in {**known.leads_api_keys, **local.leads_api_keys}.items()}
     view = View()
     store = open_store(known)
@@ -89,19 +90,40 @@ def application(known: Settings, spans: Spans) -> FastAPI:
     desk = Desk(
         view=view,
         watch=watch,
-        access=Access(accounts, _now),
+        access=access,
         store=store,
         topics=KafkaTopics(bootstrap=known.kafka_bootstrap),
         catalog=KafkaCatalogTopic(known.kafka_bootstrap),
         letters=KafkaDeadLetterTopics(known.kafka_bootstrap),
         now=_now,
         api_keys=keys,
+        sso=SingleSignOn(provider) if provider else None,
         spans=spans,
         flink_url=known.flink_url if urlsplit(known.flink_url).scheme in {"http", "https"} else "",
     )
     rollouts = RolloutWatch(view, KafkaRolloutTopic(known.kafka_bootstrap), _now)
     feeds: list[Feed] = [KafkaFeed.of(view, known.kafka_bootstrap), watch, rollouts]
     return create_app(desk, feeds, hosts=known.console_hosts, routers=[stored_unsubscriptions(store, known)])
+
+
+def _access(known: Settings, local: LocalKeys, provider: SsoOptions | None) -> Access:
+    if not (known.console_accounts or local.has_link or provider):
+        _log.warning(
+            "nobody may log in to the console: set POINTSMAN_CONSOLE_ACCOUNTS or POINTSMAN_CONSOLE_OIDC_ISSUER"
+        )
+    # The link of a local stack is signed with the local one.
+    secret = local.session_secret if local.has_link else known.console_session_secret
+    if secret is None:
+        _log.warning("sessions end with this process: set POINTSMAN_CONSOLE_SESSION_SECRET")
+    if old := outdated(known.console_accounts):
+        _log.warning("hashes of keys were made with other parameters: make these accounts anew", accounts=len(old))
+    return Access(
+        known.console_accounts,
+        _now,
+        secret=secret.get_secret_value() if secret else None,
+        owner=local.owner if local.has_link else None,
+        sso=provider.fingerprint() if provider else None,
+    )
 
 
 def _now() -> datetime:

@@ -1,7 +1,7 @@
-"""Who may look and who may act: accounts, signed sessions and the token that guards changes against other sites. Pure.
+"""Who may look and who may act: accounts, signed sessions and the token that guards changes against other sites.
 
-An account is a name, a role and a random key of which we keep nothing but the setting. The session's signing key is
-derived from the accounts, so that sessions outlive a restart and end when an account's key is changed.
+Sessions are signed with a secret of their own. Each also carries a print of what it was given for (the hash of an
+account's key, the settings of single sign-on), so that it outlives a restart and ends when that is changed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from typing import Final
 
 from itsdangerous import BadData, URLSafeSerializer
 
-from pointsman.settings import ConsoleAccount
+from pointsman.console.hashing import is_key
+from pointsman.console.links import Links
+from pointsman.console_account import ConsoleAccount
 
 SESSION_LASTS: Final = timedelta(hours=12)
 UNLOCK_LASTS: Final = timedelta(minutes=15)
@@ -33,13 +35,25 @@ class Role(StrEnum):
     """Also decide, change and unmask; each of it is recorded."""
 
 
+class Way(StrEnum):
+    """How somebody logged in."""
+
+    KEY = "key"
+    """With the key of a local account."""
+    LINK = "link"
+    """With the link of a local stack."""
+    SSO = "sso"
+    """At an OpenID provider."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Session:
     """Somebody who has logged in.
 
     Attributes:
         id: random; differs with every login.
-        name: the account's name, which stands on everything that is done.
+        name: stands on everything that is done.
+        way: how they logged in.
         role: what it may do.
         ends_at: when it must log in again, UTC.
         unlocked_until: personal data is shown in full before that time, UTC.
@@ -47,6 +61,7 @@ class Session:
 
     id: str
     name: str
+    way: Way
     role: Role
     ends_at: datetime
     unlocked_until: datetime
@@ -64,39 +79,67 @@ class Access:
     """Makes and checks sessions.
 
     Args:
-        accounts: who there is.
+        accounts: who may log in with a key.
         now: the clock, UTC.
+        secret: signs sessions; every process that serves the console needs the same. Random when left out.
+        owner: the name of whom the link of a local stack logs in; None: no link does.
+        sso: print of the settings of single sign-on; None: there is none.
     """
 
-    def __init__(self, accounts: Iterable[ConsoleAccount], now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        accounts: Iterable[ConsoleAccount],
+        now: Callable[[], datetime],
+        *,
+        secret: str | None = None,
+        owner: str | None = None,
+        sso: str | None = None,
+    ) -> None:
         self._accounts = {account.name: account for account in accounts}
         self._now = now
-        known = sorted(account.key.get_secret_value() for account in self._accounts.values())
-        keys = "\x1f".join(known) or secrets.token_urlsafe(32)
-        self._secret = hashlib.sha256(f"{_SALT}\x1f{keys}".encode()).digest()
+        self._owner = owner
+        self._sso = sso
+        known = secret or secrets.token_urlsafe(32)
+        self._links = Links(known)
+        self._secret = hashlib.sha256(f"{_SALT}\x1f{known}".encode()).digest()
         self._signer = URLSafeSerializer(self._secret, salt=_SALT, signer_kwargs={"digest_method": hashlib.sha256})
-        self.form_secret: Final = hmac.new(self._secret, b"form", hashlib.sha256).hexdigest()
+        self.form_secret: Final = self._derived("form")
+        self.state_secret: Final = self._derived("state")
         # Cookies know no ports: two stacks on one machine must not log each other out.
         self.cookie_name: Final = f"pointsman_{hashlib.sha256(self._secret).hexdigest()[:8]}"
 
-    def login(self, key: str) -> Session | None:
-        """A new session for whoever holds `key`; None when nobody does."""
-        given = key.strip().encode(errors="replace")
-        found = [
-            account
-            for account in self._accounts.values()
-            if hmac.compare_digest(account.key.get_secret_value().encode(), given)
-        ]
-        if not found:
+    @property
+    def takes_keys(self) -> bool:
+        """Whether anybody can log in with a key."""
+        return bool(self._accounts)
+
+    @property
+    def takes_links(self) -> bool:
+        """Whether the link of a local stack logs its owner in."""
+        return self._owner is not None
+
+    def knows(self, name: str) -> bool:
+        """Whether `name` is that of an account or of the owner."""
+        return name in self._accounts or name == self._owner
+
+    def login(self, name: str, key: str) -> Session | None:
+        """A new session for the account `name` when `key` is its key, else None. Slow on purpose: it hashes."""
+        account = self._accounts.get(name)
+        # A name that nobody has takes as long to refuse as one that somebody has.
+        measured = account or next(iter(self._accounts.values()), None)
+        if measured is None or not is_key(measured.key_hash, key.strip()) or account is None:
             return None
-        now = self._now()
-        return Session(
-            id=secrets.token_urlsafe(16),
-            name=found[0].name,
-            role=Role(found[0].role),
-            ends_at=now + SESSION_LASTS,
-            unlocked_until=now,
-        )
+        return self._begun(account.name, Way.KEY, Role(account.role))
+
+    def by_link(self, token: str) -> Session | None:
+        """A new session for the owner of the local stack when `token` is good, else None."""
+        if self._owner is None or not self._links.is_good(token, self._now()):
+            return None
+        return self._begun(self._owner, Way.LINK, Role.OPERATOR)
+
+    def by_sso(self, name: str, role: Role) -> Session:
+        """A new session for somebody whom the OpenID provider knows."""
+        return self._begun(name, Way.SSO, role)
 
     def unlocked(self, session: Session) -> Session:
         """`session` with personal data shown in full for a while."""
@@ -109,30 +152,56 @@ class Access:
     def to_cookie(self, session: Session) -> str:
         """`session` as a signed text."""
         times = [int(session.ends_at.timestamp()), int(session.unlocked_until.timestamp())]
-        return str(self._signer.dumps([session.id, session.name, *times]))
+        imprint = self._print_of(session.way, session.name)
+        return str(self._signer.dumps([session.id, session.name, session.way, session.role, imprint, *times]))
 
     def from_cookie(self, text: str) -> Session | None:
-        """The session in `text`; None when it is forged or over, or its account is gone. The role is today's."""
+        """The session in `text`; None when it is forged or over, or what it was given for is gone or changed."""
         try:
-            identity, name, ends, unlocked = self._signer.loads(text)
+            identity, name, way, role, imprint, ends, unlocked = self._signer.loads(text)
             session = Session(
                 id=identity,
                 name=name,
-                role=Role(self._accounts[name].role),
+                way=Way(way),
+                role=self._role_today(Way(way), name, Role(role)),
                 ends_at=_time(ends, self._now()),
                 unlocked_until=_time(unlocked, self._now()),
             )
+            is_current = hmac.compare_digest(str(imprint), self._print_of(session.way, name))
         except (BadData, KeyError, TypeError, ValueError):
             return None
-        return session if self._now() < session.ends_at else None
+        return session if is_current and self._now() < session.ends_at else None
 
     def csrf_token(self, session: Session) -> str:
         """What every change of `session` must carry: another site cannot read it."""
-        return hmac.new(self._secret, f"csrf\x1f{session.id}".encode(), hashlib.sha256).hexdigest()
+        return self._derived(f"csrf\x1f{session.id}")
 
     def is_csrf_token(self, session: Session, given: str) -> bool:
         """Whether `given` is the token of `session`."""
         return hmac.compare_digest(self.csrf_token(session).encode(), given.encode(errors="replace"))
+
+    def _begun(self, name: str, way: Way, role: Role) -> Session:
+        now = self._now()
+        return Session(
+            id=secrets.token_urlsafe(16), name=name, way=way, role=role, ends_at=now + SESSION_LASTS, unlocked_until=now
+        )
+
+    def _role_today(self, way: Way, name: str, at_login: Role) -> Role:
+        """An account's role is looked up; what the provider said holds until the session is over."""
+        return Role(self._accounts[name].role) if way is Way.KEY else at_login
+
+    def _print_of(self, way: Way, name: str) -> str:
+        """Changes when what a session was given for does; KeyError when it is gone."""
+        if way is Way.KEY:
+            basis: str | None = self._accounts[name].key_hash
+        else:
+            basis = self._sso if way is Way.SSO else self._owner
+        if basis is None or (way is Way.LINK and basis != name):
+            raise KeyError(way)
+        return self._derived(f"print\x1f{way}\x1f{basis}")[:16]
+
+    def _derived(self, purpose: str) -> str:
+        return hmac.new(self._secret, purpose.encode(), hashlib.sha256).hexdigest()
 
 
 def _time(seconds: int, now: datetime) -> datetime:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from pointsman.console.access import Access, Session
 from pointsman.console.health import HealthWatch
+from pointsman.console.sso import SingleSignOn
 from pointsman.console.view import View
 from pointsman.deadletter_queue import DeadLetter, Selection
 from pointsman.deadletter_work import DeadLetterTopics, DeadLetterWork
@@ -70,6 +71,7 @@ class Desk:
         catalog: the agent definitions.
         letters: the dead letters.
         api_keys: who may post leads, by name.
+        sso: the way in by an OpenID provider; None: there is none.
         now: the clock, UTC.
         spans: traces of leads that come in here.
         flink_url: Flink's page, empty when there is none to link to.
@@ -85,6 +87,7 @@ class Desk:
     letters: DeadLetterTopics
     now: Callable[[], datetime]
     api_keys: dict[str, str] = field(default_factory=dict, repr=False)
+    sso: SingleSignOn | None = None
     spans: Spans = field(default_factory=Spans, repr=False)
     flink_url: str = ""
     epoch: str = field(default_factory=lambda: f"{time.time_ns():x}")

@@ -1,34 +1,47 @@
-"""The keys of a local stack: made once, readable by their owner only, so that nobody has to set anything up."""
+"""What the console of a local stack needs to know, so that nobody has to set anything up; readable by its owner only.
+
+No access key lies there: the link that `pointsman up` prints holds a token, signed with the session secret and good for
+an hour. Whoever can read the file can make such links, which is why nobody but the owner of the stack can read it.
+"""
 
 from __future__ import annotations
 
-import getpass
-import json
-import os
-import re
-import secrets
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, Field, ValidationError
 
+from pointsman.console.links import Links
+from pointsman.console_account import AccountName
 from pointsman.errors import ConfigurationError
-from pointsman.settings import AccessKey, ConsoleAccount
+from pointsman.settings import AccessKey
 
 _FILE: Final = "console-keys.json"
-_NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9 ._-]")
 
 
 class LocalKeys(BaseModel):
     """Who may use the console of a local stack beside those that the settings name.
 
     Attributes:
-        accounts: who may log in.
+        owner: the name of whom the link logs in as an operator; None where there is no link.
+        session_secret: signs sessions and links.
         leads_api_keys: who may post leads.
     """
 
-    accounts: list[ConsoleAccount] = Field(default=[])
+    owner: AccountName | None = None
+    session_secret: AccessKey | None = None
     leads_api_keys: dict[str, AccessKey] = Field(default={})
+
+    @property
+    def has_link(self) -> bool:
+        """Whether a link can log somebody in."""
+        return self.owner is not None and self.session_secret is not None
+
+
+def keys_file(data_dir: Path) -> Path:
+    """Where the keys of the stack in `data_dir` lie."""
+    return data_dir / _FILE
 
 
 def local_keys(data_dir: Path) -> LocalKeys:
@@ -37,7 +50,7 @@ def local_keys(data_dir: Path) -> LocalKeys:
     Raises:
         ConfigurationError: the file holds something else.
     """
-    file = data_dir / _FILE
+    file = keys_file(data_dir)
     try:
         return LocalKeys.model_validate_json(file.read_bytes())
     except FileNotFoundError:
@@ -46,29 +59,8 @@ def local_keys(data_dir: Path) -> LocalKeys:
         raise ConfigurationError(f"{file} is not readable", "remove it; `pointsman up` makes it anew") from None
 
 
-def ensure_local_keys(data_dir: Path) -> LocalKeys:
-    """The keys of the stack in `data_dir`, made when they are missing: one operator, one sender of leads.
-
-    Raises:
-        ConfigurationError: see `local_keys`.
-    """
-    file = data_dir / _FILE
-    if not file.exists():
-        made = {
-            "accounts": [{"name": _user(), "role": "operator", "key": secrets.token_urlsafe(24)}],
-            "leads_api_keys": {"local": secrets.token_urlsafe(24)},
-        }
-        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-            json.dump(made, opened, indent=2)
-    return local_keys(data_dir)
-
-
-def login_link(console_url: str, keys: LocalKeys) -> str:
-    """The address that logs an operator in. The key stands behind the #, which no browser sends to any server."""
-    account = next((one for one in keys.accounts if one.role == "operator"), None)
-    return f"{console_url}/login#{account.key.get_secret_value()}" if account else console_url
-
-
-def _user() -> str:
-    name = _NOT_IN_A_NAME.sub("", getpass.getuser())[:60].lstrip(" ._-")
-    return name or "operator"
+def login_link(console_url: str, keys: LocalKeys, now: datetime) -> str:
+    """The address that logs an operator in. The token stands behind the #, which no browser sends to any server."""
+    if keys.session_secret is None or keys.owner is None:
+        return console_url
+    return f"{console_url}/login#{Links(keys.session_secret.get_secret_value()).make(now)}"

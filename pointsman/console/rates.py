@@ -30,6 +30,10 @@ class Rates:
         """Count a login; ProblemError 429 beyond `LOGINS_PER_MINUTE`."""
         self._check(request, RateLimitItemPerMinute(LOGINS_PER_MINUTE, namespace="login"))
 
+    def check_sso(self, request: Request) -> None:
+        """Count a way to the provider; ProblemError 429 beyond `LOGINS_PER_MINUTE`. The way back counts as a login."""
+        self._check(request, RateLimitItemPerMinute(LOGINS_PER_MINUTE, namespace="sso"))
+
     def _check(self, request: Request, item: RateLimitItem) -> None:
         who = network_of(request.client.host if request.client else "")
         if not self._limiter.hit(item, who):

@@ -16,7 +16,7 @@ from pointsman.console.guard import Guard
 from pointsman.console.overview import Overview
 from pointsman.console.problems import install_problems
 from pointsman.console.rates import Rates
-from pointsman.console.routes import agents, board, cards, leads, letters, sessions, waiting, workflows
+from pointsman.console.routes import agents, board, cards, leads, letters, sessions, sso, waiting, workflows
 from pointsman.console.sessions import TheDesk
 from pointsman.console.tickets import Tickets
 from pointsman.errors import PointsmanError
@@ -64,9 +64,10 @@ def create_app(
     )
     app.state.desk, app.state.overview = desk, Overview(desk)
     app.state.rates, app.state.tickets = Rates(), Tickets(desk.now, desk.access.form_secret)
+    app.state.key_checks = sessions.key_checks()
     app.add_middleware(Guard, hosts=hosts)
     install_problems(app)
-    for module in (leads, sessions, board, workflows, waiting, letters, agents, cards):
+    for module in (leads, sessions, sso, board, workflows, waiting, letters, agents, cards):
         app.include_router(module.router)
     for router in routers:
         app.include_router(router)

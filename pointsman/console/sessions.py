@@ -31,7 +31,7 @@ def viewer(request: Request, desk: TheDesk) -> Session:
     """
     session = desk.access.from_cookie(request.cookies.get(desk.access.cookie_name, ""))
     if session is None:
-        raise ProblemError(401, "Log in with your access key.", code="login")
+        raise ProblemError(401, "Log in first.", code="login")
     return session
 
 

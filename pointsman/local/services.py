@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from pointsman.console.keys import ensure_local_keys
 from pointsman.deployment import CONSOLE, METRICS, SWEEPER, agent_user
 from pointsman.local.addresses import Addresses
+from pointsman.local.console_keys import ensure_local_keys
 from pointsman.local.options import StackOptions
 from pointsman.local.ports import answers
-from pointsman.local.programs import MAIL_SECRETS, MODEL_SECRETS, REGISTRY_SECRETS, Program
+from pointsman.local.programs import CONSOLE_SECRETS, MAIL_SECRETS, MODEL_SECRETS, REGISTRY_SECRETS, Program
 from pointsman.local.rest import request
 from pointsman.unsubscribe_http import PATH as UNSUBSCRIBE_PATH
 
@@ -62,8 +62,9 @@ def console(ports: Mapping[str, int], addresses: Addresses) -> Service:
     port = ports["console"]
     command = _python("pointsman.console", "--port", str(port))
     environment = {**addresses.environment(CONSOLE), **addresses.metrics_environment("console")}
+    may_see = REGISTRY_SECRETS | CONSOLE_SECRETS
     program = Program(
-        name="console", command=command, environment=environment, ports=(port,), may_see=REGISTRY_SECRETS, tells=True
+        name="console", command=command, environment=environment, ports=(port,), may_see=may_see, tells=True
     )
     keys = partial(ensure_local_keys, addresses.data_dir)
     return Service(programs=(program,), health=lambda: _is_healthy(port), preparation=keys)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -26,6 +28,8 @@ COMPOSE: dict[str, Any] = YAML(typ="safe").load(DOCKER / "compose.yaml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILES = sorted(DOCKER.glob("*.Dockerfile"))
 ONE_SHOTS = {"archive", "catalog", "connector", "job"}
+ADD_OPERATOR = "console account add operator --role operator"
+"""`tests/unit/test_cli_console.py` runs it."""
 WITHOUT_A_CHECK = {"otlp"}
 """Its image has no shell and no client to ask with."""
 
@@ -137,12 +141,23 @@ def test_secrets_are_made_once_by_the_script_and_kept(tmp_path: Path) -> None:
     script.parent.mkdir()
     for name in ("make_secrets.sh", ".env.example"):
         (script.parent / name).write_bytes((DOCKER / name).read_bytes())
+    docker, calls = tmp_path / "bin" / "docker", tmp_path / "calls"
+    docker.parent.mkdir()
+    docker.write_text(f'#!/bin/sh\necho "$*" >>{shlex.quote(str(calls))}\n[ "$1" = build ] || echo made by the image\n')
+    docker.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{docker.parent}:{os.environ['PATH']}"}
     for _ in range(2):
-        subprocess.run(["sh", str(script)], check=True)
+        subprocess.run(["sh", str(script)], check=True, env=environment)
         made = {file.name: file.read_text() for file in (script.parent / "secrets").iterdir()}
     assert set(made) == set(COMPOSE["secrets"])
     assert made["mongodb_password"] in made["mongodb_uri"]
-    assert len(set(made.values())) == len(made)
+    filled = [value for value in made.values() if value]
+    assert len(set(filled)) == len(filled)
+    assert made["pointsman_console_accounts"] == "made by the image"
+    assert calls.read_text().splitlines() == [
+        "build --quiet --tag pointsman --file pointsman.Dockerfile ..",
+        f"run --rm {SERVICES['console']['image']} pointsman {ADD_OPERATOR}",
+    ]
     assert (script.parent / "secrets").stat().st_mode & 0o077 == 0
 
 

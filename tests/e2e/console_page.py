@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Literal
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from pointsman.console.keys import LocalKeys, local_keys, login_link
 from tests.e2e.system import System
 
 expect.set_options(timeout=30_000)
@@ -18,10 +19,16 @@ DESKTOP = {"width": 1280, "height": 860}
 PHONE = {"width": 390, "height": 844}
 
 
-def keys(system: System) -> dict[str, Any]:
+def keys(system: System) -> LocalKeys:
     """The keys of the stack's console, as its owner reads them."""
-    found: dict[str, Any] = json.loads((system.data_dir / "console-keys.json").read_text())
-    return found
+    return local_keys(system.data_dir)
+
+
+def owner(system: System) -> str:
+    """The name in which its owner acts."""
+    name = keys(system).owner
+    assert name
+    return name
 
 
 @contextmanager
@@ -29,19 +36,28 @@ def page(
     browser: Browser, system: System, *, width: Literal["desktop", "phone"] = "desktop", dark: bool = False,
     login: bool = True,
 ) -> Iterator[Page]:  # fmt: skip
+    """A fresh browser window on the stack's console."""
+    with window(browser, system.settings["console_url"], width=width, dark=dark) as opened:
+        if login:
+            opened.goto(login_link("", keys(system), datetime.now(UTC)))
+            expect(opened.get_by_role("heading", name="Board")).to_be_visible()
+        yield opened
+
+
+@contextmanager
+def window(
+    browser: Browser, url: str, *, width: Literal["desktop", "phone"] = "desktop", dark: bool = False
+) -> Iterator[Page]:
     """A fresh browser window; every error in its console fails the test."""
     size = PHONE if width == "phone" else DESKTOP
     context = browser.new_context(
-        base_url=system.settings["console_url"], viewport=size, color_scheme="dark" if dark else "light",  # type: ignore[arg-type]
+        base_url=url, viewport=size, color_scheme="dark" if dark else "light",  # type: ignore[arg-type]
         permissions=["clipboard-read", "clipboard-write"],
     )  # fmt: skip
     opened = context.new_page()
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
     try:
-        if login:
-            opened.goto(f"/login#{keys(system)['accounts'][0]['key']}")
-            expect(opened.get_by_role("heading", name="Board")).to_be_visible()
         yield opened
         assert errors == []
     finally:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from pointsman.audit import read_entry
+from pointsman.console import __main__ as console
 from pointsman.console.access import Access
-from pointsman.console.keys import ensure_local_keys, local_keys, login_link
+from pointsman.console.hashing import hashed, is_key, outdated
+from pointsman.console.keys import local_keys, login_link
 from pointsman.errors import ConfigurationError
-from pointsman.settings import ConsoleAccount
+from pointsman.local.console_keys import ensure_local_keys
+from pointsman.settings import Settings
 from pointsman.topics import AUDIT
-from tests.console_desk import ACCOUNTS, OPERATOR_KEY, ORIGIN, VIEWER_KEY, Office, login
+from tests.console_desk import ACCOUNTS, OPERATOR_KEY, ORIGIN, SECRET, VIEWER_KEY, Office, account, login
 
 
 @pytest.fixture
@@ -36,9 +43,76 @@ def test_nothing_is_shown_without_a_login(office: Office, path: str) -> None:
 
 def test_a_wrong_key_is_refused_and_guessing_is_slowed_down(office: Office) -> None:
     with office.client() as client:
-        answers = [client.post("/api/session", json={"key": f"guess-{number}"}).status_code for number in range(12)]
+        guesses = [{"name": "Olga", "key": f"guess-{number}"} for number in range(12)]
+        answers = [client.post("/api/session", json=guess).status_code for guess in guesses]
     assert answers[:10] == [401] * 10
     assert answers[10:] == [429] * 2
+
+
+def test_the_key_of_another_account_and_a_name_that_nobody_has_are_refused_alike(office: Office) -> None:
+    with office.client() as client:
+        others = client.post("/api/session", json={"name": "Olga", "key": VIEWER_KEY})
+        nobodys = client.post("/api/session", json={"name": "Nemo", "key": VIEWER_KEY})
+    assert (others.status_code, others.json()) == (nobodys.status_code, nobodys.json()) == (401, others.json())
+
+
+def test_every_login_and_every_refusal_is_on_record(office: Office) -> None:
+    with office.client() as client:
+        client.post("/api/session", json={"name": "Olga", "key": "wrong"})
+        login(client, VIEWER_KEY)
+    refused, granted = (read_entry(record) for record in office.kafka.of(AUDIT))
+    assert refused
+    assert (refused.action.value, refused.subject, refused.by) == ("login.refused", "accounts/Olga", "console")
+    assert refused.details == {"way": "key", "reason": "key"}
+    assert granted
+    assert (granted.action.value, granted.by) == ("login.granted", "Vic")
+    assert granted.details == {"way": "key", "role": "viewer"}
+
+
+def test_the_start_tells_of_settings_that_somebody_should_look_at(tmp_path: Path) -> None:
+    def told(**given: Any) -> list[str]:
+        with capture_logs() as logged:
+            console._access(Settings(**given), local_keys(tmp_path), None)
+        return [line["event"].partition(":")[0] for line in logged]
+
+    assert told() == ["nobody may log in to the console", "sessions end with this process"]
+    today = [ACCOUNTS[0].model_copy(update={"key_hash": hashed("k" * 24)})]
+    assert told(console_accounts=today, console_session_secret=SECRET) == []
+    assert told(console_accounts=ACCOUNTS, console_session_secret=SECRET) == [
+        "hashes of keys were made with other parameters"
+    ]
+    ensure_local_keys(tmp_path)
+    assert told() == []
+
+
+def test_what_stands_in_the_name_field_is_not_recorded_unless_it_is_an_accounts_name(office: Office) -> None:
+    with office.client() as client:
+        client.post("/api/session", json={"name": OPERATOR_KEY, "key": "Olga"})
+    (record,) = office.kafka.of(AUDIT)
+    assert OPERATOR_KEY.encode() not in (record.value or b"")
+    entry = read_entry(record)
+    assert entry
+    assert entry.subject == "console"
+
+
+@pytest.mark.parametrize("known", ["up", "down"])
+def test_one_can_log_in_and_look_while_logins_cannot_be_recorded(office: Office, known: Literal["up", "down"]) -> None:
+    office.kafka.is_down = True
+    office.view.set_kafka(known)
+    with office.client() as client, capture_logs() as logged:
+        assert login(client, OPERATOR_KEY)["role"] == "operator"
+        assert client.get("/api/overview").status_code == 200
+    assert [line["event"] for line in logged] == ["a login is not on record"]
+    assert office.kafka.records == []
+
+
+def test_a_hash_tells_a_key_from_others_and_when_it_is_out_of_date() -> None:
+    key_hash = hashed("k" * 24)
+    assert "k" * 24 not in key_hash
+    assert is_key(key_hash, "k" * 24)
+    assert not any(is_key(key_hash, key) for key in ("k" * 23, "", "k" * 24 + "\ud800"))
+    today = ACCOUNTS[0].model_copy(update={"key_hash": key_hash})
+    assert outdated([today, ACCOUNTS[1]]) == [ACCOUNTS[1]]
 
 
 def test_a_session_ends_after_its_time_and_cannot_be_forged(office: Office) -> None:
@@ -52,18 +126,37 @@ def test_a_session_ends_after_its_time_and_cannot_be_forged(office: Office) -> N
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(office: Office) -> None:
     with office.client() as client:
-        cookie = client.post("/api/session", json={"key": OPERATOR_KEY}).headers["set-cookie"]
+        cookie = client.post("/api/session", json={"name": "Olga", "key": OPERATOR_KEY}).headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
 
 
-def test_a_session_is_over_when_its_accounts_key_was_changed(office: Office) -> None:
-    session = office.desk.access.login(OPERATOR_KEY)
+def test_a_session_is_over_when_its_accounts_key_was_changed_and_others_go_on(office: Office) -> None:
+    olga, vic = (office.desk.access.login("Olga", OPERATOR_KEY), office.desk.access.login("Vic", VIEWER_KEY))
+    assert olga
+    assert vic
+    cookies = [office.desk.access.to_cookie(session) for session in (olga, vic)]
+    assert [office.desk.access.from_cookie(cookie) for cookie in cookies] == [olga, vic]
+    later = Access([account("Olga", "operator", "n" * 24), ACCOUNTS[1]], office.clock, secret=SECRET)
+    assert [later.from_cookie(cookie) for cookie in cookies] == [None, vic]
+
+
+def test_a_session_has_the_role_that_its_account_has_today_and_none_without_the_account(office: Office) -> None:
+    session = office.desk.access.login("Olga", OPERATOR_KEY)
     assert session
     cookie = office.desk.access.to_cookie(session)
-    changed = [ACCOUNTS[1], ConsoleAccount.model_validate({"name": "Olga", "role": "operator", "key": "n" * 24})]
-    assert office.desk.access.from_cookie(cookie) == session
-    assert Access(changed, office.clock).from_cookie(cookie) is None
+    lowered = ACCOUNTS[0].model_copy(update={"role": "viewer"})
+    seen = Access([lowered], office.clock, secret=SECRET).from_cookie(cookie)
+    assert seen
+    assert seen.role.value == "viewer"
+    assert Access([ACCOUNTS[1]], office.clock, secret=SECRET).from_cookie(cookie) is None
+
+
+def test_nobody_makes_a_session_from_what_the_accounts_setting_holds(office: Office) -> None:
+    session = office.desk.access.login("Olga", OPERATOR_KEY)
+    assert session
+    forged = Access(ACCOUNTS, office.clock, secret="g" * 24).to_cookie(session)
+    assert office.desk.access.from_cookie(forged) is None
 
 
 CHANGES = [
@@ -129,16 +222,53 @@ def test_it_answers_only_to_its_own_name(office: Office) -> None:
         assert client.get("/healthz", headers={"Host": "10.1.2.3:18000"}).status_code == 200
 
 
-def test_a_local_stack_has_an_operators_key_that_only_its_owner_can_read(tmp_path: Path) -> None:
+def test_a_local_stack_has_keys_that_only_its_owner_can_read(tmp_path: Path) -> None:
     made = ensure_local_keys(tmp_path)
     file = tmp_path / "console-keys.json"
     assert file.stat().st_mode & 0o777 == 0o600
     assert ensure_local_keys(tmp_path) == made == local_keys(tmp_path)
-    key = json.loads(file.read_text())["accounts"][0]["key"]
-    assert login_link("http://127.0.0.1:1", made) == f"http://127.0.0.1:1/login#{key}"
+    assert made.has_link
     file.write_text("{")
     with pytest.raises(ConfigurationError, match="pointsman up"):
         local_keys(tmp_path)
+
+
+def test_a_file_of_an_earlier_release_loses_its_plain_key_and_keeps_the_senders(tmp_path: Path) -> None:
+    file = tmp_path / "console-keys.json"
+    old = {"accounts": [{"name": "me", "role": "operator", "key": "p" * 32}], "leads_api_keys": {"local": "l" * 32}}
+    file.write_text(json.dumps(old))
+    assert not local_keys(tmp_path).has_link
+    made = ensure_local_keys(tmp_path)
+    assert "p" * 32 not in file.read_text()
+    assert (made.has_link, made.leads_api_keys["local"].get_secret_value()) == (True, "l" * 32)
+
+
+def test_the_link_logs_the_owner_in_for_an_hour_and_holds_no_key(tmp_path: Path) -> None:
+    keys = ensure_local_keys(tmp_path).model_copy(update={"session_secret": SecretStr(SECRET)})
+    office = Office(owner=keys.owner)
+    link = login_link("http://127.0.0.1:1", keys, office.clock())
+    address, _, token = link.partition("#")
+    assert (address, SECRET in token) == ("http://127.0.0.1:1/login", False)
+    with office.client() as client:
+        about = client.post("/api/session/link", json={"token": token}).json()
+        assert (about["name"], about["role"]) == (keys.owner, "operator")
+        assert client.get("/api/session").status_code == 200
+        office.clock.advance(timedelta(hours=1).total_seconds())
+        late = client.post("/api/session/link", json={"token": token})
+        assert (late.status_code, late.json()["type"]) == (401, "urn:pointsman:problem:link")
+        assert client.get("/api/session").status_code == 200
+    granted, refused = (read_entry(record) for record in office.kafka.of(AUDIT))
+    assert granted
+    assert refused
+    assert (granted.details["way"], refused.details) == ("link", {"way": "link", "reason": "link"})
+
+
+def test_a_link_is_good_where_there_is_a_local_stack_only(office: Office, tmp_path: Path) -> None:
+    keys = ensure_local_keys(tmp_path).model_copy(update={"session_secret": SecretStr(SECRET)})
+    token = login_link("", keys, office.clock()).partition("#")[2]
+    with office.client() as client:
+        assert client.post("/api/session/link", json={"token": token}).status_code == 401
+        assert client.get("/api/session/ways").json() == {"key": True, "link": False, "sso": False}
 
 
 def test_a_login_again_gives_another_session_and_another_token(office: Office) -> None:

@@ -29,7 +29,7 @@ class Page:
         self.is_gone = False
         app = SimpleNamespace(state=SimpleNamespace(overview=Overview(office.desk)))
         request: Any = SimpleNamespace(app=app, is_disconnected=self._is_gone)
-        session = office.desk.access.login(VIEWER_KEY)
+        session = office.desk.access.login("Vic", VIEWER_KEY)
         assert session
         self.stream: AsyncIterator[ServerSentEvent] = events(request, office.desk, session, last_event_id)
 

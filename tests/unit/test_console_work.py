@@ -15,14 +15,13 @@ from pointsman.audit import read_entry
 from pointsman.catalog import Catalog
 from pointsman.definitions.loader import load_text
 from pointsman.envelope import Record, decode
-from pointsman.escalations import PREFIX
 from pointsman.publish import apply
 from pointsman.rollouts.model import Rollout, Stage, Version
-from pointsman.topics import AUDIT, CONTROLS, ERRORS, ESCALATIONS, MESSAGES
+from pointsman.topics import AUDIT, CONTROLS, ERRORS, MESSAGES
 from tests.console_desk import OPERATOR_KEY, VIEWER_KEY, MemoryCatalog, Office
 from tests.dead_letters import failed
 from tests.definitions import GOOD
-from tests.journey_records import decision, message
+from tests.journey_records import decision, escalated, message
 
 
 @pytest.fixture
@@ -41,13 +40,6 @@ def client(office: Office) -> Iterator[TestClient]:
 
 def unlock(client: TestClient) -> None:
     assert client.post("/api/session/unlock", json={"reason": "test"}).status_code == 200
-
-
-def escalated(workflow: str, number: int = 1, *, code: str = "none_fits", candidates: str = "greeter") -> Record:
-    original = message(workflow, number, "hello.said", {"text": "mara@nordhafen.example", "company": "Nordhafen"})
-    why = {"reason": code, "message": "nobody fits", "candidates": candidates, "proposed": "greeter"}
-    headers = {f"{PREFIX}{name}": text.encode() for name, text in why.items()}
-    return replace(original, topic=ESCALATIONS, headers={**original.headers, **headers})
 
 
 def acts(office: Office) -> list[tuple[str, str, str]]:

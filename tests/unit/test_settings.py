@@ -58,3 +58,21 @@ def test_a_login_goes_before_other_secret_files(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("POINTSMAN_SECRETS_DIR", str(tmp_path / "secrets"))
     monkeypatch.setenv("POINTSMAN_LOGIN_DIR", str(tmp_path / "login"))
     assert (settings().kafka_sasl_username, settings().smtp_username) == ("agent-a", "mailer")
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        {"name": "Olga", "role": "operator", "key": "p" * 32},
+        {"name": "Olga", "role": "operator", "key_hash": "p" * 32},
+        {"name": "Olga", "role": "operator"},
+    ],
+    ids=["a key", "a key as a hash", "nothing"],
+)
+def test_an_account_without_a_hash_is_refused_with_the_command_that_makes_one(
+    account: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POINTSMAN_CONSOLE_ACCOUNTS", json.dumps([account]))
+    with pytest.raises(ConfigurationError, match="pointsman console account add") as caught:
+        settings()
+    assert "p" * 32 not in str(caught.value)

@@ -2,38 +2,68 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-import structlog
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Body, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from pointsman.audit import Action, AuditEntry
-from pointsman.console.access import Session
+from pointsman.console.access import Session, Way
 from pointsman.console.desk import Desk
+from pointsman.console.entrance import CONSOLE, let_in, turn_away
 from pointsman.console.problems import ProblemError
 from pointsman.console.sessions import Acting, Operator, TheDesk, Viewer, check_origin, set_session
 from pointsman.envelope import to_rfc3339
 
 router = APIRouter(prefix="/api/session", include_in_schema=False)
 
-_log = structlog.get_logger(__name__)
-
-Key = Annotated[str, Body(embed=True, min_length=1, max_length=400)]
+Name = Annotated[str, Body(max_length=100)]
+Key = Annotated[str, Body(min_length=1, max_length=400)]
+Token = Annotated[str, Body(embed=True, min_length=1, max_length=400)]
 Reason = Annotated[str, Body(embed=True, max_length=300)]
+
+# Each check of a key takes 64 MiB: whoever knocks from many addresses at once waits, and the process stays small.
+_AT_ONCE: Final = 2
 
 
 @router.post("")
-async def login(request: Request, response: Response, desk: TheDesk, key: Key) -> dict[str, Any]:
-    """Begin a session."""
+async def login(request: Request, response: Response, desk: TheDesk, name: Name, key: Key) -> dict[str, Any]:
+    """Begin a session with an account's key."""
     check_origin(request)
     request.app.state.rates.check_login(request)
-    session = desk.access.login(key)
+    session = await to_thread.run_sync(desk.access.login, name.strip(), key, limiter=request.app.state.key_checks)
     if session is None:
-        _log.warning("a login was refused")
-        raise ProblemError(401, "No account has this access key.", code="key")
-    set_session(request, response, desk, session)
+        await turn_away(desk, Way.KEY, "key", name.strip())
+        raise ProblemError(401, "Name and access key do not belong together.", code="key")
+    await let_in(request, response, desk, session)
     return _about(desk, session)
+
+
+@router.post("/link")
+async def login_by_link(request: Request, response: Response, desk: TheDesk, token: Token) -> dict[str, Any]:
+    """Begin a session with the link of a local stack."""
+    check_origin(request)
+    request.app.state.rates.check_login(request)
+    session = desk.access.by_link(token)
+    if session is None:
+        await turn_away(desk, Way.LINK, "link")
+        raise ProblemError(
+            401, "The link is not good any more: `pointsman console link` prints a new one.", code="link"
+        )
+    await let_in(request, response, desk, session)
+    return _about(desk, session)
+
+
+@router.get("/ways")
+async def ways(desk: TheDesk) -> dict[str, bool]:
+    """How one can log in here, for the login page."""
+    return {"key": desk.access.takes_keys, "link": desk.access.takes_links, "sso": desk.sso is not None}
+
+
+def key_checks() -> CapacityLimiter:
+    """How many keys are checked at once."""
+    return CapacityLimiter(_AT_ONCE)
 
 
 @router.get("")
@@ -56,7 +86,7 @@ async def unlock(
     shown = desk.access.unlocked(session)
     entry = AuditEntry(
         action=Action.PERSONAL_DATA_SHOWN,
-        subject="console",
+        subject=CONSOLE,
         by=session.name,
         at=desk.now(),
         details={"reason": reason, "until": to_rfc3339(shown.unlocked_until)},

@@ -1,39 +1,74 @@
-// Log in with an access key; a link such as /login#KEY does it at once. What stands behind # is never sent anywhere.
+// Log in: with single sign-on, with an account's key, or with a link such as /login#TOKEN, which does it at once. What
+// stands behind # is never sent anywhere.
 
-import { post, remember } from "../api.js";
+import { get, post, remember } from "../api.js";
 import { fill, h } from "../dom.js";
+import { failed } from "../parts.js";
 
-export function showLogin(main, done) {
-  const input = h("input", { name: "key", type: "password", required: true, autocomplete: "current-password", id: "key", "aria-describedby": "key-hint key-error" });
-  const error = h("p", { class: "error", id: "key-error", role: "alert" });
-  const button = h("button", { class: "primary" }, "Log in");
+const REFUSED = {
+  provider: "Single sign-on does not answer as it should. Try again; the console's log says more.",
+  denied: "Single sign-on did not let you in.",
+  state: "That login was begun elsewhere or too long ago. Try again.",
+  token: "What single sign-on said about you could not be verified. Try again; the console's log says more.",
+  role: "You are known, but you have no role here. Ask whoever runs this console.",
+  name: "Single sign-on gives no name for you that may stand on records. Ask whoever runs this console.",
+};
 
-  async function enter(key) {
+export async function showLogin(main, done) {
+  const token = location.pathname === "/login" ? location.hash.slice(1) : "";
+  const refused = REFUSED[new URLSearchParams(location.search).get("refused")] || "";
+  if (location.pathname === "/login") history.replaceState(null, "", "/login");
+  if (token) {
+    try {
+      return enter(await post("/api/session/link", { token }), done);
+    } catch (problem) {
+      return draw(main, done, problem.message);
+    }
+  }
+  return draw(main, done, refused);
+}
+
+async function draw(main, done, told) {
+  let ways;
+  try {
+    ways = await get("/api/session/ways");
+  } catch (error) {
+    return fill(main, failed(error, () => draw(main, done, told)));
+  }
+  const error = h("p", { class: "error", id: "login-error", role: "alert" }, told);
+  fill(main, h("div", { class: "login card" },
+    h("img", { src: "/static/icon.svg", alt: "", width: "44", height: "44" }),
+    h("h1", { tabindex: "-1" }, "Pointsman"),
+    ways.sso ? h("a", { class: "button primary", href: "/api/session/sso" }, "Log in with single sign-on") : null,
+    ways.key ? keyForm(done, error) : null,
+    ways.link ? h("p", { class: "hint" }, "On this machine, ", h("code", {}, "pointsman console link"), " prints a link that logs you in.") : null,
+    ways.key || ways.link || ways.sso ? null : h("p", { class: "hint" }, "Nobody may log in yet: no account is set."),
+    error));
+  (main.querySelector("input, a.button") || main.querySelector("h1")).focus();
+}
+
+function keyForm(done, error) {
+  const name = h("input", { name: "username", required: true, autocomplete: "username", id: "name", "aria-describedby": "login-error" });
+  const key = h("input", { name: "key", type: "password", required: true, autocomplete: "current-password", id: "key", "aria-describedby": "login-error" });
+  const button = h("button", {}, "Log in");
+  return h("form", { onsubmit: async (event) => {
+    event.preventDefault();
     button.disabled = true;
     error.textContent = "";
     try {
-      remember(await post("/api/session", { key }));
-      done();
+      enter(await post("/api/session", { name: name.value, key: key.value }), done);
     } catch (problem) {
       error.textContent = problem.message;
       button.disabled = false;
-      input.focus();
+      key.focus();
     }
-  }
-
-  fill(main, h("form", { class: "login card", onsubmit: (event) => {
-    event.preventDefault();
-    enter(input.value);
   } },
-  h("img", { src: "/static/icon.svg", alt: "", width: "44", height: "44" }),
-  h("h1", {}, "Pointsman"),
-  h("label", { class: "field", for: "key" }, h("span", {}, "Access key"), input),
-  h("p", { class: "hint", id: "key-hint" }, "On this machine, ", h("code", {}, "pointsman up"), " prints a link that logs you in."),
-  error, button));
+  h("label", { class: "field", for: "name" }, h("span", {}, "Name"), name),
+  h("label", { class: "field", for: "key" }, h("span", {}, "Access key"), key),
+  button);
+}
 
-  const key = location.hash.slice(1);
-  if (location.pathname === "/login" && key) {
-    history.replaceState(null, "", "/login");
-    enter(decodeURIComponent(key));
-  } else input.focus();
+function enter(session, done) {
+  remember(session);
+  done();
 }
