@@ -13,6 +13,18 @@ from pyflink.datastream import DataStream, KeyedStream
 from pyflink.java_gateway import get_gateway
 
 
+def union_of_rows(
+    first: DataStream, second: DataStream, key_type: TypeInformation, record_type: TypeInformation
+) -> DataStream:
+    """Both streams of rows (key, record) as one, without a Python operator."""
+    row = Types.ROW([key_type, record_type])
+    for stream in (first, second):
+        # Of two tables Flink would say that they are of different types.
+        stream._j_data_stream.getTransformation().setOutputType(row.get_java_type_info())  # noqa: SLF001
+    united: DataStream = first.union(second)
+    return united
+
+
 def keyed_by_first_column(stream: DataStream, key_type: TypeInformation, record_type: TypeInformation) -> KeyedStream:
     """`stream` of rows (key, record), keyed by the key; operators see only the record.
 

@@ -22,7 +22,7 @@ from flink_jobs.operators.arms_deciding import ArmsDeciding
 from flink_jobs.operators.asking_again import AskingAgain, outage_limit_s
 from flink_jobs.operators.catalog_in_force import CatalogInForce
 from flink_jobs.operators.deciding import Concluded, Question
-from flink_jobs.operators.keyed import keyed_by_first_column
+from flink_jobs.operators.keyed import keyed_by_first_column, union_of_rows
 from flink_jobs.operators.model_calls import ModelAddress, ModelCalls, shared_model_calls
 from flink_jobs.operators.outputs import error_record, shortened
 from flink_jobs.operators.plan_keeping import PlanKeeping
@@ -48,6 +48,9 @@ from pointsman.errors import ErrorReason, PermanentError
 from pointsman.rollouts.arms import Arms
 from pointsman.routing.local_choice import LocalChooser
 from pointsman.routing.router import RoutingOptions
+from pointsman.settings import settings
+from pointsman.shredding.cache import Sealing
+from pointsman.shredding.process import check_store_is_named, process_sealing
 from pointsman.topics import DEFINITIONS, MESSAGES
 
 TICK_MS: Final = 2
@@ -80,6 +83,7 @@ class RouteOptions:
         state_ttl_s: seconds after which a plan that does not move is forgotten.
         name: the job's name, in traces.
         must_claim: an agent may act on what it gets only after it has claimed it: it may be written more than once.
+        encrypted: what it writes of messages is encrypted.
     """
 
     routing: RoutingOptions = field(default=RoutingOptions())
@@ -91,6 +95,7 @@ class RouteOptions:
     state_ttl_s: int = 7 * 24 * 3600
     name: str = "pointsman-router"
     must_claim: bool = False
+    encrypted: bool = False
 
 
 def definitions_state() -> MapStateDescriptor:
@@ -98,8 +103,19 @@ def definitions_state() -> MapStateDescriptor:
     return MapStateDescriptor("definitions", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
 
 
-def route(messages: DataStream, definitions: DataStream, options: RouteOptions) -> DataStream:
-    """Attach the operator: `messages` from `sql/counted_messages.sql`, `definitions` from `sql/catalog_records.sql`."""
+def route(
+    messages: DataStream, definitions: DataStream, options: RouteOptions, leads: DataStream | None = None
+) -> DataStream:
+    """Attach the operator.
+
+    Args:
+        messages: from `sql/counted_messages.sql`.
+        definitions: from `sql/catalog_records.sql`.
+        options: what it is told.
+        leads: from `sql/leads_to_seal.sql`, where values are encrypted: the operator only writes them.
+    """
+    if leads is not None:
+        messages = union_of_rows(messages, leads, Types.STRING(), message_type())
     catalog: BroadcastStream = definitions.broadcast(definitions_state())
     decided: DataStream = (
         keyed_by_first_column(messages, Types.STRING(), message_type())
@@ -137,7 +153,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         self._is_first = _index_of_subtask(runtime_context) == 0
         self._telling = Telling(SHARED.take(), self._options.name)
         self._calls = shared_model_calls(self._options.model)
-        self._values = Values(process_codec())
+        self._values = Values(process_codec(), sealing=_sealing(encrypted=self._options.encrypted))
         self._shadow = Shadow(self._calls_beside, _now, SHARED.telemetry.metrics)
         self._again = AskingAgain(outage_limit_s())
         self._local = _local_model(self._options.local_model)
@@ -223,8 +239,11 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             return
         record = self._values.readable(waiting.arrived.record)
         if record is None:
-            return  # it stays idle until the registry has told its schema
+            return  # it stays idle until its schema and its key are known
         waiting.arrived = waiting.arrived._replace(record=record)
+        if not waiting.arrived.is_message:
+            waiting.written = [record]
+            return
         self._telling.arrived(record)
         begun = self._deciding.begin(waiting.arrived)
         if isinstance(begun, Question):
@@ -241,7 +260,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             self._begin(waiting)
 
     def _leave(self, shard: Shard) -> Iterator[Row]:
-        for waiting, concluded in shard.leave():
+        for waiting, concluded in shard.leave(lambda waiting: self._values.is_ready(waiting.arrived.record)):
             self._pending.remove(waiting.place)
             yield from self._rows(shard, waiting, concluded)
 
@@ -249,7 +268,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         """What a message writes that leaves now; a plan moves on with it."""
         plans = self._plans[shard]
         records = plans.settle(concluded, _now()) if isinstance(concluded, PlanMatter) else concluded
-        written = [self._values.written(record) for record in plans.shown(records)]
+        written = self._values.all_written(plans.shown(records))
         yield from map(write_row, self._telling.leaving(waiting.arrived.record, written))
 
     def _make_room(self, shard: Shard) -> Iterator[Row]:
@@ -332,6 +351,17 @@ def _index_of_subtask(runtime_context: RuntimeContext) -> int:
     if in_thread_mode is not None:
         return int(in_thread_mode.getTaskInfo().getIndexOfThisSubtask())
     return int(runtime_context.get_index_of_this_subtask())
+
+
+def _sealing(*, encrypted: bool) -> Sealing | None:
+    """What opens and seals; a job that must encrypt does not start where it could not.
+
+    Raises:
+        ConfigurationError: it is to encrypt, and this process has no keys, or was not told where the data keys are.
+    """
+    if encrypted:
+        check_store_is_named(settings())
+    return process_sealing(writes=encrypted)
 
 
 def _local_model(content: bytes | None) -> LocalChooser | None:

@@ -13,7 +13,7 @@ from pointsman.deployment import CONSOLE, METRICS, SWEEPER, agent_user
 from pointsman.local.addresses import Addresses
 from pointsman.local.options import StackOptions
 from pointsman.local.ports import answers
-from pointsman.local.programs import MAIL_SECRETS, MODEL_SECRETS, REGISTRY_SECRETS, Program
+from pointsman.local.programs import ENCRYPTION_SECRETS, MAIL_SECRETS, MODEL_SECRETS, REGISTRY_SECRETS, Program
 from pointsman.local.rest import request
 from pointsman.unsubscribe_http import PATH as UNSUBSCRIBE_PATH
 
@@ -63,7 +63,8 @@ def console(ports: Mapping[str, int], addresses: Addresses) -> Service:
     command = _python("pointsman.console", "--port", str(port))
     environment = {**addresses.environment(CONSOLE), **addresses.metrics_environment("console")}
     program = Program(
-        name="console", command=command, environment=environment, ports=(port,), may_see=REGISTRY_SECRETS, tells=True
+        name="console", command=command, environment=environment, ports=(port,), tells=True,
+        may_see=REGISTRY_SECRETS | ENCRYPTION_SECRETS,
     )
     keys = partial(ensure_local_keys, addresses.data_dir)
     return Service(programs=(program,), health=lambda: _is_healthy(port), preparation=keys)
@@ -98,7 +99,7 @@ def agents(
     """
     environment = {**_model(addresses, options), **_mail(addresses, options)}
     model, mail = (MODEL_SECRETS, options.own_model), (MAIL_SECRETS, options.own_mail)
-    may_see = REGISTRY_SECRETS.union(*(secrets for secrets, is_own in (model, mail) if is_own))
+    may_see = (REGISTRY_SECRETS | ENCRYPTION_SECRETS).union(*(secrets for secrets, is_own in (model, mail) if is_own))
     programs = tuple(
         Program(
             name=agent_program(name, version),

@@ -47,7 +47,7 @@ async def store(monkeypatch: pytest.MonkeyPatch) -> InMemoryStore:
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ids: list[str] = []
-    monkeypatch.setattr(lead_erasure, "tell_kafka", lambda _, lead_ids, __, ___: ids.extend(lead_ids))
+    monkeypatch.setattr(lead_erasure, "tell_kafka", lambda _, lead_ids, __, ___: ids.extend(lead_ids) or {})
     return ids
 
 
