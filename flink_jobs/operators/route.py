@@ -22,7 +22,7 @@ from flink_jobs.operators.arms_deciding import ArmsDeciding
 from flink_jobs.operators.asking_again import AskingAgain, outage_limit_s
 from flink_jobs.operators.catalog_in_force import CatalogInForce
 from flink_jobs.operators.deciding import Concluded, Question
-from flink_jobs.operators.keyed import keyed_by_first_column, union_of_rows
+from flink_jobs.operators.keyed import keyed_by_first_column
 from flink_jobs.operators.model_calls import ModelAddress, ModelCalls, shared_model_calls
 from flink_jobs.operators.outputs import error_record, shortened
 from flink_jobs.operators.plan_keeping import PlanKeeping
@@ -114,11 +114,10 @@ def route(
         options: what it is told.
         leads: from `sql/leads_to_seal.sql`, where values are encrypted: the operator only writes them.
     """
-    if leads is not None:
-        messages = union_of_rows(messages, leads, Types.STRING(), message_type())
+    more = () if leads is None else (leads,)
     catalog: BroadcastStream = definitions.broadcast(definitions_state())
     decided: DataStream = (
-        keyed_by_first_column(messages, Types.STRING(), message_type())
+        keyed_by_first_column(messages, Types.STRING(), message_type(), *more)
         .connect(catalog)
         .process(DurableCall(options), outbox_type())
         .name("durable call: who gets it next")
@@ -178,7 +177,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         """Decide at once, or keep the message until the model has answered."""
         self._catalog_in_force(ctx)
         shard = self._shard(ctx)
-        yield from map(write_row, self._shadow.take())
+        yield from map(write_row, self._values.beside(self._shadow.take()))
         yield from self._make_room(shard)
         waiting = Waiting(self._heeding_cancellations(shard, read_message(value, MESSAGES)))
         self._begin(waiting)
@@ -220,7 +219,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
                     shard.put_back(waiting)
         self._ask_again()
         yield from self._leave(shard)
-        yield from map(write_row, self._shadow.take())
+        yield from map(write_row, self._values.beside(self._shadow.take()))
         if shard:
             self._tick(ctx, self._look_every_ms(shard))
         elif self._shadow.is_busy:

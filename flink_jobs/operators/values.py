@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -16,6 +16,7 @@ from pointsman.avro.framing import schema_id
 from pointsman.envelope import Record
 from pointsman.errors import ErasedError, PointsmanError, StoreUnavailableError
 from pointsman.shredding.cache import Sealing
+from pointsman.shredding.decisions import with_hidden_words, without_words
 from pointsman.shredding.sealing import is_sealed, workflow_of
 from pointsman.shredding.values import with_payload
 
@@ -83,7 +84,7 @@ class Values:
             self._ask(schema_id(record.value or b"") or 0, lambda: codec.fetch(record))
         return known
 
-    def all_written(self, records: Iterable[Record]) -> list[Record]:
+    def all_written(self, records: Sequence[Record]) -> list[Record]:
         """`records` as they may lie on their topics; `is_ready` must hold for the message that they come of.
 
         What belongs to an erased workflow, and is not encrypted already, is left out.
@@ -91,11 +92,18 @@ class Values:
         Raises:
             StoreUnavailableError: the process stood still for so long that the key is old; a restart fetches it again.
         """
+        if self._sealing is None or not self._sealing.is_writing:
+            return [self.written(record) for record in records]
         written = []
-        for record in records:
+        for record in with_hidden_words(records, self._sealed):
             with suppress(ErasedError):
                 written.append(self._sealed(record))
         return written
+
+    def beside(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Records of the log about what a rollout's candidate would do: where values are encrypted, without quotes."""
+        is_writing = self._sealing is not None and self._sealing.is_writing
+        return map(without_words, records) if is_writing else iter(records)
 
     def _sealed(self, record: Record) -> Record:
         if self._sealing is None or is_sealed(record.value):

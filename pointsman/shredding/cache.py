@@ -46,12 +46,15 @@ class Sealing:
         keys: where data keys come from.
         clock: seconds, by a clock that never goes back.
         is_writing: whether values are sealed; otherwise they are only opened.
+
+    Attributes:
+        is_writing: the same.
     """
 
     def __init__(self, keys: Keys, clock: Callable[[], float] = time.monotonic, *, is_writing: bool = True) -> None:
         self._keys = keys
         self._clock = clock
-        self._is_writing = is_writing
+        self.is_writing = is_writing
         self._kept: OrderedDict[bytes, _Kept] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -117,11 +120,11 @@ class Sealing:
         """Whose key `record` takes; None when it takes none."""
         if is_sealed(record.value):
             return workflow_of(record) or b""
-        return workflow_of(record) if self._is_writing and record.value and _is_private(record) else None
+        return workflow_of(record) if self.is_writing and record.value and _is_private(record) else None
 
     def _makes(self, record: Record) -> bool:
         # A sealed value without a key is unreadable for good; a new key would not change that.
-        return self._is_writing and not is_sealed(record.value)
+        return self.is_writing and not is_sealed(record.value)
 
     def _fresh(self, workflow: bytes, *, makes: bool = False, spare_s: float = 0.0) -> Found | None:
         with self._lock:

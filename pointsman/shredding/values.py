@@ -9,9 +9,10 @@ from itertools import islice
 from typing import Final
 
 from pointsman.avro.codec import PayloadCodec, process_codec
-from pointsman.envelope import Payload, Record, decode_payload
+from pointsman.envelope import Payload, Record, decode_payload, encode_payload
 from pointsman.errors import ErasedError, ErrorReason, InvalidEnvelopeError
 from pointsman.shredding.cache import Sealing
+from pointsman.shredding.decisions import hidden_in, with_words
 from pointsman.shredding.process import process_sealing
 from pointsman.shredding.sealing import is_sealed
 
@@ -110,8 +111,16 @@ class ValueCodec:
         read = list(records)
         if self._sealing is None:
             return [_closed(one) if is_sealed(one.value) else self.readable(one) for one in read]
-        self._sealing.fetch_all(one for one in read if one.decoded is None)
-        return [_erased_or_not(self.readable(one)) for one in read]
+        hidden = [hidden_in(one) for one in read]
+        self._sealing.fetch_all([*(one for one in read if one.decoded is None), *filter(None, hidden)])
+        return [
+            _erased_or_not(self.readable(one)) if words is None else self._with_words(one, words)
+            for one, words in zip(read, hidden, strict=True)
+        ]
+
+    def _with_words(self, record: Record, words: Record) -> Record:
+        opened = self.readable(words).decoded
+        return with_words(record, encode_payload(opened) if isinstance(opened, dict) else None)
 
     def _as_avro(self, record: Record) -> Record:
         plain = self._sealing.opened(record) if self._sealing and is_sealed(record.value) else None
