@@ -151,8 +151,8 @@ def records(
         written.append(cancellation(lead_id, who, _REASON, now).to_record(MESSAGES))
         entry = AuditEntry(action=Action.LEAD_ERASED, subject=f"lead/{lead_id}", by=who, at=now, workflow_id=lead_id)
         written.append(entry.to_record())
-        for key in sorted((record_keys or {}).get(lead_id, ())):
-            written.append(Record(topic=LEADS, key=key, value=None, headers={}))
+        keys = sorted((record_keys or {}).get(lead_id, ()))
+        written += [Record(topic=LEADS, key=key, value=None, headers={}) for key in keys]
     return written
 
 

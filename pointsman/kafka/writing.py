@@ -29,8 +29,7 @@ class Failure(NamedTuple):
 
 
 def publish(bootstrap: str, records: Iterable[Record], transactional_id: str, login: KafkaLogin | None = None) -> None:
-    """Write `records` so that readers see all of them or none; messages as Avro where a registry is configured,
-    and encrypted where keys are.
+    """Write `records` so that readers see all of them or none; as Avro and encrypted where that is configured.
 
     A transaction that another process has open under the same `transactional_id` is aborted.
 

@@ -63,7 +63,11 @@ def console(ports: Mapping[str, int], addresses: Addresses) -> Service:
     command = _python("pointsman.console", "--port", str(port))
     environment = {**addresses.environment(CONSOLE), **addresses.metrics_environment("console")}
     program = Program(
-        name="console", command=command, environment=environment, ports=(port,), tells=True,
+        name="console",
+        command=command,
+        environment=environment,
+        ports=(port,),
+        tells=True,
         may_see=REGISTRY_SECRETS | ENCRYPTION_SECRETS,
     )
     keys = partial(ensure_local_keys, addresses.data_dir)

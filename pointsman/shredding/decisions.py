@@ -1,4 +1,4 @@
-"""What a model has written into a decision, encrypted within it: everything else stays readable after an erasure. Pure.
+"""The words of a model in a decision, encrypted within it: all else stays readable after an erasure. Pure.
 
 A decision counts long after its workflow is erased: which agents, which costs, which catalog. Only the model's own words
 may quote the lead: the reason of its choice, and its raw answer.

@@ -75,7 +75,9 @@ def process_sealing(*, writes: bool | None = None) -> Sealing | None:
         ConfigurationError: the setting is of no use.
     """
     told = settings()
-    return None if told.encryption_keys is None else _sealing(writes=told.encryption_writes if writes is None else writes)
+    return (
+        None if told.encryption_keys is None else _sealing(writes=told.encryption_writes if writes is None else writes)
+    )
 
 
 def must_encrypt(told: Settings) -> bool:

@@ -1,7 +1,7 @@
 """One value sealed and opened: AES-SIV (RFC 5297), bound to its workflow and its type. Pure.
 
-The same value of the same type in the same workflow is the same bytes again: the guard of the router counts what an agent
-repeats by the bytes. Between workflows nothing can be compared, since each has a key of its own.
+The same value of the same type in the same workflow is the same bytes again: the guard of the router counts what an
+agent repeats by the bytes. Between workflows nothing can be compared, since each has a key of its own.
 """
 
 from __future__ import annotations

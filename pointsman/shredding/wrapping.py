@@ -12,7 +12,9 @@ from pointsman.errors import ConfigurationError
 from pointsman.shredding.sealing import KEY_BYTES, Key, random_key
 
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
-_REMEDY: Final = "write POINTSMAN_ENCRYPTION_KEYS as ID:KEY, several separated by commas; `pointsman keys new` makes one"
+_REMEDY: Final = (
+    "write POINTSMAN_ENCRYPTION_KEYS as ID:KEY, several separated by commas; `pointsman keys new` makes one"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,9 @@ class KeyRing:
         key = self._keys.get(wrapped.by)
         octets = key and key.decrypt(b64decode(wrapped.text), [name.encode()])
         if not octets:
-            what = f"a data key is wrapped with the key {wrapped.by[:40]!r}, which POINTSMAN_ENCRYPTION_KEYS does not hold"
+            what = (
+                f"a data key is wrapped with the key {wrapped.by[:40]!r}, which POINTSMAN_ENCRYPTION_KEYS does not hold"
+            )
             raise ConfigurationError(what, "add that key again, behind the first")
         return octets
 

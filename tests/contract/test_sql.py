@@ -14,7 +14,16 @@ from pointsman.job_options import JobOptions
 
 FILES = {path.stem: path.read_text() for path in sorted(SQL_DIR.glob("*.sql"))}
 SCRIPTS = {"ml_predict_router"}
-STATEMENTS = {"kafka_source", "outbox", "write_outbox", "write_sealed_outbox", *VIEWS, "archive_source", "archive_files", "write_archive"}
+STATEMENTS = {
+    "kafka_source",
+    "outbox",
+    "write_outbox",
+    "write_sealed_outbox",
+    *VIEWS,
+    "archive_source",
+    "archive_files",
+    "write_archive",
+}
 SAMPLE = datetime(2030, 1, 1, tzinfo=UTC)
 
 

@@ -62,7 +62,6 @@ def lead(record: Record, topic: str) -> Any:
     return row_of(replace(record, partition=-1 - record.partition), 0, 0, 0, 0, 0, 0, 0, topic, 0, 0)
 
 
-
 def written(rows: Any) -> dict[str, bytes]:
     return {row[0]: bytes.fromhex(row[2] or "") for row in rows}
 
@@ -200,7 +199,9 @@ def test_the_models_words_are_encrypted_in_the_decision_and_stand_nowhere_else(c
 
 def test_the_words_of_a_candidates_model_are_not_logged_at_all(desk: Desk) -> None:
     entry = {"reason": "Quirina", "model_call": {"raw_answer": "Quirina", "model": "m"}, "live": {"agent": "a"}}
-    record = Record(topic=SHADOW_DECISIONS, key=b"1", value=json.dumps(entry, separators=(",", ":")).encode(), headers={})
+    record = Record(
+        topic=SHADOW_DECISIONS, key=b"1", value=json.dumps(entry, separators=(",", ":")).encode(), headers={}
+    )
     encrypting = Values(None, sealing=Sealing(desk.keys))
     (hidden,) = encrypting.beside([record])
     assert b"Quirina" not in (hidden.value or b"")
