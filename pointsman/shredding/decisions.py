@@ -1,6 +1,6 @@
 """The words of a model in a decision, encrypted within it: all else stays readable after an erasure. Pure.
 
-A decision counts long after its workflow is erased: which agents, which costs, which catalog. Only the model's own words
+A decision counts long after its workflow is erased: which agents, which costs, which catalog. Only the words of a model
 may quote the lead: the reason of its choice, and its raw answer.
 """
 
