@@ -4,6 +4,8 @@
     agent_messages ▶ SQL guard: drop redeliveries, count steps ▶ durable call ────┤▶ one exactly-once sink
     agent_definitions ──────────────── broadcast ────────────────▶ (Python)       ┘
 
+Where values are encrypted, leads go through the durable call, too: it has the keys.
+
 Wiring only: it runs as `__main__`, so what Flink pickles lives in `flink_jobs.operators`, what it says in `sql/`.
 """
 
@@ -39,9 +41,10 @@ def main(arguments: Sequence[str]) -> None:
         tables.to_data_stream(tables.from_path("counted_messages")),
         tables.to_data_stream(tables.from_path("catalog_records")),
         route_options(options),
+        tables.to_data_stream(tables.from_path("leads_to_seal")) if options.encrypted else None,
     )
     tables.create_temporary_view("decided", tables.from_data_stream(decided, _outbox_schema()))
-    tables.execute_sql(statement("write_outbox"))
+    tables.execute_sql(statement("write_sealed_outbox" if options.encrypted else "write_outbox"))
 
 
 def configuration(options: JobOptions) -> Configuration:
@@ -105,6 +108,7 @@ def route_options(options: JobOptions) -> RouteOptions:
         state_ttl_s=options.state_ttl_s,
         name=options.name,
         must_claim=options.delivery == FAST,
+        encrypted=options.encrypted,
     )
 
 

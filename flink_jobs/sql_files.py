@@ -57,6 +57,7 @@ VIEWS: Final = (
     "checked_leads",
     "lead_messages",
     "lead_errors",
+    "leads_to_seal",
     "catalog_records",
 )
 """In the order in which they build on each other."""

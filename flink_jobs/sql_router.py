@@ -18,9 +18,11 @@ from pointsman.catalog import Catalog
 from pointsman.definitions import AgentDefinition
 from pointsman.definitions.loader import load_folder_or_raise
 from pointsman.envelope import MAX_PAYLOAD_BYTES
-from pointsman.errors import PointsmanError
+from pointsman.errors import ConfigurationError, PointsmanError
 from pointsman.job_options import JobOptions
 from pointsman.routing.prompt import prefix_for
+from pointsman.settings import settings
+from pointsman.shredding.process import must_encrypt
 from pointsman.topics import DECISIONS, ERRORS, ESCALATIONS, MESSAGES
 from pointsman.workflow_limits import WorkflowLimits
 
@@ -87,6 +89,8 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     options = JobOptions(kafka_bootstrap=given.kafka_bootstrap, name=given.name, transactional_id_prefix=given.name)
     try:
+        if must_encrypt(settings()):
+            raise ConfigurationError("SQL cannot read encrypted values", "route with `pointsman job submit`")
         agents = load_folder_or_raise(given.definitions).definitions
         key = given.api_key_file.read_text(encoding="utf-8").strip()
     except (PointsmanError, OSError) as error:

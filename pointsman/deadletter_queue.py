@@ -13,8 +13,10 @@ from typing import Final
 
 from pointsman.audit import Action, AuditEntry
 from pointsman.deadletters import PREFIX
-from pointsman.envelope import JSON, Record, from_rfc3339
+from pointsman.envelope import ENCRYPTION_HEADER, JSON, Record, encode_payload, from_rfc3339
 from pointsman.errors import ErrorReason, RefusedError
+from pointsman.shredding.sealing import is_sealed
+from pointsman.shredding.values import is_erased
 from pointsman.topics import ERRORS, LEADS, MESSAGES, agent_of
 
 MAX_REDRIVES: Final = 3
@@ -162,6 +164,8 @@ def check_may_be_sent(letter: DeadLetter) -> str:
     if letter.redrives >= MAX_REDRIVES:
         what = f"{letter.id}: its message was sent again {letter.redrives} times, {MAX_REDRIVES} are allowed"
         raise RefusedError(what, f"`pointsman dlq discard {letter.id}`, and send a new message")
+    if is_erased(letter.record):
+        raise RefusedError(f"{letter.id}: its workflow was erased, nobody can read it any more", "discard it")
     topic = letter.why("topic")
     if topic not in (MESSAGES, LEADS) and agent_of(topic) is None:
         what = f"{letter.id}: it was read from {topic[:80] or 'an unknown topic'}, which nothing is sent back to"
@@ -183,11 +187,21 @@ def sent_again(letter: DeadLetter, *, value: bytes | None = None) -> Record:
     kept = value if value is not None else letter.record.value
     if kept is None:
         raise RefusedError(f"{letter.id}: {_why_empty(letter)}", "discard it, or give it a payload with `dlq edit`")
+    if topic == LEADS and is_sealed(kept):
+        kept = _plain(letter)
     headers = {name: octets for name, octets in letter.record.headers.items() if not name.startswith(PREFIX)}
     headers[_ATTEMPT] = str(letter.redrives + 1).encode()
     if value is not None:
         headers["content-type"] = JSON
+        headers.pop(ENCRYPTION_HEADER, None)
     return Record(topic=topic, key=letter.record.key, value=kept, headers=headers)
+
+
+def _plain(letter: DeadLetter) -> bytes:
+    """The lead in an encrypted letter: its topic takes it as the connector writes it."""
+    if not isinstance(letter.record.decoded, dict):
+        raise RefusedError(f"{letter.id}: it is encrypted, and holds no JSON object", "mend it with `dlq edit`")
+    return encode_payload(letter.record.decoded)
 
 
 def letter_id(text: str) -> str:

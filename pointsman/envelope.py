@@ -39,6 +39,11 @@ AVRO: Final = b"application/avro"
 """Content type of a value in Confluent's framing: a zero byte, a schema's id, an Avro body."""
 JSON: Final = b"application/json"
 
+SEALED: Final = b"\x01"
+"""First byte of an encrypted value (see `pointsman.shredding`); neither JSON text nor framed Avro begins with it."""
+ENCRYPTION_HEADER: Final = "ce_encryption"
+"""Says with what a value is encrypted; `content-type` says what is inside."""
+
 CLAIM_HEADER: Final = "ce_claim"
 """Says to an agent that the router may write this message more than once: act only after claiming it."""
 MUST_CLAIM: Final = b"required"
@@ -48,7 +53,7 @@ _OWN_HEADERS: Final = frozenset({
     "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "content-type", "ce_workflowid",
     "ce_causationid", "ce_hop", "ce_deadline", "ce_priority", "ce_agentversion", "ce_catalog", "ce_targetagent",
     "ce_targetversion", "ce_release", "ce_attempt", "ce_planid", "ce_taskid", "ce_tasktry", *USAGE_HEADERS.values(),
-    *BUDGET_HEADERS.values(), ROUTING_HEADER, CLAIM_HEADER,
+    *BUDGET_HEADERS.values(), ROUTING_HEADER, CLAIM_HEADER, ENCRYPTION_HEADER,
 })  # fmt: skip
 
 Payload = dict[str, Any]
@@ -66,8 +71,8 @@ class Record:
         partition: partition it was read from, -1 before it is written.
         offset: offset it was read at, -1 before it is written.
         timestamp_ms: Kafka's timestamp in milliseconds, 0 if unknown.
-        decoded: the payload in a value that is Avro, or why there is none (see `pointsman.avro`); None for any other
-            value, and while nobody has looked.
+        decoded: the payload in a value that is Avro or encrypted, or why there is none (see `pointsman.avro` and
+            `pointsman.shredding`); None for any other value, and while nobody has looked.
     """
 
     topic: str
@@ -287,6 +292,9 @@ def decode_payload(value: bytes) -> Payload:
     if value.startswith(b"\0"):
         detail = "the value is Avro, and no schema registry is configured: set POINTSMAN_SCHEMA_REGISTRY_URL"
         raise InvalidEnvelopeError(ErrorReason.INVALID_AVRO, detail)
+    if value.startswith(SEALED):
+        detail = "the value is encrypted, and no key is configured: set POINTSMAN_ENCRYPTION_KEYS"
+        raise InvalidEnvelopeError(ErrorReason.INVALID_ENCRYPTION, detail)
     try:
         payload = _STRICT_JSON.decode(value.decode(json.detect_encoding(value), "surrogatepass"))
     except (ValueError, RecursionError) as error:

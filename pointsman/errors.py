@@ -11,6 +11,7 @@
     │   └── ToolUnavailableError      an MCP server does not answer
     ├── PermanentError            no retry helps: dead letter
     │   ├── InvalidEnvelopeError      the record is no message
+    │   ├── ErasedError               its workflow is erased: nothing of it may be written
     │   ├── InvalidPayloadError       the payload breaks its contract
     │   ├── InvalidPlanError          a proposed plan cannot be carried out
     │   ├── UndeclaredEventError      an agent answered with a type its definition does not emit
@@ -48,6 +49,10 @@ class ErrorReason(StrEnum):
     """The value is not a JSON object."""
     INVALID_AVRO = "invalid_avro"
     """The value is Avro that cannot be read."""
+    INVALID_ENCRYPTION = "invalid_encryption"
+    """The value is encrypted, and not for this workflow and type, or there is no key in the settings."""
+    ERASED = "erased"
+    """The key of its workflow was deleted, so that nobody can read the value any more."""
     TOMBSTONE = "tombstone"
     """The record has no value."""
     TOO_LARGE = "too_large"
@@ -142,6 +147,14 @@ class PermanentError(PointsmanError):
 
 class InvalidEnvelopeError(PermanentError):
     """The record is not a message."""
+
+
+class ErasedError(PermanentError):
+    """A workflow is erased: there is no key to write anything of it with, and there never will be."""
+
+    def __init__(self) -> None:
+        super().__init__(ErrorReason.ERASED, "its workflow was erased, so nothing of it is written any more")
+        self.args = ()
 
 
 class InvalidPayloadError(PermanentError):

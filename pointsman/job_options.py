@@ -36,6 +36,7 @@ class JobOptions:
             `docs/deployment.md`), never from here.
         kafka_sasl_mechanism: how it logs in, where the protocol is one of SASL.
         name: the job's name; its consumer group and its transactions are named after it.
+        encrypted: values are encrypted, leads among them; the keys come from the TaskManager's environment.
         parallelism: parallel instances of the operator that decides.
         python_mode: `thread` (Python inside the TaskManager) or `process`.
         checkpoint_interval_ms: milliseconds between checkpoints; exactly once, what is written becomes visible with the
@@ -64,6 +65,7 @@ class JobOptions:
     kafka_security_protocol: str = "PLAINTEXT"
     kafka_sasl_mechanism: str = "SCRAM-SHA-512"
     name: str = JOB_NAME
+    encrypted: bool = False
     parallelism: int = 1
     python_mode: str = "thread"
     checkpoint_interval_ms: int = 1000

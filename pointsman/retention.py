@@ -50,5 +50,7 @@ DOCUMENTS: Final = (
     # Who wants no mail wants none for ever, and the key makes the list readable.
     Documents(collection="suppressions", field="since", days=None),
     Documents(collection="keys", field="", days=None),
+    # What is left of an erased key says that it was: nothing may be encrypted for that workflow again.
+    Documents(collection="data_keys", field="", days=None),
 )
 """Warm."""

@@ -16,7 +16,7 @@ from pointsman.topics import DAY_MS, Topic
 
 FOR_EVER: Final = "for ever"
 _AT_ONCE: Final = 500
-_RETENTION: Final = ("cleanup.policy", "retention.ms")
+_RETENTION: Final = ("cleanup.policy", "retention.ms", "max.compaction.lag.ms")
 
 
 @dataclass(frozen=True, kw_only=True)

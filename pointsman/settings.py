@@ -89,6 +89,13 @@ class Settings(BaseSettings):
     schema_registry_username: str | None = None
     schema_registry_password: SecretStr | None = None
     schema_registry_ca: Path | None = Field(default=None, description="Certificates to trust, PEM.")
+    encryption_keys: SecretStr | None = Field(
+        default=None,
+        description="ID:KEY, several separated by commas: values are encrypted, the first key wraps; plain without.",
+    )
+    encryption_writes: bool = Field(
+        default=True, description="Encrypt values; false: only read what is encrypted already."
+    )
     store: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,40}$")] = Field(
         default="mongodb", description="Where agents keep documents: mongodb, or a store that another package brings."
     )

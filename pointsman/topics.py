@@ -29,6 +29,7 @@ class Topic:
         partitions: number of partitions when it is made.
         retention_ms: how long records are kept; ignored when compacted.
         compacted: keep the latest record per key for ever.
+        erasable: a record can be deleted by a tombstone with its key, within a day; records need a key.
     """
 
     name: str
@@ -36,16 +37,17 @@ class Topic:
     partitions: int = 4
     retention_ms: int = MESSAGE_DAYS * DAY_MS
     compacted: bool = False
+    erasable: bool = False
     extra: dict[str, str] = field(default_factory=dict)
 
     @property
     def config(self) -> dict[str, str]:
         """The topic-level configuration Kafka wants."""
-        kept = (
-            {"cleanup.policy": "compact"}
-            if self.compacted
-            else {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
-        )
+        kept = {"cleanup.policy": "compact"}
+        if not self.compacted:
+            kept = {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
+        if self.erasable:
+            kept |= {"cleanup.policy": "compact,delete", "max.compaction.lag.ms": str(DAY_MS)}
         return {**kept, "max.message.bytes": str(MAX_RECORD_BYTES), **self.extra}
 
 
@@ -66,7 +68,7 @@ CATALOGS: Final = "agent_catalogs"
 SHADOW_DECISIONS: Final = "agent_shadow_decisions"
 
 ALL: Final[tuple[Topic, ...]] = (
-    Topic(name=LEADS, key="document key", extra=_INBOUND),
+    Topic(name=LEADS, key="document key", erasable=True, extra=_INBOUND),
     Topic(name=MESSAGES, key="workflow id", extra=_INBOUND),
     # One partition: agents and the manifest that names them must be read in the order in which they were applied.
     Topic(name=DEFINITIONS, key="agent name", partitions=1, compacted=True, extra=_INBOUND),

@@ -9,7 +9,6 @@ SELECT
         'x_error_reason', ENCODE(reason, 'UTF-8'),
         'x_error_stage', ENCODE('leads', 'UTF-8'),
         'x_error_message', ENCODE(CASE reason
-            WHEN 'tombstone' THEN 'the record has no value'
             WHEN 'too_large' THEN 'the value has ' || CAST(size AS STRING)
                 || ' bytes, at most ${max_payload_bytes} are allowed'
             WHEN 'invalid_json' THEN 'the document is no JSON object'
@@ -21,6 +20,9 @@ SELECT
         'x_error_first_at', ENCODE(DATE_FORMAT(`timestamp`, 'yyyy-MM-dd''T''HH:mm:ss.SSS''Z'''), 'UTF-8'),
         'x_error_at', ENCODE(DATE_FORMAT(CURRENT_TIMESTAMP, 'yyyy-MM-dd''T''HH:mm:ss.SSS''Z'''), 'UTF-8'),
         'x_error_catalog', ENCODE('', 'UTF-8')
-    ]) AS headers
+    ]) AS headers,
+    `partition`,
+    `offset`
 FROM checked_leads
-WHERE reason IS NOT NULL
+-- A tombstone says that the lead was erased (pointsman/cli/lead_erasure.py).
+WHERE reason <> 'tombstone'

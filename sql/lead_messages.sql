@@ -8,13 +8,17 @@ SELECT
     CASE
         WHEN traceparent IS NULL THEN headers
         ELSE MAP_UNION(headers, MAP['traceparent', ENCODE(traceparent, 'UTF-8')])
-    END AS headers
+    END AS headers,
+    `partition`,
+    `offset`
 FROM (
     SELECT
         '${messages_topic}' AS topic,
         ENCODE(lead_id, 'UTF-8') AS k,
         v,
         traceparent,
+        `partition`,
+        `offset`,
         MAP[
             'ce_specversion', ENCODE('1.0', 'UTF-8'),
             'ce_id', ENCODE('sdr.leads/' || lead_id, 'UTF-8'),

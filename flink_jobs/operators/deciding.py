@@ -83,6 +83,10 @@ class Deciding:
         try:
             message = decode(arrived.record)
         except InvalidEnvelopeError as error:
+            if error.reason is ErrorReason.ERASED:
+                # Who erases a workflow cancels it; that nobody can read what comes late is no failure.
+                record = replace(arrived.record, decoded={})
+                return self._begin(arrived._replace(record=record, is_cancelled=True))
             return self._written(arrived, None, self._router.refuse(error), self._clock())
         began_at, counters = self._clock(), arrived.counters
         planned = self._planning.concerns(

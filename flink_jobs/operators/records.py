@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -35,6 +36,11 @@ class Arrived(NamedTuple):
     workflow_type: str = ""
     began_ms: int = 0
     chain: int = 0
+
+    @property
+    def is_message(self) -> bool:
+        """Whether it is to be decided on; a record of `sql/leads_to_seal.sql` is only written. Steps begin with 1."""
+        return self.step > 0
 
     @property
     def counters(self) -> Counters:
@@ -79,9 +85,12 @@ def read_record(row: Row, topic: str) -> Record:
 
 
 def read_message(row: Row, topic: str) -> Arrived:
-    """The message in a row of `sql/counted_messages.sql`."""
+    """The message in a row of `sql/counted_messages.sql`, or the record in one of `sql/leads_to_seal.sql`."""
     step, visits, cancels, *more = row[6:]
-    return Arrived(read_record(row, topic), step, visits, cancels == 1, *more)
+    arrived = Arrived(read_record(row, topic), step, visits, cancels == 1, *more)
+    if arrived.is_message:
+        return arrived
+    return arrived._replace(record=replace(arrived.record, topic=arrived.workflow_type))
 
 
 def write_row(record: Record) -> Row:

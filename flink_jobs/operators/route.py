@@ -48,6 +48,9 @@ from pointsman.errors import ErrorReason, PermanentError
 from pointsman.rollouts.arms import Arms
 from pointsman.routing.local_choice import LocalChooser
 from pointsman.routing.router import RoutingOptions
+from pointsman.settings import settings
+from pointsman.shredding.cache import Sealing
+from pointsman.shredding.process import check_store_is_named, process_sealing
 from pointsman.topics import DEFINITIONS, MESSAGES
 
 TICK_MS: Final = 2
@@ -80,6 +83,7 @@ class RouteOptions:
         state_ttl_s: seconds after which a plan that does not move is forgotten.
         name: the job's name, in traces.
         must_claim: an agent may act on what it gets only after it has claimed it: it may be written more than once.
+        encrypted: what it writes of messages is encrypted.
     """
 
     routing: RoutingOptions = field(default=RoutingOptions())
@@ -91,6 +95,7 @@ class RouteOptions:
     state_ttl_s: int = 7 * 24 * 3600
     name: str = "pointsman-router"
     must_claim: bool = False
+    encrypted: bool = False
 
 
 def definitions_state() -> MapStateDescriptor:
@@ -98,11 +103,21 @@ def definitions_state() -> MapStateDescriptor:
     return MapStateDescriptor("definitions", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
 
 
-def route(messages: DataStream, definitions: DataStream, options: RouteOptions) -> DataStream:
-    """Attach the operator: `messages` from `sql/counted_messages.sql`, `definitions` from `sql/catalog_records.sql`."""
+def route(
+    messages: DataStream, definitions: DataStream, options: RouteOptions, leads: DataStream | None = None
+) -> DataStream:
+    """Attach the operator.
+
+    Args:
+        messages: from `sql/counted_messages.sql`.
+        definitions: from `sql/catalog_records.sql`.
+        options: what it is told.
+        leads: from `sql/leads_to_seal.sql`, where values are encrypted: the operator only writes them.
+    """
+    more = () if leads is None else (leads,)
     catalog: BroadcastStream = definitions.broadcast(definitions_state())
     decided: DataStream = (
-        keyed_by_first_column(messages, Types.STRING(), message_type())
+        keyed_by_first_column(messages, Types.STRING(), message_type(), *more)
         .connect(catalog)
         .process(DurableCall(options), outbox_type())
         .name("durable call: who gets it next")
@@ -137,7 +152,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         self._is_first = _index_of_subtask(runtime_context) == 0
         self._telling = Telling(SHARED.take(), self._options.name)
         self._calls = shared_model_calls(self._options.model)
-        self._values = Values(process_codec())
+        self._values = Values(process_codec(), sealing=_sealing(encrypted=self._options.encrypted))
         self._shadow = Shadow(self._calls_beside, _now, SHARED.telemetry.metrics)
         self._again = AskingAgain(outage_limit_s())
         self._local = _local_model(self._options.local_model)
@@ -162,7 +177,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         """Decide at once, or keep the message until the model has answered."""
         self._catalog_in_force(ctx)
         shard = self._shard(ctx)
-        yield from map(write_row, self._shadow.take())
+        yield from map(write_row, self._values.beside(self._shadow.take()))
         yield from self._make_room(shard)
         waiting = Waiting(self._heeding_cancellations(shard, read_message(value, MESSAGES)))
         self._begin(waiting)
@@ -204,7 +219,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
                     shard.put_back(waiting)
         self._ask_again()
         yield from self._leave(shard)
-        yield from map(write_row, self._shadow.take())
+        yield from map(write_row, self._values.beside(self._shadow.take()))
         if shard:
             self._tick(ctx, self._look_every_ms(shard))
         elif self._shadow.is_busy:
@@ -223,8 +238,11 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             return
         record = self._values.readable(waiting.arrived.record)
         if record is None:
-            return  # it stays idle until the registry has told its schema
+            return  # it stays idle until its schema and its key are known
         waiting.arrived = waiting.arrived._replace(record=record)
+        if not waiting.arrived.is_message:
+            waiting.written = [record]
+            return
         self._telling.arrived(record)
         begun = self._deciding.begin(waiting.arrived)
         if isinstance(begun, Question):
@@ -241,7 +259,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             self._begin(waiting)
 
     def _leave(self, shard: Shard) -> Iterator[Row]:
-        for waiting, concluded in shard.leave():
+        for waiting, concluded in shard.leave(lambda waiting: self._values.is_ready(waiting.arrived.record)):
             self._pending.remove(waiting.place)
             yield from self._rows(shard, waiting, concluded)
 
@@ -249,7 +267,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         """What a message writes that leaves now; a plan moves on with it."""
         plans = self._plans[shard]
         records = plans.settle(concluded, _now()) if isinstance(concluded, PlanMatter) else concluded
-        written = [self._values.written(record) for record in plans.shown(records)]
+        written = self._values.all_written(plans.shown(records))
         yield from map(write_row, self._telling.leaving(waiting.arrived.record, written))
 
     def _make_room(self, shard: Shard) -> Iterator[Row]:
@@ -332,6 +350,17 @@ def _index_of_subtask(runtime_context: RuntimeContext) -> int:
     if in_thread_mode is not None:
         return int(in_thread_mode.getTaskInfo().getIndexOfThisSubtask())
     return int(runtime_context.get_index_of_this_subtask())
+
+
+def _sealing(*, encrypted: bool) -> Sealing | None:
+    """What opens and seals; a job that must encrypt does not start where it could not.
+
+    Raises:
+        ConfigurationError: it is to encrypt, and this process has no keys, or was not told where the data keys are.
+    """
+    if encrypted:
+        check_store_is_named(settings())
+    return process_sealing(writes=encrypted)
 
 
 def _local_model(content: bytes | None) -> LocalChooser | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Final
 
@@ -83,6 +83,10 @@ class Waiting:
         return self.written
 
 
+def _may(_: Waiting) -> bool:
+    return True
+
+
 class Shard:
     """The messages that wait, by workflow.
 
@@ -141,11 +145,15 @@ class Shard:
         """The first of each workflow: those that may leave next."""
         return [queue[0] for queue in self._queues.values()]
 
-    def leave(self) -> Iterator[tuple[Waiting, Concluded]]:
-        """Take out what is decided and has no undecided message of its workflow before it."""
+    def leave(self, may_leave: Callable[[Waiting], bool] = _may) -> Iterator[tuple[Waiting, Concluded]]:
+        """Take out what is decided and has no undecided message of its workflow before it.
+
+        Args:
+            may_leave: says of a decided message whether what it writes can be written now.
+        """
         for workflow in list(self._queues):
             queue = self._queues[workflow]
-            while queue and (concluded := queue[0].concluded()) is not None:
+            while queue and (concluded := queue[0].concluded()) is not None and may_leave(queue[0]):
                 waiting = queue.popleft()
                 self._count -= 1
                 self._bytes -= waiting.size

@@ -9,6 +9,7 @@ from pathlib import Path
 from pointsman.archive.files import Archive
 from pointsman.envelope import Record
 from pointsman.kafka import read_all
+from pointsman.shredding.values import read_for_people
 
 
 def together(archived: Iterable[Record], live: Iterable[Record]) -> Iterator[Record]:
@@ -43,12 +44,13 @@ def read_topic(
 
     Raises:
         BrokerUnavailableError: Kafka does not answer.
+        StoreUnavailableError: a value is encrypted, and its key cannot be had now.
         ConfigurationError: there is no such topic, or no such archive.
     """
     live = read_all(bootstrap, topic, since_ms=None if since is None else int(since.timestamp() * 1000))
     if archive is None:
         return live
-    return together(Archive(archive).records(topic, since, until), live)
+    return together(read_for_people(Archive(archive).records(topic, since, until)), live)
 
 
 def _which(record: Record) -> tuple[int, int, int]:

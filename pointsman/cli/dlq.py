@@ -18,7 +18,7 @@ from pointsman.cli.options import By, DryRun, Unmask, Yes, confirm, operator, pe
 from pointsman.cli.output import Output, OutputOption, print_lines, print_rows
 from pointsman.deadletter_queue import DeadLetter, Group, Selection, check_may_be_sent, grouped, letter_id
 from pointsman.deadletter_work import DeadLetterTopics, DeadLetterWork, Done, KafkaDeadLetterTopics
-from pointsman.envelope import decode_payload, encode_payload
+from pointsman.envelope import Record, decode_payload, encode_payload
 from pointsman.errors import ConfigurationError, InvalidEnvelopeError, RefusedError
 from pointsman.settings import settings
 
@@ -197,11 +197,18 @@ def _mended(letter: DeadLetter, file: Path | None) -> bytes:
 
 
 def _from_editor(letter: DeadLetter) -> bytes:
-    original = (letter.record.value or b"{}").decode(errors="replace")
+    original = _text_of(letter.record)
     edited = click.edit(original, extension=".json")
     if edited is None or edited == original:
         raise RefusedError("nothing was changed", "save the file to send it, or use `pointsman dlq redrive`")
     return edited.encode(errors="surrogateescape")
+
+
+def _text_of(record: Record) -> str:
+    """What there is to edit: a payload that is encrypted or Avro as JSON, anything else as it is."""
+    if isinstance(record.decoded, dict):
+        return json.dumps(record.decoded, ensure_ascii=False, indent=2)
+    return (record.value or b"{}").decode(errors="replace")
 
 
 def _tell(results: Iterable[Done], prefix: str = "") -> None:

@@ -20,6 +20,7 @@ from pointsman.kafka import load_catalog
 from pointsman.local.java import java_or_raise
 from pointsman.routing.confidence import checked
 from pointsman.settings import Settings, settings
+from pointsman.shredding.process import must_encrypt
 from pointsman.workflow_limits import LimitsByType
 
 app = typer.Typer(no_args_is_help=True)
@@ -108,6 +109,7 @@ def submit(
         kafka_security_protocol=told.kafka_security_protocol,
         kafka_sasl_mechanism=told.kafka_sasl_mechanism,
         name=name,
+        encrypted=must_encrypt(told),
         parallelism=parallelism,
         python_mode=python_mode,
         checkpoint_interval_ms=checkpoint_interval_ms,
@@ -212,6 +214,7 @@ def upgrade(
         "second_model": second_model,
         "samples": samples,
         "min_catalog": load_catalog(told.kafka_bootstrap).sequence,
+        "encrypted": must_encrypt(told),
     }
     given: dict[str, Any] = {option: value for option, value in changes.items() if value is not None}
     before = job.running_options(told.flink_url, name)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from pointsman import erasure
 from pointsman.archive.erasing import is_about
 from pointsman.archive.files import Archive
 from pointsman.audit import Action, AuditEntry
+from pointsman.decision_log import parsed_object
 from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError
-from pointsman.kafka import publish
+from pointsman.kafka import publish, read_all
 from pointsman.people import AddressError, read_address
 from pointsman.retention import RECORD_DAYS
+from pointsman.shredding.keys import COLLECTION as DATA_KEYS
+from pointsman.shredding.keys import erase_keys
 from pointsman.store import DocumentStore
-from pointsman.topics import MESSAGES
+from pointsman.topics import LEADS, MESSAGES
 from pointsman.workflow_control import cancellation
 
 COLLECTIONS: Final = ("leads", "people", "profiles", "scores", "campaigns")
@@ -46,6 +49,35 @@ class Found:
     people: frozenset[str]
 
 
+class Kafka(Protocol):
+    """What erasing does on Kafka."""
+
+    def lead_keys(self, lead_ids: Collection[str]) -> dict[str, set[bytes]]:
+        """Under which record keys the leads topic has each of the leads."""
+        ...
+
+    def publish(self, records: Iterable[Record]) -> None:
+        """Write all or none."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class KafkaCluster:
+    """A Kafka cluster.
+
+    Attributes:
+        bootstrap: the broker's address.
+    """
+
+    bootstrap: str
+
+    def lead_keys(self, lead_ids: Collection[str]) -> dict[str, set[bytes]]:
+        return keys_in(read_all(self.bootstrap, LEADS), lead_ids)
+
+    def publish(self, records: Iterable[Record]) -> None:
+        publish(self.bootstrap, records, f"pointsman.erasure.{uuid.uuid4()}")
+
+
 async def look_for(store: DocumentStore, lead_id: str | None, email: str | None) -> Found:
     """The leads that a request names by one id, or by an address.
 
@@ -66,13 +98,36 @@ async def look_for(store: DocumentStore, lead_id: str | None, email: str | None)
     return Found(lead_ids=found, people=frozenset({address.person}))
 
 
-async def erase(store: DocumentStore, found: Found, now: datetime) -> list[str]:
-    """Erase, and keep the people from mail; a line for each lead. People first: nothing leaves in between."""
+def keys_in(records: Iterable[Record], lead_ids: Collection[str]) -> dict[str, set[bytes]]:
+    """Under which keys `records` of the leads topic have each of the leads."""
+    found: dict[str, set[bytes]] = {lead_id: set() for lead_id in lead_ids}
+    for record in records:
+        lead_id = parsed_object(record.value).get("_id")
+        if record.key is not None and isinstance(lead_id, str) and lead_id in found:
+            found[lead_id].add(record.key)
+    return found
+
+
+async def erase(
+    store: DocumentStore, found: Found, now: datetime, record_keys: Mapping[str, set[bytes]] | None = None
+) -> list[str]:
+    """Erase, and keep the people from mail; a line for each lead. People first: nothing leaves in between.
+
+    Args:
+        store: where documents and data keys are.
+        found: whom to erase.
+        now: the time, UTC.
+        record_keys: under which keys the leads topic has the leads; a lead that became a dead letter there was
+            encrypted by that name.
+    """
     for person in found.people:
         await erasure.keep_from_mail(store, person, now)
     lines = []
     for lead_id in found.lead_ids:
         counts = await erasure.erase(store, lead_id, COLLECTIONS, now)
+        workflows = {lead_id.encode(), *(record_keys or {}).get(lead_id, ())}
+        if deleted := await erase_keys(store, workflows, now):
+            counts[DATA_KEYS] = deleted
         told = ", ".join(f"{number} in {name}" for name, number in counts.items())
         lines.append(f"{lead_id}  {told or 'nothing is kept'}")
     return lines
@@ -87,16 +142,28 @@ def erase_from_archive(folder: Path, lead_ids: Collection[str]) -> int:
     return Archive(folder).without(is_about(lead_ids))
 
 
-def records(lead_ids: Iterable[str], who: str, now: datetime) -> list[Record]:
-    """What is written to Kafka: each workflow is cancelled, and that a person did it."""
+def records(
+    lead_ids: Iterable[str], who: str, now: datetime, record_keys: Mapping[str, set[bytes]] | None = None
+) -> list[Record]:
+    """What is written to Kafka: each workflow is cancelled, its lead deleted there, and that a person did it."""
     written = []
     for lead_id in lead_ids:
         written.append(cancellation(lead_id, who, _REASON, now).to_record(MESSAGES))
         entry = AuditEntry(action=Action.LEAD_ERASED, subject=f"lead/{lead_id}", by=who, at=now, workflow_id=lead_id)
         written.append(entry.to_record())
+        keys = sorted((record_keys or {}).get(lead_id, ()))
+        written += [Record(topic=LEADS, key=key, value=None, headers={}) for key in keys]
     return written
 
 
-def tell_kafka(bootstrap: str, lead_ids: Sequence[str], who: str, now: datetime) -> None:
-    """Cancel the workflows, so that no agent writes the lead's documents anew, and note it in the audit topic."""
-    publish(bootstrap, records(lead_ids, who, now), f"pointsman.erasure.{uuid.uuid4()}")
+def tell_kafka(kafka: Kafka, lead_ids: Sequence[str], who: str, now: datetime) -> dict[str, set[bytes]]:
+    """Cancel the workflows, so that no agent writes the lead's documents anew, and note it in the audit topic.
+
+    The leads topic is compacted: a record without value deletes those with its key, within a day.
+
+    Returns:
+        Under which keys the leads topic has each lead.
+    """
+    keys = kafka.lead_keys(lead_ids)
+    kafka.publish(records(lead_ids, who, now, keys))
+    return keys

@@ -167,8 +167,9 @@ def erase(
         return
     confirm(f"Erase {len(found.lead_ids)} leads for good?", yes=yes)
     now = datetime.now(UTC)
-    lead_erasure.tell_kafka(settings().kafka_bootstrap, found.lead_ids, operator(by), now)
-    for line in with_store(lambda store: lead_erasure.erase(store, found, now)):
+    kafka = lead_erasure.KafkaCluster(bootstrap=settings().kafka_bootstrap)
+    keys = lead_erasure.tell_kafka(kafka, found.lead_ids, operator(by), now)
+    for line in with_store(lambda store: lead_erasure.erase(store, found, now, keys)):
         typer.echo(line)
     typer.echo(lead_erasure.AFTERWARDS, err=True)
     if (folder := settings().archive_dir) is not None:

@@ -25,6 +25,7 @@ from pointsman.cli import (
     effects,
     evaluation,
     job,
+    keys,
     knowledge,
     leads,
     local_model,
@@ -74,6 +75,7 @@ app.add_typer(dlq.app, name="dlq", help="Dead letters: look, send again, mend, s
 app.add_typer(effects.app, name="effects", help="Mails and other effects: stop and start all, list, decide.")
 app.add_typer(evaluation.app, name="eval", help="How well messages are routed: measure it, collect examples.")
 app.add_typer(job.app, name="job", help="The router job on the Flink cluster.")
+app.add_typer(keys.app, name="keys", help="Encryption of values: make a key, change to another.")
 app.add_typer(knowledge.app, name="knowledge", help="The team's documents that agents cite: add, search, measure.")
 app.add_typer(leads.app, name="leads", help="Leads in MongoDB.")
 app.add_typer(local_model.app, name="local-model", help="The local model: train, judge, look at it, propose one.")

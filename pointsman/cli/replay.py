@@ -24,10 +24,12 @@ from pointsman.models.opinions import OpinionsModel
 from pointsman.models.port import ChatModel
 from pointsman.replay import CannotReplayError, Difference, NotTheRoutersError, Replay
 from pointsman.settings import settings
+from pointsman.shredding.values import is_erased
 from pointsman.topics import MESSAGES
 from pointsman.what_if import Verdict, WhatIf, summary
 
 EXIT_DIFFERENT = 1
+_GONE = "its message is no longer on Kafka, or was erased"
 
 Pairs = Sequence[tuple[LoggedDecision, Record]]
 
@@ -81,12 +83,12 @@ def changes(given: Sequence[str]) -> dict[str, str]:
 def load_pairs(
     since: str | None, until: str | None, workflow: str | None, archive: Path | None = None
 ) -> tuple[Pairs, list[LoggedDecision]]:
-    """Each decision with its message; and the decisions whose message nothing holds any more."""
+    """Each decision with its message; and the decisions whose message nothing holds any more, or is erased."""
     decisions = load(since, until, workflow, archive)
     first, last = span(since, until)
     wanted = {decision.message_place for decision in decisions}
     read = counted(records_between(MESSAGES, first, last, archive), f"reading {MESSAGES}")
-    held = {Place.of(record): record for record in read if Place.of(record) in wanted}
+    held = {Place.of(record): record for record in read if Place.of(record) in wanted and not is_erased(record)}
     pairs = [(one, held[one.message_place]) for one in decisions if one.message_place in held]
     return pairs, [one for one in decisions if one.message_place not in held]
 
@@ -100,7 +102,7 @@ def _prove(loaded: tuple[Pairs, list[LoggedDecision]], output: Output) -> None:
     pairs, gone = loaded
     again = Replay(catalogs())
     different: list[dict[str, Any]] = []
-    missing = [_missing(one, "its message is no longer on Kafka") for one in gone]
+    missing = [_missing(one, _GONE) for one in gone]
     beside: list[dict[str, Any]] = []
     for logged, record in counted(pairs, "deciding again"):
         try:
@@ -137,7 +139,7 @@ def _compare(
     changed = [_changed(verdict) for verdict in verdicts if verdict.is_changed]
     counts = [{"before": before, "after": after, "count": count} for before, after, count in summary(verdicts)]
     skipped = [_missing(one.logged, one.skipped) for one in verdicts if one.skipped]
-    skipped += [_missing(one, "its message is no longer on Kafka") for one in gone]
+    skipped += [_missing(one, _GONE) for one in gone]
     told = {"summary": counts, "changed": changed, "asked": sum(one.asked for one in verdicts), "skipped": skipped}
     if output is not Output.TABLE:
         print_data(told, output)

@@ -58,7 +58,10 @@ class KafkaFeed:
         """A feed from the cluster at `bootstrap`, from the first record on."""
         admin = KafkaAdmin(bootstrap)
         return KafkaFeed(
-            view, lambda stop: tail(bootstrap, TOPICS, from_beginning=True, stop=stop), lambda: admin.is_alive()
+            view,
+            # What the view keeps in memory stays closed: a page opens what it shows, and what is erased then says so.
+            lambda stop: tail(bootstrap, TOPICS, from_beginning=True, stop=stop, opens=False),
+            lambda: admin.is_alive(),
         )
 
     def start(self) -> None:

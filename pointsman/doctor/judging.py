@@ -18,7 +18,7 @@ SKEW_S: Final = 2.0
 LEAST_DISK_BYTES: Final = 3 * 1024**3
 LEAST_OPLOG_HOURS: Final = 24.0
 JARS: Final = ("flink-python", "flink-sql-connector-kafka")
-_OURS: Final = ("cleanup.policy", "retention.ms", "max.message.bytes")
+_OURS: Final = ("cleanup.policy", "retention.ms", "max.compaction.lag.ms", "max.message.bytes")
 _GIB: Final = 1024**3
 
 

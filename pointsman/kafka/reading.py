@@ -11,13 +11,13 @@ from typing import Any, Final, Protocol
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from pointsman.avro.codec import process_codec
 from pointsman.catalog import Catalog, CatalogReader
 from pointsman.controls import is_about_effects
 from pointsman.envelope import Record
 from pointsman.errors import BrokerUnavailableError, PermanentError
 from pointsman.kafka.clients import REQUEST_TIMEOUT_S, reader_config, to_record, translated
 from pointsman.kafka.login import KafkaLogin
+from pointsman.shredding.values import closed, read_for_people
 from pointsman.topics import CONTROLS, DEFINITIONS, READERS
 
 _SILENT_FOR_S: Final = 30.0
@@ -50,8 +50,13 @@ def read_all(
     Raises:
         BrokerUnavailableError: Kafka does not answer.
         RegistryUnavailableError: a value is Avro, and its schema cannot be had now.
+        StoreUnavailableError: a value is encrypted, and its key cannot be had now.
         ConfigurationError: there is no such topic.
     """
+    return read_for_people(_committed(bootstrap, topic, since_ms, login))
+
+
+def _committed(bootstrap: str, topic: str, since_ms: int | None, login: KafkaLogin | None) -> Iterator[Record]:
     with _consumer(bootstrap, login) as consumer, translated(f"reading {topic}", bootstrap):
         ends = _ends(consumer, topic)
         open_partitions = {partition for partition, (first, end) in ends.items() if end > first}
@@ -61,14 +66,19 @@ def read_all(
         for message in _polled(consumer, bootstrap, open_partitions):
             where = (message.topic() or "", message.partition() or 0)
             if message.error() is None and _offset(message) < ends[where][1]:
-                yield _readable(message)
+                yield to_record(message)
             # Aborted records and transaction markers are never delivered, so the last offset alone is no sign.
             if message.error() is not None or _offset(message) + 1 >= ends[where][1]:
                 open_partitions.discard(where)
 
 
 def tail(
-    bootstrap: str, topics: Sequence[str], *, from_beginning: bool = False, stop: threading.Event | None = None
+    bootstrap: str,
+    topics: Sequence[str],
+    *,
+    from_beginning: bool = False,
+    stop: threading.Event | None = None,
+    opens: bool = True,
 ) -> Iterator[Record]:
     r"""Follow `topics` as committed records arrive, for ever or until `stop` is set.
 
@@ -78,9 +88,11 @@ def tail(
             are taken in from their first record.
         from_beginning: start with what is there, instead of at the end.
         stop: looked at five times a second.
+        opens: also read what is encrypted; otherwise it says only that it is, see `pointsman.shredding.values`.
 
     Raises:
         RegistryUnavailableError: a value is Avro, and its schema cannot be had now.
+        StoreUnavailableError: a value is encrypted, and its key cannot be had now.
         ConfigurationError: not allowed.
     """
     stopped = stop or threading.Event()
@@ -91,7 +103,8 @@ def tail(
             message = consumer.poll(_POLL_S)
             if message is None or _is_passing(message):
                 continue
-            yield _readable(message)
+            record = [to_record(message)]
+            yield from read_for_people(record if opens else closed(record))
 
 
 def load_catalog(bootstrap: str, login: KafkaLogin | None = None) -> Catalog:
@@ -133,11 +146,6 @@ def accepted(reader: Reader, record: Record) -> Catalog | None:
         return reader.accept(record.key, record.value)
     except PermanentError:
         return None
-
-
-def _readable(message: Message) -> Record:
-    record, codec = to_record(message), process_codec()
-    return codec.readable(record) if codec else record
 
 
 def _exists(bootstrap: str, topic: str, login: KafkaLogin | None = None) -> bool:

@@ -7,11 +7,11 @@ from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from pointsman.avro.codec import process_codec
 from pointsman.envelope import Record
-from pointsman.errors import RegistryUnavailableError
+from pointsman.errors import PointsmanError
 from pointsman.kafka.clients import REQUEST_TIMEOUT_S, translated, writer_config
 from pointsman.kafka.login import KafkaLogin
+from pointsman.shredding.values import process_values
 
 _TRANSACTION_TIMEOUT_S: Final = 15.0
 
@@ -29,7 +29,7 @@ class Failure(NamedTuple):
 
 
 def publish(bootstrap: str, records: Iterable[Record], transactional_id: str, login: KafkaLogin | None = None) -> None:
-    """Write `records` so that readers see all of them or none; messages as Avro where a registry is configured.
+    """Write `records` so that readers see all of them or none; as Avro and encrypted where that is configured.
 
     A transaction that another process has open under the same `transactional_id` is aborted.
 
@@ -42,6 +42,8 @@ def publish(bootstrap: str, records: Iterable[Record], transactional_id: str, lo
     Raises:
         BrokerUnavailableError: Kafka does not answer; nothing was written.
         RegistryUnavailableError: the schema registry does not; nothing was written.
+        StoreUnavailableError: the store of the keys does not; nothing was written.
+        ErasedError: a record's workflow is erased; nothing was written.
         FencedError: a second process published under the same id meanwhile.
         ConfigurationError: a topic is missing or not allowed.
     """
@@ -50,11 +52,11 @@ def publish(bootstrap: str, records: Iterable[Record], transactional_id: str, lo
         producer.init_transactions(REQUEST_TIMEOUT_S)
         producer.begin_transaction()
         failures: list[Failure] = []
-        codec = process_codec()
+        codec = process_values()
         try:
             for record in records:
                 produce(producer, codec.written(record) if codec else record, failures)
-        except RegistryUnavailableError:
+        except PointsmanError:
             producer.abort_transaction(REQUEST_TIMEOUT_S)
             raise
         producer.flush(REQUEST_TIMEOUT_S)

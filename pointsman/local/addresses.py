@@ -96,6 +96,12 @@ class Addresses:
             **self._login_environment(principal),
         }
 
+    def store_environment(self, principal: str) -> dict[str, str]:
+        """Where a program finds the document store that has nothing else to do with the stack's own settings."""
+        if self.logins is None:
+            return {"MONGODB_URI": self.mongodb_uri}
+        return {"POINTSMAN_LOGIN_DIR": str(self.logins.folder_of(principal))}
+
     def _login_environment(self, principal: str) -> dict[str, str]:
         if self.logins is None:
             return {"POINTSMAN_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT", "MONGODB_URI": self.mongodb_uri}

@@ -24,7 +24,7 @@ from pointsman.local.java import SMALL_JVM
 from pointsman.local.layout import CONFIG, Layout
 from pointsman.local.options import StackOptions
 from pointsman.local.ports import HOST
-from pointsman.local.programs import MODEL_SECRETS, REGISTRY_SECRETS, Program
+from pointsman.local.programs import ENCRYPTION_SECRETS, MODEL_SECRETS, REGISTRY_SECRETS, Program
 from pointsman.local.rest import get_json
 from pointsman.local.security import Logins
 from pointsman.telemetry.endpoint import leave_target
@@ -68,7 +68,7 @@ class Flink:
         self._rpc_port = ports["flink-rpc"]
         self._metrics_port = ports["flink-metrics"]
         self._taskmanager_metrics_port = ports["flink-metrics-taskmanager"]
-        self._addresses = Addresses(data_dir=layout.data_dir, ports=ports)
+        self._addresses = Addresses(data_dir=layout.data_dir, ports=ports, logins=logins)
         self._options = options
 
     @property
@@ -153,9 +153,10 @@ class Flink:
                 **_environment(self._layout),
                 "PYTHONPATH": sysconfig.get_path("purelib"),
                 **self._addresses.metrics_environment(name),
+                **self._addresses.store_environment(ROUTER),
             },
             tells=True,
-            may_see=REGISTRY_SECRETS | (MODEL_SECRETS if self._options.own_model else frozenset()),
+            may_see=REGISTRY_SECRETS | ENCRYPTION_SECRETS | (MODEL_SECRETS if self._options.own_model else frozenset()),
         )
 
 

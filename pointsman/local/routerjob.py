@@ -13,6 +13,8 @@ from pointsman.kafka import load_catalog
 from pointsman.local.addresses import Addresses
 from pointsman.local.layout import Layout
 from pointsman.local.options import StackOptions
+from pointsman.settings import settings
+from pointsman.shredding.process import must_encrypt
 from pointsman.workflow_limits import LimitsByType
 
 
@@ -62,6 +64,7 @@ def _job_options(addresses: Addresses, options: StackOptions) -> JobOptions:
         kafka_bootstrap=addresses.kafka_bootstrap,
         kafka_security_protocol="SASL_SSL" if addresses.logins else "PLAINTEXT",
         python_mode=options.python_mode,
+        encrypted=must_encrypt(settings()),
         checkpoint_interval_ms=options.checkpoint_interval_ms,
         delivery=options.delivery,
         always_ask_model=options.always_ask_model,

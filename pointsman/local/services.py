@@ -13,7 +13,14 @@ from pointsman.local.addresses import Addresses
 from pointsman.local.console_keys import ensure_local_keys
 from pointsman.local.options import StackOptions
 from pointsman.local.ports import answers
-from pointsman.local.programs import CONSOLE_SECRETS, MAIL_SECRETS, MODEL_SECRETS, REGISTRY_SECRETS, Program
+from pointsman.local.programs import (
+    CONSOLE_SECRETS,
+    ENCRYPTION_SECRETS,
+    MAIL_SECRETS,
+    MODEL_SECRETS,
+    REGISTRY_SECRETS,
+    Program,
+)
 from pointsman.local.rest import request
 from pointsman.unsubscribe_http import PATH as UNSUBSCRIBE_PATH
 
@@ -62,7 +69,7 @@ def console(ports: Mapping[str, int], addresses: Addresses) -> Service:
     port = ports["console"]
     command = _python("pointsman.console", "--port", str(port))
     environment = {**addresses.environment(CONSOLE), **addresses.metrics_environment("console")}
-    may_see = REGISTRY_SECRETS | CONSOLE_SECRETS
+    may_see = REGISTRY_SECRETS | CONSOLE_SECRETS | ENCRYPTION_SECRETS
     program = Program(
         name="console", command=command, environment=environment, ports=(port,), may_see=may_see, tells=True
     )
@@ -99,7 +106,7 @@ def agents(
     """
     environment = {**_model(addresses, options), **_mail(addresses, options)}
     model, mail = (MODEL_SECRETS, options.own_model), (MAIL_SECRETS, options.own_mail)
-    may_see = REGISTRY_SECRETS.union(*(secrets for secrets, is_own in (model, mail) if is_own))
+    may_see = (REGISTRY_SECRETS | ENCRYPTION_SECRETS).union(*(secrets for secrets, is_own in (model, mail) if is_own))
     programs = tuple(
         Program(
             name=agent_program(name, version),

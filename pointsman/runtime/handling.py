@@ -15,7 +15,6 @@ from typing import TypeVar
 import stamina
 import structlog
 
-from pointsman.avro.codec import PayloadCodec
 from pointsman.contracts import Contract
 from pointsman.deadletters import dead_letter
 from pointsman.definitions import AgentDefinition
@@ -23,6 +22,7 @@ from pointsman.envelope import MAX_PAYLOAD_BYTES, Envelope, Record, decode
 from pointsman.errors import (
     ConfigurationError,
     EffectsStoppedError,
+    ErasedError,
     ErrorReason,
     InvalidPayloadError,
     LeftToPersonError,
@@ -36,6 +36,7 @@ from pointsman.runtime.claims import ClaimedElsewhereError, Claims
 from pointsman.runtime.metering import Meter, measured
 from pointsman.runtime.patience import Patience
 from pointsman.runtime.task_news import NO_ANSWER, task_failed
+from pointsman.shredding.values import ValueCodec, is_erased
 from pointsman.topics import MESSAGES
 from pointsman.usage import Budget, Usage, microusd
 
@@ -127,7 +128,7 @@ class Handling:
         now: the clock, UTC.
         claims: who acts on a message that the router may write more than once.
         dice: random numbers from 0 to 1, for the spread of waits.
-        codec: reads and writes Avro; None where no schema registry is configured.
+        codec: reads and writes Avro and what is encrypted; None where neither is configured.
     """
 
     def __init__(
@@ -136,7 +137,7 @@ class Handling:
         now: Callable[[], datetime],
         claims: Claims,
         dice: Callable[[], float] = random.random,
-        codec: PayloadCodec | None = None,
+        codec: ValueCodec | None = None,
     ) -> None:
         self._active = active
         self._now = now
@@ -151,7 +152,8 @@ class Handling:
 
         More replies than the agent may give are cut off, and one dead letter says so. While the model, the store or an
         effect is out, this waits for up to the definition's `limits.retry_for_s`. When a message of a plan's task gets
-        no answer, one more record tells the plan. A copy of a message of which another copy was claimed gets nothing.
+        no answer, one more record tells the plan. A copy of a message of which another copy was claimed gets nothing,
+        and so does a message whose workflow is erased.
 
         Args:
             record: the record.
@@ -166,6 +168,8 @@ class Handling:
         attempt = _Try(record=record, first_at=self._now(), is_wanted=is_wanted)
         try:
             record = attempt.record = await self._readable(active, attempt)
+            if is_erased(record):
+                raise ErasedError
             message = decode(record)
             active.check_input(message)
             with measured(_budget(active, message)) as attempt.meter:
@@ -174,6 +178,9 @@ class Handling:
             records = await self._written(active, attempt, records)
         except ClaimedElsewhereError:
             _log.info("a repeat is left alone", partition=record.partition, offset=record.offset)
+            return []
+        except ErasedError:
+            _log.info("a message of an erased workflow is left alone", partition=record.partition, offset=record.offset)
             return []
         except LeftToPersonError as error:
             return [self._for_person(active, attempt, error)]

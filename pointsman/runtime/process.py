@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import structlog
 
-from pointsman.avro.codec import PayloadCodec, process_codec
 from pointsman.catalog import Catalog, CatalogReader
 from pointsman.definitions import AgentDefinition
 from pointsman.envelope import Record
@@ -40,6 +39,7 @@ from pointsman.runtime.schedule import speak_when_due
 from pointsman.runtime.sole import sole_instance
 from pointsman.runtime.stuck import watch_commits
 from pointsman.settings import Settings
+from pointsman.shredding.values import ValueCodec, process_values
 from pointsman.store import DocumentStore
 from pointsman.stores import open_store
 from pointsman.telemetry import Telemetry
@@ -89,7 +89,7 @@ async def _serve(name: str, settings: Settings, build: Build, version: str | Non
             effects,
             Claims(store, _now),
             telemetry,
-            process_codec(),
+            process_values(),
         )
         _on_signals(process.stop)
         _start_thread("following", lambda: _follow(settings.kafka_bootstrap, process, name, version), process.fail)
@@ -113,7 +113,7 @@ class AgentProcess:
         effects: the kill switch.
         claims: who acts on a message that the router may write more than once.
         telemetry: hears of each message.
-        codec: reads and writes Avro; None where no schema registry is configured.
+        codec: reads and writes Avro and what is encrypted; None where neither is configured.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class AgentProcess:
         effects: EffectsSwitch,
         claims: Claims,
         telemetry: Telemetry | None = None,
-        codec: PayloadCodec | None = None,
+        codec: ValueCodec | None = None,
     ) -> None:
         self._codec = codec
         self._loop = asyncio.get_running_loop()
@@ -251,7 +251,7 @@ class AgentProcess:
 
     async def _emit(self, records: Sequence[Record]) -> None:
         if codec := self._codec:
-            records = [await asyncio.to_thread(codec.written, record) for record in records]
+            records = await asyncio.to_thread(codec.all_written, records)
         written: asyncio.Future[None] = self._loop.create_future()
         work, sent = self._work.due(records)
         self._consuming.emit(sent, lambda: self._call(_resolve, written))

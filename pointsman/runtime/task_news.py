@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from pointsman.definitions import AgentDefinition
-from pointsman.envelope import TASK_FAILED, Envelope, Record, decode, derived_id
+from pointsman.envelope import SEALED, TASK_FAILED, Envelope, Record, decode, derived_id
 from pointsman.errors import InvalidEnvelopeError
 from pointsman.topics import MESSAGES
 from pointsman.usage import Usage
@@ -29,8 +29,8 @@ def task_failed(
         now: the time, UTC.
         used: what models have used for it all the same; it counts for the workflow.
     """
-    if record.decoded is None and (record.value or b"").startswith(b"\0"):
-        # Avro whose schema could not be had: the news needs no payload.
+    if record.decoded is None and (record.value or b"").startswith((b"\0", SEALED)):
+        # Avro whose schema, or encrypted with a key that could not be had: the news needs no payload.
         record = replace(record, decoded={})
     try:
         message = decode(record)

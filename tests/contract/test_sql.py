@@ -14,7 +14,16 @@ from pointsman.job_options import JobOptions
 
 FILES = {path.stem: path.read_text() for path in sorted(SQL_DIR.glob("*.sql"))}
 SCRIPTS = {"ml_predict_router"}
-STATEMENTS = {"kafka_source", "outbox", "write_outbox", *VIEWS, "archive_source", "archive_files", "write_archive"}
+STATEMENTS = {
+    "kafka_source",
+    "outbox",
+    "write_outbox",
+    "write_sealed_outbox",
+    *VIEWS,
+    "archive_source",
+    "archive_files",
+    "write_archive",
+}
 SAMPLE = datetime(2030, 1, 1, tzinfo=UTC)
 
 
@@ -111,7 +120,7 @@ def test_values_cannot_leave_their_quotes() -> None:
 
 
 def test_the_sink_has_the_columns_that_decisions_have() -> None:
-    for name in ("outbox", "write_outbox"):
+    for name in ("outbox", "write_outbox", "write_sealed_outbox"):
         for column in OUTBOX_COLUMNS:
             assert re.search(rf"\b{column}\b", FILES[name]), f"sql/{name}.sql lacks {column}"
 

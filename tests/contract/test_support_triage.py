@@ -111,7 +111,14 @@ def test_no_string_in_the_router_or_the_runtime_is_an_agent_or_an_event_of_a_wor
 
 def test_the_only_sql_that_knows_leads_is_the_one_that_takes_them_in() -> None:
     knowing = {path.stem for path in (ROOT / "sql").glob("*.sql") if re.search(r"\blead", without_comments(path))}
-    assert knowing == {"checked_leads", "lead_messages", "lead_errors", "write_outbox", "ml_predict_router"}
+    assert knowing == {
+        "checked_leads",
+        "lead_messages",
+        "lead_errors",
+        "leads_to_seal",
+        "write_outbox",
+        "ml_predict_router",
+    }
 
 
 def event_types(definition: AgentDefinition) -> set[str]:

@@ -23,6 +23,7 @@ from pointsman.runtime.claims import Claims
 from pointsman.runtime.handling import ActiveAgent, Handling
 from pointsman.runtime.task_news import task_failed
 from pointsman.settings import settings
+from pointsman.shredding.values import ValueCodec
 from pointsman.testing import InMemoryStore, ManualClock
 from pointsman.topics import ERRORS, MESSAGES
 from pointsman.usage import Usage
@@ -232,7 +233,9 @@ class Greeter:
 
 def handling(agent: Greeter, codec: PayloadCodec) -> Handling:
     active = ActiveAgent.of(DEFINITION, agent, "c")
-    return Handling(lambda: active, ManualClock(), Claims(InMemoryStore(), ManualClock()), codec=codec)
+    return Handling(
+        lambda: active, ManualClock(), Claims(InMemoryStore(), ManualClock()), codec=ValueCodec(codec, None)
+    )
 
 
 async def test_an_agent_reads_avro_and_answers_in_avro(codec: PayloadCodec) -> None:
@@ -286,7 +289,10 @@ async def test_what_the_registry_does_not_tell_in_time_is_a_dead_letter_with_its
     limits = DEFINITION.limits.model_copy(update={"retry_for_s": 0.0})
     active = ActiveAgent.of(DEFINITION.model_copy(update={"limits": limits}), Greeter(), "c")
     [letter] = await Handling(
-        lambda: active, ManualClock(), Claims(InMemoryStore(), ManualClock()), codec=PayloadCodec(registry)
+        lambda: active,
+        ManualClock(),
+        Claims(InMemoryStore(), ManualClock()),
+        codec=ValueCodec(PayloadCodec(registry), None),
     ).answer(asked)
     assert (letter.topic, letter.value) == (ERRORS, asked.value)
     assert letter.headers["x_error_reason"] == b"attempts_exhausted"

@@ -47,7 +47,12 @@ async def store(monkeypatch: pytest.MonkeyPatch) -> InMemoryStore:
 @pytest.fixture
 def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ids: list[str] = []
-    monkeypatch.setattr(lead_erasure, "tell_kafka", lambda _, lead_ids, __, ___: ids.extend(lead_ids))
+
+    def tell(_: object, lead_ids: list[str], __: str, ___: datetime) -> dict[str, set[bytes]]:
+        ids.extend(lead_ids)
+        return {}
+
+    monkeypatch.setattr(lead_erasure, "tell_kafka", tell)
     return ids
 
 

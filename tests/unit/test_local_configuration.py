@@ -22,7 +22,7 @@ from pointsman.local.flink import Flink, java_options
 from pointsman.local.layout import Layout
 from pointsman.local.options import StackOptions
 from pointsman.local.ports import DEFAULT_PORTS
-from pointsman.local.programs import MAIL_SECRETS, MODEL_SECRETS, REGISTRY_SECRETS, Program
+from pointsman.local.programs import ENCRYPTION_SECRETS, MAIL_SECRETS, MODEL_SECRETS, REGISTRY_SECRETS, Program
 from pointsman.local.routerjob import forget_checkpoints, newest_snapshot
 from pointsman.local.services import agents
 from pointsman.settings import Settings
@@ -121,9 +121,9 @@ def test_only_what_calls_a_real_model_sees_its_key(layout: Layout, addresses: Ad
     own, offline = StackOptions(own_model=True), StackOptions()
     _, seeing = Flink(layout, JAVA, DEFAULT_PORTS, own).programs
     _, blind = Flink(layout, JAVA, DEFAULT_PORTS, offline).programs
-    assert seeing.may_see == MODEL_SECRETS | REGISTRY_SECRETS
-    assert blind.may_see == REGISTRY_SECRETS
-    assert agent(addresses, own).may_see == MODEL_SECRETS | REGISTRY_SECRETS
+    assert seeing.may_see == MODEL_SECRETS | REGISTRY_SECRETS | ENCRYPTION_SECRETS
+    assert blind.may_see == REGISTRY_SECRETS | ENCRYPTION_SECRETS
+    assert agent(addresses, own).may_see == MODEL_SECRETS | REGISTRY_SECRETS | ENCRYPTION_SECRETS
     assert agent(addresses, offline).environment["OPENAI_BASE_URL"] == addresses.model_url
 
 
@@ -131,9 +131,9 @@ def test_agents_mail_to_everybody_only_through_the_local_mailbox(addresses: Addr
     local, real = agent(addresses, StackOptions()), agent(addresses, StackOptions(own_mail=True))
     assert local.environment["POINTSMAN_SMTP_PORT"] == str(DEFAULT_PORTS["smtp"])
     assert local.environment["POINTSMAN_MAIL_ALLOW"] == '["*"]'
-    assert local.may_see == REGISTRY_SECRETS
+    assert local.may_see == REGISTRY_SECRETS | ENCRYPTION_SECRETS
     assert not {name for name in real.environment if "SMTP" in name or "MAIL" in name}
-    assert real.may_see == MAIL_SECRETS | REGISTRY_SECRETS
+    assert real.may_see == MAIL_SECRETS | REGISTRY_SECRETS | ENCRYPTION_SECRETS
 
 
 def test_other_commands_find_the_addresses_and_no_leave_to_write_to_everybody(

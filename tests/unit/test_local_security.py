@@ -178,9 +178,9 @@ def test_a_folder_that_connect_cannot_name_is_refused_by_name(tmp_path: Path, na
         Logins(tmp_path / name).prepare()
 
 
-def test_everybody_but_the_jobs_has_a_role_in_the_database() -> None:
-    assert {name for name in kafka_users() if role_of(name) is None} == {ROUTER, ARCHIVER}
-    assert all(role_of(name) == name for name in kafka_users() if name not in {ROUTER, ARCHIVER})
+def test_everybody_but_the_archive_job_has_a_role_in_the_database() -> None:
+    assert {name for name in kafka_users() if role_of(name) is None} == {ARCHIVER}
+    assert all(role_of(name) == name for name in kafka_users() if name != ARCHIVER)
     assert role_of(AGENT) == "pointsman-agent"
 
 

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from flink_jobs import sql_router
 from flink_jobs.sql_router import SqlModel, main, script
 from pointsman.definitions import AgentDefinition
 from pointsman.job_options import JobOptions
+from pointsman.settings import Settings
+from pointsman.shredding.wrapping import new_key
 from pointsman.topics import DECISIONS, ERRORS, ESCALATIONS
 
 OPTIONS = JobOptions(kafka_bootstrap="k:9092", name="sql", transactional_id_prefix="sql")
@@ -71,3 +74,13 @@ def test_the_shipped_definitions_make_a_script(tmp_path: Path, capsys: pytest.Ca
     assert main(told) == 0
     assert "'|active_outreach|nurture_campaign|'" in capsys.readouterr().out
     assert main([*told, "--definitions", str(tmp_path / "nothing")]) == 3
+
+
+def test_no_script_is_made_where_values_are_encrypted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_router, "settings", lambda: Settings(encryption_keys=new_key("a")))
+    (tmp_path / "key").write_text("k\n")
+    told = ["--kafka-bootstrap", "k:9092", "--endpoint", "http://m", "--api-key-file", str(tmp_path / "key")]
+    assert main(told) == 3
+    assert "encrypted" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from pointsman.errors import InvalidEnvelopeError
 from pointsman.escalations import PREFIX
 from pointsman.masking import masked, masked_line
 from pointsman.runtime.ledger import EFFECTS, EffectLedger, EffectState
+from pointsman.shredding.values import shown_to_people
 from pointsman.store import Document
 from pointsman.workflow_control import header
 
@@ -36,8 +37,9 @@ async def waiting(desk: TheDesk, session: Viewer) -> dict[str, Any]:
     messages = desk.view.waiting()
     unknown = {"state": EffectState.UNKNOWN.value}
     effects = await desk.store.find(EFFECTS, unknown, sort="reserved_at", limit=_MOST_SHOWN)
+    shown = await run_in_threadpool(lambda: [_message(desk, one, unmask=unmask) for one in messages[:_MOST_SHOWN]])
     return {
-        "messages": [_message(desk, one, unmask=unmask) for one in messages[:_MOST_SHOWN]],
+        "messages": shown,
         "left_out": max(0, len(messages) - _MOST_SHOWN),
         "effects": [_effect(one, unmask=unmask) for one in effects],
         "agents": sorted(desk.view.catalog.definitions),
@@ -96,7 +98,7 @@ def _message(desk: Desk, one: Waiting, *, unmask: bool) -> dict[str, Any]:
 
 def _payload(record: Record, *, unmask: bool) -> Any:
     try:
-        payload = payload_of(record)
+        payload = payload_of(shown_to_people(record))
     except InvalidEnvelopeError:
         return None
     return payload if unmask else masked(payload)

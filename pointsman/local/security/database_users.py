@@ -9,10 +9,11 @@ from typing import Any, Final
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from pointsman.deployment import CONNECT, CONSOLE, METRICS, OPERATOR, SWEEPER
+from pointsman.deployment import CONNECT, CONSOLE, METRICS, OPERATOR, ROUTER, SWEEPER
 from pointsman.lead_sweep import COLLECTION as LEADS
 from pointsman.runtime.ledger import EFFECTS
 from pointsman.settings import Settings
+from pointsman.shredding.keys import COLLECTION as DATA_KEYS
 
 DATABASE: Final[str] = Settings.model_fields["mongodb_database"].default
 AGENT: Final = "pointsman-agent"
@@ -52,6 +53,8 @@ ROLES: Final[Mapping[str, DatabaseRole]] = {
     CONSOLE: DatabaseRole(actions={_ALL: _CHANGE}),
     # `pointsman doctor` reads how far the log of changes reaches back.
     OPERATOR: DatabaseRole(actions={_ALL: (*_CHANGE, "createIndex")}, inherits=(("read", "local"),)),
+    # Data keys are made on first use; only people delete them.
+    ROUTER: DatabaseRole(actions={DATA_KEYS: ("find", "insert")}),
     SWEEPER: DatabaseRole(actions={LEADS: _LOOK}),
     METRICS: DatabaseRole(actions={EFFECTS: _LOOK}),
 }
