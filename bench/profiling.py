@@ -16,10 +16,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import psutil
@@ -31,25 +32,37 @@ _SAMPLES_PER_S: Final = 100
 _RECORDING: Final = "pointsman-bench"
 _TOOL_WITHIN_S: Final = 90.0
 _SAMPLED: Final = "jdk.ExecutionSample"
+_LOOK_AGAIN_S: Final = 0.5
+VIEWS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "threads": "processor time by thread",
+        "python": "Python, function on top, of the samples in which somebody held the interpreter",
+        "tokens": "tokens of the prompt",
+        "java": "Java, method on top, of the samples of running Java threads",
+    }
+)
+
+
+def profile_name(benchmark: str) -> str:
+    """What the profile of a benchmark is called among the results."""
+    return f"profile-{benchmark}"
 
 
 @dataclass(kw_only=True)
 class Taken:
-    """What was found in some processes over some seconds; each list from the largest share.
+    """What was found in some processes over some seconds.
 
     Attributes:
-        seconds: how long.
-        threads: shares of the processor time, by kind of thread.
-        python: shares of the samples, by Python function on top.
-        java: shares of the samples, by Java method on top.
+        rows: `view` (see `VIEWS`), `name` and `share`, each view from its largest share.
         notes: what could not be taken, and why.
     """
 
-    seconds: float
-    threads: list[dict[str, Any]] = field(default_factory=list)
-    python: list[dict[str, Any]] = field(default_factory=list)
-    java: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def add(self, view: str, counts: Mapping[str, float]) -> None:
+        """Keep the largest of `counts` as a view."""
+        self.rows += ({"view": view, **one} for one in shares(counts))
 
 
 def take(processes: Sequence[psutil.Process], seconds: float) -> Taken:
@@ -59,21 +72,29 @@ def take(processes: Sequence[psutil.Process], seconds: float) -> Taken:
         processes: whom to watch; the JVMs among them are recorded as such.
         seconds: how long.
     """
-    taken = Taken(seconds=seconds)
+    taken = Taken()
     with tempfile.TemporaryDirectory(prefix="pointsman-bench-") as name:
         folder = Path(name)
         jvms = [one for one in processes if _is_jvm(one)]
         recorded = [_Recording(one.pid, folder, taken.notes) for one in jvms]
         before = _by_thread(processes)
-        spies = [_spy(one.pid, folder / f"{one.pid}.txt", seconds) for one in processes]
-        time.sleep(seconds)
+        spies = [_Spy(one.pid, folder, time.monotonic() + seconds) for one in processes]
+        _watch(spies, seconds)
         used = _by_thread(processes)
         used.subtract(before)
-        taken.threads = shares(used)
-        taken.python = shares(_python(spies, folder, taken.notes))
-        taken.java = shares(sum((one.samples() for one in recorded), Counter[str]()))
+        taken.add("threads", used)
+        taken.add("python", sum((spy.samples(taken.notes) for spy in spies), Counter[str]()))
+        taken.add("java", sum((one.samples() for one in recorded), Counter[str]()))
     taken.notes = list(dict.fromkeys(taken.notes))
     return taken
+
+
+def _watch(spies: Sequence[_Spy], seconds: float) -> None:
+    ends_at = time.monotonic() + seconds
+    while time.monotonic() < ends_at:
+        time.sleep(min(_LOOK_AGAIN_S, max(0.0, ends_at - time.monotonic())))
+        for spy in spies:
+            spy.look_again()
 
 
 def _is_jvm(process: psutil.Process) -> bool:
@@ -93,35 +114,63 @@ def _by_thread(processes: Iterable[psutil.Process]) -> Counter[str]:
     return used
 
 
-def _spy(pid: int, file: Path, seconds: float) -> subprocess.Popen[str] | None:
-    tool = Path(sys.executable).with_name("py-spy")
-    if not tool.is_file():
-        return None
-    command = [str(tool), "record", "--pid", str(pid), "--duration", f"{seconds:.0f}", "--rate", str(_SAMPLES_PER_S)]
-    # Only who holds the interpreter: threads that wait for a lock or a socket look busy from outside.
-    command += ["--gil", "--format", "raw", "--output", str(file)]
-    return subprocess.Popen(  # noqa: S603 - the environment's own py-spy
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+class _Spy:
+    """Looks into one process, from when there is a Python in it: a new TaskManager loads it with its first job.
 
+    Args:
+        pid: the process.
+        folder: where files go.
+        ends_at: until when, by the monotonic clock.
+    """
 
-def _python(spies: Iterable[subprocess.Popen[str] | None], folder: Path, notes: list[str]) -> Counter[str]:
-    for spy in spies:
-        if spy is None:
-            notes.append("Python: py-spy is not installed (`make bench-setup`)")
-            continue
-        try:
-            _, said = spy.communicate(timeout=_TOOL_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            spy.kill()
-            _, said = spy.communicate()
-        # A process without Python is none of its business, and one that was killed meanwhile no fault.
-        if spy.returncode != 0 and "Permission denied" in said:
-            notes.append("Python: py-spy may not look into the process (as root, or with kernel.yama.ptrace_scope=0)")
-    found: Counter[str] = Counter()
-    for file in folder.glob("*.txt"):
-        found += python_self(file.read_text(encoding="utf-8", errors="replace").splitlines())
-    return found
+    def __init__(self, pid: int, folder: Path, ends_at: float) -> None:
+        self._pid = pid
+        self._folder = folder
+        self._ends_at = ends_at
+        self._files: list[Path] = []
+        self._may_not = False
+        self._tool = Path(sys.executable).with_name("py-spy")
+        self._process: subprocess.Popen[str] | None = None
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Begin anew where nothing was found yet."""
+        left_s = round(self._ends_at - time.monotonic())
+        if self._may_not or left_s < 1 or not self._tool.is_file() or not self._has_given_up():
+            return
+        file = self._folder / f"{self._pid}-{len(self._files)}.txt"
+        self._files.append(file)
+        command = [str(self._tool), "record", "--pid", str(self._pid), "--duration", str(left_s)]
+        # Only who holds the interpreter: threads that wait for a lock or a socket look busy from outside.
+        command += ["--gil", "--rate", str(_SAMPLES_PER_S), "--format", "raw", "--output", str(file)]
+        self._process = subprocess.Popen(  # noqa: S603 - the environment's own py-spy
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+
+    def samples(self, notes: list[str]) -> Counter[str]:
+        """Samples by the function on top; what went wrong goes to `notes`."""
+        if not self._tool.is_file():
+            notes.append("Python: py-spy is not installed (`make bench-setup`).")
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_TOOL_WITHIN_S)
+            self._process.kill()
+            self._process.wait()
+            self._has_given_up()
+        if self._may_not:
+            notes.append("Python: py-spy may not look into the process (be root, or kernel.yama.ptrace_scope=0).")
+        texts = [file.read_text(encoding="utf-8", errors="replace") for file in self._files if file.is_file()]
+        return sum((python_self(text.splitlines()) for text in texts), Counter[str]())
+
+    def _has_given_up(self) -> bool:
+        if self._process is None:
+            return True
+        if self._process.poll() is None or self._process.returncode == 0:
+            return False
+        if self._process.stderr is not None and not self._process.stderr.closed:
+            self._may_not = "ermission" in self._process.stderr.read()
+            self._process.stderr.close()
+        return not self._may_not
 
 
 class _Recording:
@@ -151,14 +200,14 @@ class _Recording:
 
     def _said(self, tool: str | None, *words: object) -> str:
         if tool is None:
-            self._notes.append("Java: jcmd and jfr were not found (they come with a JDK, not with a JRE)")
+            self._notes.append("Java: jcmd and jfr were not found (they come with a JDK, not with a JRE).")
             return ""
         try:
             done = subprocess.run(  # noqa: S603 - the JDK's own tools
                 [tool, *map(str, words)], capture_output=True, text=True, timeout=_TOOL_WITHIN_S, check=True
             )
         except (OSError, subprocess.SubprocessError) as error:
-            self._notes.append(f"Java: {Path(tool).name} {words[0]}: {type(error).__name__}")
+            self._notes.append(f"Java: {Path(tool).name} {words[0]}: {type(error).__name__}.")
             return ""
         return done.stdout
 

@@ -155,7 +155,7 @@ class Live:
     def __init__(self, entrant: Entrant, bed: Testbed, flink: FlinkCluster | None) -> None:
         self.entrant = entrant
         self._bed = bed
-        self._flink = flink
+        self.flink = flink
         self._running: Running | None = None
         self._is_spoilt = False
         self._agents: subprocess.Popen[str] | None = None
@@ -180,7 +180,7 @@ class Live:
 
     def start(self, *, thoroughly: bool = True) -> None:
         """Start it and send some messages through; `thoroughly`: enough for what is compiled while it runs."""
-        self._running = self.entrant.system.start(self._bed, self.entrant.workload, self._flink)
+        self._running = self.entrant.system.start(self._bed, self.entrant.workload, self.flink)
         if self.entrant.is_answered:
             committed = self.entrant.system.guarantee == "G2"
             self._agents = start_agents(self._bed, self._running, self.entrant.workload.hops, committed=committed)

@@ -10,7 +10,7 @@ import pytest
 from bench.answering import answer
 from bench.arithmetic import Offered
 from bench.benchmarks import ALL
-from bench.benchmarks.catalogue_size import _decisions
+from bench.benchmarks.catalogue_size import decisions
 from bench.catalogs import agents, agents_apart
 from bench.figures import SHOWN
 from bench.load import offer
@@ -48,7 +48,7 @@ def test_the_benchmarks_agents_contradict_nobody() -> None:
 
 
 def test_many_agents_cost_no_more_tokens_than_eight_and_none_more_where_five_take_each_type() -> None:
-    small, large, everybody = _decisions(agents(5), 3), _decisions(agents_apart(50), 3), _decisions(agents(50), 3)
+    small, large, everybody = decisions(agents(5), 3), decisions(agents_apart(50), 3), decisions(agents(50), 3)
     assert large["prompt_tokens"] == small["prompt_tokens"]
     assert small["prompt_tokens"] < everybody["prompt_tokens"] < 1.5 * small["prompt_tokens"]
 
