@@ -82,7 +82,7 @@ bench-smoke: java bench-setup
 	@$(PYTHON) -m bench run --smoke
 
 bench-setup: setup
-	@$(PYTHON) -c "import matplotlib, uvloop" 2>/dev/null || \
+	@{ $(PYTHON) -c "import matplotlib, uvloop" && test -x $(VENV)/bin/py-spy; } 2>/dev/null || \
 		$(PYTHON) -m uv pip install --quiet --python $(PYTHON) -c constraints.txt -e ".[bench]" 2>/dev/null || \
 		$(PYTHON) -m pip install --quiet -c constraints.txt -e ".[bench]"
 

@@ -35,6 +35,8 @@ STAND_IN: Final = (
     "a language model is. `pointsman eval run` measures yours (evaluation.md)."
 )
 _AT_ONCE: Final = 8
+_PATIENCE_S: Final = 600.0
+"""The stand-in takes a while to compare 500 agents; a call given up would count as a wrong answer."""
 
 
 def examples() -> list[Example]:
@@ -98,7 +100,9 @@ async def by_model_alone(everybody: Sequence[AgentDefinition], among: Sequence[E
 @asynccontextmanager
 async def _stand_in() -> AsyncIterator[ChatModel]:
     runner, port = await start("127.0.0.1", 0)
-    model = OpenAIChatModel("offline", OpenAIOptions(model="offline", base_url=f"http://127.0.0.1:{port}/v1"))
+    model = OpenAIChatModel(
+        "offline", OpenAIOptions(model="offline", base_url=f"http://127.0.0.1:{port}/v1", timeout_s=_PATIENCE_S)
+    )
     try:
         yield model
     finally:

@@ -66,12 +66,28 @@ def write_page(results: Path = RESULTS, page: Path = PAGE, images: Path = IMAGES
     for name, report in reports.items():
         rows = summarised(report["rows"], SHOWN[name])
         plot = draw(images / f"{name}.svg", SHOWN[name], rows)
-        verdicts = judged(TARGETS[name], rows)
-        parts.append(section(report, SHOWN[name], rows, plot and plot.relative_to(page.parent), verdicts))
-        if any(verdict.is_missed for verdict in verdicts):
-            parts.append(explanation(name, results / f"{profile_name(name)}.json"))
+        parts += chapter(name, report, rows, plot and plot.relative_to(page.parent), results)
     page.write_text("\n".join(parts), encoding="utf-8")
     return page
+
+
+def chapter(
+    name: str, report: dict[str, Any], rows: Sequence[dict[str, Any]], plot: Path | None, results: Path
+) -> list[str]:
+    """A benchmark's section and, where a target is missed, what explains it.
+
+    Args:
+        name: its number.
+        report: its result file.
+        rows: the lines of its table.
+        plot: its picture, if there is one.
+        results: folder of the result files and profiles.
+    """
+    verdicts = judged(TARGETS[name], rows)
+    parts = [section(report, SHOWN[name], rows, plot, verdicts)]
+    if any(verdict.is_missed for verdict in verdicts):
+        parts.append(explanation(name, results / f"{profile_name(name)}.json"))
+    return parts
 
 
 def summarised(rows: Iterable[dict[str, Any]], shown: Shown) -> list[dict[str, Any]]:

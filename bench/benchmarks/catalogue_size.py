@@ -54,7 +54,7 @@ def run(session: Session) -> Report:
         for size in SIZES:
             for name, catalog in (("all take it", agents(size)), ("five take it", agents_apart(size))):
                 report.rows.append({"system": name, "load": f"{size} agents", "repeat": turn, **decisions(catalog)})
-    report.rows += (row for size in SIZES for row in labelled(size, examples()[:: 20 if session.smoke else 1]))
+    report.rows += (row for size in SIZES for row in labelled(size, examples()[:: round(session.seconds(1, 4, 20))]))
     report.write(session.results)
     for size in (SIZES[0], SIZES[-1]):
         _edits(session, report, size)
