@@ -86,6 +86,7 @@ class Shown:
         shows_void: runs with losses are shown, because losses are what it is about.
         counts: whether losses are counted at all.
         log: draw on a logarithmic scale.
+        is_timed: other work on the machine makes a difference.
     """
 
     main: str
@@ -94,6 +95,7 @@ class Shown:
     shows_void: bool = False
     counts: bool = True
     log: bool = field(default=True)
+    is_timed: bool = True
 
 
 _QUALITY: Final = ("right, %", "reachable, %", "points lost")
@@ -121,6 +123,7 @@ SHOWN: Final[Mapping[str, Shown]] = MappingProxyType(
             main="tokens per message",
             columns=("model calls per message", "tokens per message", *_QUALITY),
             counts=False,
+            is_timed=False,
         ),
         "P11": Shown(
             main="CPU µs per call", columns=("CPU µs per call", "calls/s", "p99 over the model, ms "), counts=False

@@ -127,10 +127,10 @@ def section(
     parts.append(_table(rows, shown))
     parts += report["notes"]
     parts += [f"Not measured: {failure['system']}: {failure['why']}" for failure in _distinct(report["failures"])]
-    return "\n\n".join([*parts, *_where(report["machine"])]) + "\n"
+    return "\n\n".join([*parts, *_where(report["machine"], is_timed=shown.is_timed)]) + "\n"
 
 
-def _where(machine: dict[str, Any]) -> list[str]:
+def _where(machine: dict[str, Any], *, is_timed: bool = True) -> list[str]:
     """Where and when it was measured, and a warning where that says little."""
     cores = f"{len(machine['cores_system'])} cores for the system" if machine["cores_apart"] else "cores shared"
     place = (
@@ -138,7 +138,7 @@ def _where(machine: dict[str, Any]) -> list[str]:
         f"{machine['busy_before_percent']:g} % busy with other work before, Python {machine['python']}, "
         f"Flink {machine['versions']['apache-flink']}.*"
     )
-    if machine["busy_before_percent"] <= _QUIET_PERCENT:
+    if not is_timed or machine["busy_before_percent"] <= _QUIET_PERCENT:
         return [place]
     return [place, "**The machine was busy with other work: these figures show that it runs, and nothing more.**"]
 

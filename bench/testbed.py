@@ -99,8 +99,12 @@ class FlinkCluster:
                 data_dir=folder, jars_dir=JARS, free_ports=True, parallelism=slots, checkpoint_interval_ms=1000
             )
         )
-        with pinned(cores):
-            self._stack.up(only={"flink"})
+        try:
+            with pinned(cores):
+                self._stack.up(only={"flink"})
+        except BaseException:
+            self._stack.down()
+            raise
 
     @property
     def url(self) -> str:
