@@ -145,13 +145,14 @@ def _where(machine: dict[str, Any], *, is_timed: bool = True) -> list[str]:
 
 def explanation(name: str, file: Path) -> str:
     """What stands under a missed target: the kept profile, or how to take one."""
-    head = f"### {name}: where the time goes"
+    head = f"### {name}: what explains it"
     if not file.is_file():
         return f"{head}\n\nNo profile is kept yet: `python -m bench profile {name}` takes one.\n"
     report = json.loads(file.read_text(encoding="utf-8"))
     parts = [head, report["what"], *(_profile_table(view, report["rows"]) for view in VIEWS), *report["notes"]]
     parts += [f"Not taken: {failure['system']}: {failure['why']}" for failure in _distinct(report["failures"])]
-    return "\n\n".join(filter(None, [*parts, *_where(report["machine"])])) + "\n"
+    parts += _where(report["machine"], is_timed=SHOWN[name].is_timed)
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _profile_table(view: str, rows: Iterable[dict[str, Any]]) -> str:
@@ -160,10 +161,11 @@ def _profile_table(view: str, rows: Iterable[dict[str, Any]]) -> str:
 
 
 def _table(rows: Sequence[dict[str, Any]], shown: Shown) -> str:
+    promised = any(row["guarantee"] for row in rows)
     heads = [
         "load",
         "system",
-        "guarantee",
+        *(["guarantee"] if promised else ()),
         *shown.columns,
         f"{shown.main.strip().partition(',')[0]}, times {_OURS}",
         *(("lost", "twice", "astray") if shown.counts else ()),
@@ -171,7 +173,12 @@ def _table(rows: Sequence[dict[str, Any]], shown: Shown) -> str:
     ]
     lines = [heads, ["---"] * len(heads)]
     for row in rows:
-        cells = [row["load"], row["system"], row["guarantee"], *(_cell(row.get(name)) for name in shown.columns)]
+        cells = [
+            row["load"],
+            row["system"],
+            *([row["guarantee"]] if promised else ()),
+            *(_cell(row.get(name)) for name in shown.columns),
+        ]
         cells.append(_cell(row["ratio"]))
         if shown.counts:
             cells += [str(row[name]) for name in ("lost", "duplicated", "misrouted")]

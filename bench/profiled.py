@@ -54,6 +54,7 @@ class Watched:
         is_answered: agents answer what is routed to them.
         spare_slots: further TaskManagers.
         watch: how it is watched; None: under the load.
+        said: what is watched, in words; empty: the load.
     """
 
     load: Load
@@ -62,10 +63,16 @@ class Watched:
     is_answered: bool = False
     spare_slots: int = 0
     watch: _Watch | None = None
+    said: str = ""
+
+    @property
+    def _words(self) -> str:
+        how = self.load.how or self.workload.model
+        return self.said or f"{self.load.rate:g} messages per second, the model told to behave as `{how}`"
 
     def take(self, session: Session, report: Report) -> Taken:
         """Start it, watch it, stop it."""
-        report.what += f" {self.system.name}."
+        report.what = f"Taken over {_seconds(session):g} s in a run of its own. {self.system.name}, {self._words}."
         load = replace(self.load, how=self.load.how or self.workload.model)
         entrant = Entrant(
             system=self.system, workload=self.workload, loads={"profile": load}, is_answered=self.is_answered
@@ -124,7 +131,7 @@ def _seconds(session: Session) -> float:
 
 def _of_decisions(session: Session, report: Report) -> Taken:
     """P7: the decision among 500 agents, in this process."""
-    report.what += f" The decision among {SIZES[-1]} agents, in one process."
+    report.what = f"The decision among {SIZES[-1]} agents, in one process, by cProfile."
     definitions, profile = agents(SIZES[-1]), cProfile.Profile()
     decisions(definitions, 50)
     with profile:
@@ -138,7 +145,9 @@ def _of_decisions(session: Session, report: Report) -> Taken:
 
 def _of_calls(session: Session, report: Report) -> Taken:
     """P11: the router's client, in a process that does nothing but ask."""
-    report.what += " The router's client, 64 calls in flight, in a process that does nothing but ask."
+    report.what = (
+        f"Taken over {_seconds(session):g} s. The router's client, 64 calls in flight, in a process of its own."
+    )
     plan = {"client": "Pointsman", "in_flight": 64, "url": session.bed.model.url("l0"), "count": 200_000}
     command = [sys.executable, str(ROOT / "bench" / "rivals" / "client_cost.py"), json.dumps(plan)]
     process = start(command, session.bed.cores.system, stdout=subprocess.DEVNULL)
@@ -152,7 +161,7 @@ def _of_calls(session: Session, report: Report) -> Taken:
 def _of_tokens(session: Session, report: Report) -> Taken:
     """P10: what the prompt's tokens are spent on; nothing is timed."""
     del session
-    report.what += " The router's prompts for the labelled messages; nothing was timed."
+    report.what = "The router's prompts for the labelled messages; nothing was timed."
     router, parts = Decider(Catalog.of(sdr_agents())), Counter[str]()
     rules = len(prefix_for([]).system)
     for example in examples():
@@ -186,12 +195,15 @@ PROFILES: Final[Mapping[str, _Take]] = MappingProxyType(
         "P8": Watched(load=Load(rate=1000, count=0, how="l5000"), workload=Workload(concurrency=2000)).take,
         "P9": Watched(
             load=Load(rate=50, count=0), workload=Workload(model="l2000", checkpoint_ms=500), spare_slots=1,
-            watch=_after_a_kill,
+            watch=_after_a_kill, said="the TaskManagers that are left after a kill",
         ).take,
         "P10": _of_tokens,
         "P11": _of_calls,
         "P12": Watched(load=Load(rate=50, count=0, how="faults"), workload=Workload(timeout_s=3.0)).take,
-        "P13": Watched(load=Load(rate=0, count=0), workload=_L200, watch=_from_submission).take,
+        "P13": Watched(
+            load=Load(rate=0, count=0), workload=_L200, watch=_from_submission,
+            said="the TaskManager from the submission of a job on",
+        ).take,
         "P14": Watched(load=Load(rate=500, count=0), workload=_L200, system=FAST_ROUTER).take,
     }
 )  # fmt: skip
@@ -208,7 +220,7 @@ def profile(benchmark: str, session: Session) -> Report:
         benchmark=profile_name(benchmark),
         title=ALL[benchmark].title,
         machine=machine(session.bed.cores),
-        what=f"Taken over {_seconds(session):g} s in a run of its own.",
+        what="",
     )
     taken = PROFILES[benchmark](session, report)
     report.rows = taken.rows

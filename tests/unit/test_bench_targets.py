@@ -106,7 +106,7 @@ def test_under_a_missed_target_stands_its_profile(tmp_path: Path) -> None:
     Report(benchmark="profile-P2", title="t", what="Taken.", rows=top, machine=MACHINE).write(tmp_path)
     text = page_text(900.0, tmp_path)
     assert "8 ms at p50: **missed** (700)" in text
-    below = text.partition("### P2: where the time goes")[2]
+    below = text.partition("### P2: what explains it")[2]
     assert all(f"| 50.0% | `top of {view}` |" in below for view in VIEWS)
 
 
@@ -117,7 +117,7 @@ def test_where_no_profile_was_taken_it_says_how(tmp_path: Path) -> None:
 def test_under_a_met_target_stands_none(tmp_path: Path) -> None:
     text = page_text(204.0, tmp_path)
     assert "8 ms at p50: met (4.00)" in text
-    assert "where the time goes" not in text
+    assert "what explains it" not in text
 
 
 def test_what_a_profile_could_not_take_is_said(tmp_path: Path) -> None:
