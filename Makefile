@@ -8,7 +8,7 @@ POINTSMAN := $(PYTHON) -m pointsman
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-long test-fast chaos chaos-nightly soak mutations screenshots lint setup install java \
+.PHONY: help demo up down test test-long nightly test-fast chaos chaos-nightly soak mutations screenshots lint setup install java \
 	prometheus chromium compose check-deploy scan audit bench bench-long bench-smoke bench-setup
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make test       all tests, on real Kafka, MongoDB and Flink, and the critical half of the faults"
 	@echo "make test-fast  the tests that need no Java"
 	@echo "make test-long  what make test leaves out for time: archive, schema registry, fast delivery, rollouts, restore"
+	@echo "make nightly    make test-long, make chaos-nightly, make bench-smoke"
 	@echo "make chaos      breaks one thing after the other under load, counts, and writes docs/guarantees.md"
 	@echo "make compose    the whole system in containers (needs a Docker engine)"
 	@echo "make check-deploy  compose file and Helm chart, by their own tools (builds them once; needs Go 1.24)"
@@ -47,6 +48,8 @@ test: java prometheus chromium scan test-fast
 
 test-long: java setup
 	@$(PYTHON) -m pytest tests/e2e -m long
+
+nightly: test-long chaos-nightly bench-smoke
 
 test-fast: setup
 	@$(PYTHON) -m pytest tests/unit tests/contract -n auto

@@ -145,9 +145,7 @@ def _of_decisions(session: Session, report: Report) -> Taken:
 
 def _of_calls(session: Session, report: Report) -> Taken:
     """P11: the router's client, in a process that does nothing but ask."""
-    report.what = (
-        f"Taken over {_seconds(session):g} s. The router's client, 64 calls in flight, in a process of its own."
-    )
+    report.what = f"Taken over {_seconds(session):g} s. The router's client, 64 calls in flight, in its own process."
     plan = {"client": "Pointsman", "in_flight": 64, "url": session.bed.model.url("l0"), "count": 200_000}
     command = [sys.executable, str(ROOT / "bench" / "rivals" / "client_cost.py"), json.dumps(plan)]
     process = start(command, session.bed.cores.system, stdout=subprocess.DEVNULL)
