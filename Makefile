@@ -26,7 +26,7 @@ help:
 	@echo "make soak       half an hour of leads and faults at random: what is lost, what comes twice, what grows"
 	@echo "make mutations  switches one mechanism off at a time and shows that a test notices"
 	@echo "make screenshots  takes the pictures of the console in docs/images, on a stack of its own"
-	@echo "make bench      measures the router beside other ways to do the same (two hours), and writes docs/performance.md"
+	@echo "make bench      measures the router beside other ways to do the same (three hours), and writes docs/performance.md"
 	@echo "make bench-long  the same for what takes long: start, half an hour under load"
 	@echo "make bench-smoke  runs a little of it, for breakage and not for figures"
 	@echo "make scan       risky code, secrets in files"

@@ -33,7 +33,7 @@ from pointsman.routing.router import Router, RoutingOptions
 from pointsman.topics import DECISIONS, MESSAGES
 
 TITLE = "More agents"
-MINUTES = 4.0
+MINUTES = 6.0
 SIZES: Final = (5, 50, 500)
 EDIT_AFTER_S: Final = 1.0
 
