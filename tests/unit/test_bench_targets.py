@@ -14,11 +14,14 @@ import pytest
 from bench.benchmarks import ALL
 from bench.figures import SHOWN
 from bench.frames import java_self, python_self, shares, thread_kind
+from bench.labelled import examples, is_reachable, percent, sdr_agents_among
 from bench.page import chapter, explanation, summarised
 from bench.profiled import PROFILES
 from bench.profiling import VIEWS, take
 from bench.results_file import Report
 from bench.targets import TARGETS, Target, judged
+from pointsman.catalog import Catalog
+from pointsman.routing.router import Router
 
 MACHINE = {
     "at": "2030-01-01T", "commit": "c", "processor": "p", "cores_system": [2, 3], "cores_apart": True,
@@ -127,3 +130,8 @@ def test_what_a_profile_could_not_take_is_said(tmp_path: Path) -> None:
     assert "Java: no jcmd." in text
     assert "Not taken: Pointsman: ValueError: gone" in text
     assert json.loads((tmp_path / "profile-P2.json").read_text(encoding="utf-8"))["rows"] == []
+
+
+def test_a_shortlist_of_fifty_agents_leaves_the_right_one_within_reach() -> None:
+    router = Router(Catalog.of(sdr_agents_among(50)))
+    assert percent(is_reachable(router, example) for example in examples()[::20]) == 100
