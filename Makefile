@@ -8,7 +8,7 @@ POINTSMAN := $(PYTHON) -m pointsman
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-long test-fast chaos chaos-nightly soak mutations screenshots lint setup install java \
+.PHONY: help demo up down test test-long nightly test-fast chaos chaos-nightly soak mutations screenshots lint setup install java \
 	prometheus chromium compose check-deploy scan audit bench bench-long bench-smoke bench-setup
 
 help:
@@ -18,6 +18,7 @@ help:
 	@echo "make test       all tests, on real Kafka, MongoDB and Flink, and the critical half of the faults"
 	@echo "make test-fast  the tests that need no Java"
 	@echo "make test-long  what make test leaves out for time: archive, schema registry, fast delivery, rollouts, restore"
+	@echo "make nightly    make test-long, make chaos-nightly, make bench-smoke"
 	@echo "make chaos      breaks one thing after the other under load, counts, and writes docs/guarantees.md"
 	@echo "make compose    the whole system in containers (needs a Docker engine)"
 	@echo "make check-deploy  compose file and Helm chart, by their own tools (builds them once; needs Go 1.24)"
@@ -25,7 +26,7 @@ help:
 	@echo "make soak       half an hour of leads and faults at random: what is lost, what comes twice, what grows"
 	@echo "make mutations  switches one mechanism off at a time and shows that a test notices"
 	@echo "make screenshots  takes the pictures of the console in docs/images, on a stack of its own"
-	@echo "make bench      measures the router beside other ways to do the same (two hours), and writes docs/performance.md"
+	@echo "make bench      measures the router beside other ways to do the same (three hours), and writes docs/performance.md"
 	@echo "make bench-long  the same for what takes long: start, half an hour under load"
 	@echo "make bench-smoke  runs a little of it, for breakage and not for figures"
 	@echo "make scan       risky code, secrets in files"
@@ -47,6 +48,8 @@ test: java prometheus chromium scan test-fast
 
 test-long: java setup
 	@$(PYTHON) -m pytest tests/e2e -m long
+
+nightly: test-long chaos-nightly bench-smoke
 
 test-fast: setup
 	@$(PYTHON) -m pytest tests/unit tests/contract -n auto
@@ -82,7 +85,7 @@ bench-smoke: java bench-setup
 	@$(PYTHON) -m bench run --smoke
 
 bench-setup: setup
-	@$(PYTHON) -c "import matplotlib, uvloop" 2>/dev/null || \
+	@{ $(PYTHON) -c "import matplotlib, uvloop" && test -x $(VENV)/bin/py-spy; } 2>/dev/null || \
 		$(PYTHON) -m uv pip install --quiet --python $(PYTHON) -c constraints.txt -e ".[bench]" 2>/dev/null || \
 		$(PYTHON) -m pip install --quiet -c constraints.txt -e ".[bench]"
 

@@ -1,4 +1,4 @@
-"""The command of the suite: `python -m bench run`, `python -m bench page`."""
+"""The command of the suite: `python -m bench run`, `python -m bench profile`, `python -m bench page`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bench.benchmarks import ALL as SUITE
 from bench.pinning import split
-from bench.results_file import RESULTS
+from bench.results_file import RESULTS, Report
 from bench.session import EXPECTED_TROUBLE, Session
 from bench.testbed import WORK, open_testbed
 
@@ -34,7 +37,7 @@ def main() -> int:
     if unknown:
         sys.stderr.write(f"bench: there is no {', '.join(unknown)}; there are {', '.join(SUITE)}\n")
         return 2
-    return 0 if _run(given, wanted) else 1
+    return 0 if (_profile if given.command == "profile" else _run)(given, wanted) else 1
 
 
 def _arguments() -> argparse.Namespace:
@@ -47,6 +50,9 @@ def _arguments() -> argparse.Namespace:
     run.add_argument("--short", action="store_true", help="smaller loads, for a look")
     run.add_argument("--smoke", action="store_true", help="tiny loads, for breakage and not for figures")
     run.add_argument("--long", action="store_true", help=f"{' and '.join(LONG)} instead of the others")
+    taken = commands.add_parser("profile", help="see where a benchmark's time goes: bench/results/profile-P*.json")
+    taken.add_argument("only", nargs="+", metavar="P2", help="of these benchmarks")
+    taken.add_argument("--short", action="store_true", help="for a few seconds only")
     commands.add_parser("page", help="write docs/performance.md and its plots from the result files")
     return parser.parse_args()
 
@@ -75,8 +81,20 @@ def _minutes(name: str, repeats: int) -> float:
     return 0.5 + (SUITE[name].minutes - 0.5) * repeats / 3
 
 
+def _profile(given: argparse.Namespace, wanted: list[str]) -> bool:
+    from bench.profiled import profile
+
+    told = {"repeats": 1, "results": RESULTS, "short": given.short}
+    return all([_on_a_testbed(name, told, partial(profile, name)) for name in wanted])
+
+
 def _one(name: str, given: argparse.Namespace, repeats: int, results: Path) -> bool:
-    """Run one benchmark on a test bed of its own; whether it found anything and, in a smoke run, nothing failed."""
+    told = {"repeats": repeats, "results": results, "short": given.short, "smoke": given.smoke}
+    return _on_a_testbed(name, {**told, "systems": tuple(given.systems)}, SUITE[name].run)
+
+
+def _on_a_testbed(name: str, told: dict[str, Any], measure: Callable[[Session], Report]) -> bool:
+    """Run on a test bed of its own; whether anything was found and, in a smoke run, nothing failed."""
     began = time.monotonic()
     try:
         bed = open_testbed(split(frozenset(os.sched_getaffinity(0))))
@@ -84,16 +102,9 @@ def _one(name: str, given: argparse.Namespace, repeats: int, results: Path) -> b
         sys.stderr.write(f"{name}: broker and model do not start: {error}\n")
         return False
     try:
-        session = Session(
-            bed=bed,
-            repeats=repeats,
-            results=results,
-            short=given.short,
-            smoke=given.smoke,
-            systems=tuple(given.systems),
-        )
-        report = SUITE[name].run(session)
-        file = report.write(results)
+        session = Session(bed=bed, **told)
+        report = measure(session)
+        file = report.write(session.results)
     except EXPECTED_TROUBLE as error:
         sys.stderr.write(f"{name}: {type(error).__name__}: {error}\n")
         return False
@@ -101,7 +112,7 @@ def _one(name: str, given: argparse.Namespace, repeats: int, results: Path) -> b
         bed.close()
     sys.stderr.write(f"{name}: {len(report.rows)} runs in {time.monotonic() - began:.0f} s, see {file}\n")
     is_void = any(row.get("void") for row in report.rows)
-    return bool(report.rows) and not (given.smoke and (report.failures or is_void))
+    return bool(report.rows) and not (session.smoke and (report.failures or is_void))
 
 
 if __name__ == "__main__":

@@ -163,9 +163,22 @@ ASYNC = FlinkRival(
 ASYNC_TUNED = FlinkRival(
     name="AsyncDataStream, tuned", folder="async_data_stream", told={"form": "tuned"}, most_per_s=800
 )
+ASYNC_EXACTLY_ONCE = FlinkRival(
+    name="AsyncDataStream, tuned, exactly-once sink", folder="async_data_stream", guarantee="G2",
+    told={"form": "tuned", "exactly_once": True}, most_per_s=800,
+)  # fmt: skip
 ML_PREDICT = FlinkRival(
     name="Flink SQL ML_PREDICT", folder="ml_predict", told={"sql": "router.sql"}, needs_jar=True, most_per_s=20
 )
+ML_PREDICT_TUNED = FlinkRival(
+    name="Flink SQL ML_PREDICT, tuned", folder="ml_predict", told={"sql": "router_sharded.sql", "shards": 20},
+    needs_jar=True, most_per_s=300,
+)  # fmt: skip
 PASS_THROUGH = FlinkRival(
-    name="Flink SQL pass-through (floor)", folder="ml_predict", told={"sql": "pass_through.sql"}, routes=False
-)
+    name="Flink SQL pass-through (floor)", folder="ml_predict", routes=False,
+    told={"sql": "pass_through.sql", "guarantee": "at-least-once"},
+)  # fmt: skip
+PASS_THROUGH_EXACTLY_ONCE = FlinkRival(
+    name="Flink SQL pass-through, exactly-once sink (floor)", folder="ml_predict", guarantee="G2", routes=False,
+    told={"sql": "pass_through.sql", "guarantee": "exactly-once"},
+)  # fmt: skip

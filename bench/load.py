@@ -29,13 +29,13 @@ def main() -> None:
         }
     )  # fmt: skip
     refused: list[str] = []
-    late_ms = offer(producer, plan["topic"], plan["run"], offered, refused)
+    late_ms = offer(producer, plan["topic"], plan["run"], offered, refused, kind=plan.get("kind", ""))
     left = producer.flush(60)
     result = {"written": offered.count - len(refused) - left, "late_ms": summary(sorted(late_ms))}
     sys.stdout.write(json.dumps(result) + "\n")
 
 
-def offer(producer: Any, topic: str, run: str, offered: Offered, refused: list[str]) -> list[float]:
+def offer(producer: Any, topic: str, run: str, offered: Offered, refused: list[str], *, kind: str = "") -> list[float]:
     """Write every message when it is due; how late each was written, in milliseconds.
 
     Args:
@@ -44,6 +44,7 @@ def offer(producer: Any, topic: str, run: str, offered: Offered, refused: list[s
         run: the run's name.
         offered: how many, from when, how fast.
         refused: gets what Kafka did not take.
+        kind: type of the messages; empty: the usual one.
     """
 
     def reported(error: Any, _: Any) -> None:
@@ -57,7 +58,9 @@ def offer(producer: Any, topic: str, run: str, offered: Offered, refused: list[s
             producer.poll(0)
             time.sleep(min(wait, 0.01))
         own = message_id(run, number)
-        producer.produce(topic, key=own, value=payload(run, number), headers=headers(run, number), on_delivery=reported)
+        producer.produce(
+            topic, key=own, value=payload(run, number), headers=headers(run, number, kind=kind), on_delivery=reported
+        )
         producer.poll(0)
         late_ms.append((time.time() - due) * 1000)
     return late_ms

@@ -37,6 +37,8 @@ class Load:
         how: what the model does, in the words of `bench.mock_model` with `z` between them; empty: as the system's
             workload says.
         once: in the first turn only, because it takes long.
+        kind: type of the messages; empty: the usual one.
+        agent: who gets all of them; empty: whom the model names.
     """
 
     rate: float
@@ -46,6 +48,8 @@ class Load:
     drain_s: float = 20.0
     how: str = ""
     once: bool = False
+    kind: str = ""
+    agent: str = ""
 
     @staticmethod
     def steady(rate: float, seconds: float, warm_up_s: float = 1.0, **more: Any) -> Load:
@@ -99,30 +103,62 @@ def measure(
     """
     run = _run_name(load)
     views = [UNCOMMITTED, *([COMMITTED] if guarantee == "G2" else [])]
-    collectors = [_Collector(bed, running, load, run, view) for view in views]
-    try:
-        bed.model.forget_peak()
-        before, used = bed.model.counters(), cpu_seconds(running.processes())
-        began = time.time() + _LEAD_S
-        generator = _generator(bed, running, load, run, began)
-        during(began)
-        written = _written(generator, load)
-        # A system that was killed meanwhile began to count anew.
-        spent, offered_s = max(0.0, cpu_seconds(running.processes()) - used), time.time() - began
-        arrivals = {one.view: one.arrivals(load.drain_s) for one in collectors}
-    finally:
-        for one in collectors:
-            one.close()
+    bed.model.forget_peak()
+    before = bed.model.counters()
+    if running.offers is not None:
+        found = _in_process(running, load, run, during)
+    else:
+        found = _through_kafka(bed, running, load, run, views, during)
     after = bed.model.counters()
-    offered = Offered(count=load.count, began=began, rate=load.rate)
     figures: dict[str, Any] = {
-        "rate": load.rate, "count": load.count, **_seen(arrivals, offered, load, _expected(run, agents)),
-        "generator_late_ms": written["late_ms"], "cpu_s": round(spent, 2), "offered_s": round(offered_s, 2),
+        "rate": load.rate, "count": load.count,
+        **_seen(found.arrivals, found.offered, load, _expected(run, agents, load)), **found.figures,
         "rss_mib": rss_bytes(running.processes()) >> 20,
         "asked": {name: after[name] - before[name] for name in ("calls", "prompt_tokens", "output_tokens", "refused")},
         "peak_in_flight": after["peak"],
     }  # fmt: skip
+    found.figures = figures
+    return found
+
+
+def _through_kafka(
+    bed: Testbed, running: Running, load: Load, run: str, views: list[str], during: Callable[[float], None]
+) -> Measured:
+    """Load by the generator, arrivals by the collectors, processor time of the system."""
+    collectors: list[_Collector] = []
+    try:
+        collectors += (_Collector(bed, running, load, run, view) for view in views)
+        used, began = cpu_seconds(running.processes()), time.time() + _LEAD_S
+        generator = _generator(bed, running, load, run, began)
+        during(began)
+        written = _written(generator, load)
+        spent = _spent(running, used, began)
+        arrivals = {one.view: one.arrivals(load.drain_s) for one in collectors}
+    finally:
+        for one in collectors:
+            one.close()
+    offered = Offered(count=load.count, began=began, rate=load.rate)
+    figures = {"generator_late_ms": written["late_ms"], **spent}
     return Measured(figures=figures, arrivals=arrivals, offered=offered, how=load.how)
+
+
+def _in_process(running: Running, load: Load, run: str, during: Callable[[float], None]) -> Measured:
+    """The same of a system that makes its load itself; its processor time holds that, too."""
+    if running.offers is None:
+        raise BenchError("it makes no load itself")
+    used, began = cpu_seconds(running.processes()), time.time() + _LEAD_S
+    lasts_s = load.count / load.rate if load.rate else 0.0
+    plan = {"run": run, "count": load.count, "rate": load.rate, "begin": began, "drain_s": load.drain_s}
+    during(began)
+    arrivals = {UNCOMMITTED: running.offers(plan, _LEAD_S + lasts_s + load.drain_s + 30)}
+    offered = Offered(count=load.count, began=began, rate=load.rate)
+    return Measured(figures=_spent(running, used, began), arrivals=arrivals, offered=offered, how=load.how)
+
+
+def _spent(running: Running, used: float, began: float) -> dict[str, float]:
+    # A system that was killed meanwhile began to count anew.
+    spent = max(0.0, cpu_seconds(running.processes()) - used)
+    return {"cpu_s": round(spent, 2), "offered_s": round(time.time() - began, 2)}
 
 
 def _seen(
@@ -149,9 +185,11 @@ def _served(seen: list[Arrival], offered: Offered) -> float:
     return len({one.number for one in seen if one.at <= ends}) / offered.count
 
 
-def _expected(run: str, agents: list[str] | None) -> Callable[[int], str | None]:
+def _expected(run: str, agents: list[str] | None, load: Load) -> Callable[[int], str | None]:
     if agents is None:
         return lambda _: None
+    if load.agent:
+        return lambda _: load.agent
     names = sorted(name.encode() for name in agents)
     return lambda number: chosen(names, message_id(run, number).encode()).decode()
 
@@ -173,7 +211,7 @@ def _run_name(load: Load) -> str:
 def _generator(bed: Testbed, running: Running, load: Load, run: str, began: float) -> subprocess.Popen[str]:
     plan = {
         "bootstrap": running.bootstrap, "topic": running.in_topic, "run": run, "count": load.count, "rate": load.rate,
-        "begin": began,
+        "begin": began, "kind": load.kind,
     }  # fmt: skip
     return start(module("bench.load", json.dumps(plan)), bed.cores.harness, stdout=subprocess.PIPE)
 

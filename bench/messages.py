@@ -35,11 +35,11 @@ def payload(run: str, number: int, hop: int = 0) -> bytes:
     return json.dumps({"id": message_id(run, number), "hop": hop, "text": _FILLER, "priority": "normal"}).encode()
 
 
-def headers(run: str, number: int, hop: int = 0) -> dict[str, bytes]:
+def headers(run: str, number: int, hop: int = 0, *, kind: str = "") -> dict[str, bytes]:
     """CloudEvents headers; systems that need none get them all the same."""
     own = message_id(run, number)
     texts = {
-        "ce_specversion": "1.0", "ce_id": f"{own}/{hop}", "ce_source": SOURCE, "ce_type": event_type(hop),
+        "ce_specversion": "1.0", "ce_id": f"{own}/{hop}", "ce_source": SOURCE, "ce_type": kind or event_type(hop),
         "ce_workflowid": own, "ce_hop": str(hop), "content-type": "application/json",
     }  # fmt: skip
     return {name: text.encode() for name, text in texts.items()}

@@ -13,8 +13,10 @@ from typing import Any, Final
 from bench.arithmetic import medians, ratio_of_medians
 from bench.figures import SHOWN, Shown, figures_of
 from bench.plots import draw
+from bench.profiling import VIEWS, profile_name
 from bench.programs import ROOT
 from bench.results_file import RESULTS
+from bench.targets import TARGETS, Verdict, judged
 
 PAGE: Final = ROOT / "docs" / "performance.md"
 IMAGES: Final = ROOT / "docs" / "images" / "performance"
@@ -37,8 +39,12 @@ How it is measured:
   are not shown, and the table says so.
 - Rivals get the same prompt, payload, partitions and concurrency, and write to one topic without looking at
   contracts; each in its default form and, where there is one, tuned.
+- Rows of systems in process, without Kafka, pay for no broker, and lose what they hold when they die. `router's client`
+  is a rival that asks the model by the router's own adapter, so that the client makes no difference.
 - Guarantee: G0 in memory, G1 at least once, G2 exactly once. `committed` is when a consumer that reads only
   committed records sees the decision; the other figures of a G2 system are when it was written.
+- Under a target that was missed stands a profile (`python -m bench profile P2`): where the processor time of the
+  measured processes went, in a run of its own, by thread, by Python function on top of the stack, and by Java method.
 """
 
 
@@ -60,9 +66,28 @@ def write_page(results: Path = RESULTS, page: Path = PAGE, images: Path = IMAGES
     for name, report in reports.items():
         rows = summarised(report["rows"], SHOWN[name])
         plot = draw(images / f"{name}.svg", SHOWN[name], rows)
-        parts.append(section(report, SHOWN[name], rows, plot and plot.relative_to(page.parent)))
+        parts += chapter(name, report, rows, plot and plot.relative_to(page.parent), results)
     page.write_text("\n".join(parts), encoding="utf-8")
     return page
+
+
+def chapter(
+    name: str, report: dict[str, Any], rows: Sequence[dict[str, Any]], plot: Path | None, results: Path
+) -> list[str]:
+    """A benchmark's section and, where a target is missed, what explains it.
+
+    Args:
+        name: its number.
+        report: its result file.
+        rows: the lines of its table.
+        plot: its picture, if there is one.
+        results: folder of the result files and profiles.
+    """
+    verdicts = judged(TARGETS[name], rows)
+    parts = [section(report, SHOWN[name], rows, plot, verdicts)]
+    if any(verdict.is_missed for verdict in verdicts):
+        parts.append(explanation(name, results / f"{profile_name(name)}.json"))
+    return parts
 
 
 def summarised(rows: Iterable[dict[str, Any]], shown: Shown) -> list[dict[str, Any]]:
@@ -87,32 +112,60 @@ def summarised(rows: Iterable[dict[str, Any]], shown: Shown) -> list[dict[str, A
     )
 
 
-def section(report: dict[str, Any], shown: Shown, rows: Sequence[dict[str, Any]], plot: Path | None) -> str:
+def section(
+    report: dict[str, Any],
+    shown: Shown,
+    rows: Sequence[dict[str, Any]],
+    plot: Path | None,
+    verdicts: Sequence[Verdict] = (),
+) -> str:
     """One benchmark as Markdown."""
-    machine = report["machine"]
     parts = [f"## {report['benchmark']}: {report['title']}", report["what"]]
-    if shown.target:
-        parts.append(f"Target: {shown.target}")
+    if verdicts:
+        parts.append("Targets: " + "; ".join(f"{each.target.said}: {each.words}" for each in verdicts) + ".")
     parts += [f"![{report['title']}]({plot})"] if plot else []
     parts.append(_table(rows, shown))
     parts += report["notes"]
     parts += [f"Not measured: {failure['system']}: {failure['why']}" for failure in _distinct(report["failures"])]
+    return "\n\n".join([*parts, *_where(report["machine"], is_timed=shown.is_timed)]) + "\n"
+
+
+def _where(machine: dict[str, Any], *, is_timed: bool = True) -> list[str]:
+    """Where and when it was measured, and a warning where that says little."""
     cores = f"{len(machine['cores_system'])} cores for the system" if machine["cores_apart"] else "cores shared"
-    parts.append(
+    place = (
         f"*{machine['at'][:10]}, commit {machine['commit']}, {machine['processor']}, {cores}, "
         f"{machine['busy_before_percent']:g} % busy with other work before, Python {machine['python']}, "
         f"Flink {machine['versions']['apache-flink']}.*"
     )
-    if machine["busy_before_percent"] > _QUIET_PERCENT:
-        parts.append("**The machine was busy with other work: these figures show that it runs, and nothing more.**")
-    return "\n\n".join(parts) + "\n"
+    if not is_timed or machine["busy_before_percent"] <= _QUIET_PERCENT:
+        return [place]
+    return [place, "**The machine was busy with other work: these figures show that it runs, and nothing more.**"]
+
+
+def explanation(name: str, file: Path) -> str:
+    """What stands under a missed target: the kept profile, or how to take one."""
+    head = f"### {name}: what explains it"
+    if not file.is_file():
+        return f"{head}\n\nNo profile is kept yet: `python -m bench profile {name}` takes one.\n"
+    report = json.loads(file.read_text(encoding="utf-8"))
+    parts = [head, report["what"], *(_profile_table(view, report["rows"]) for view in VIEWS), *report["notes"]]
+    parts += [f"Not taken: {failure['system']}: {failure['why']}" for failure in _distinct(report["failures"])]
+    parts += _where(report["machine"], is_timed=SHOWN[name].is_timed)
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _profile_table(view: str, rows: Iterable[dict[str, Any]]) -> str:
+    lines = [f"| {row['share']:.1%} | `{row['name']}` |" for row in rows if row["view"] == view]
+    return "\n".join([f"| share | {VIEWS[view]} |", "| --- | --- |", *lines]) if lines else ""
 
 
 def _table(rows: Sequence[dict[str, Any]], shown: Shown) -> str:
+    promised = any(row["guarantee"] for row in rows)
     heads = [
         "load",
         "system",
-        "guarantee",
+        *(["guarantee"] if promised else ()),
         *shown.columns,
         f"{shown.main.strip().partition(',')[0]}, times {_OURS}",
         *(("lost", "twice", "astray") if shown.counts else ()),
@@ -120,7 +173,12 @@ def _table(rows: Sequence[dict[str, Any]], shown: Shown) -> str:
     ]
     lines = [heads, ["---"] * len(heads)]
     for row in rows:
-        cells = [row["load"], row["system"], row["guarantee"], *(_cell(row.get(name)) for name in shown.columns)]
+        cells = [
+            row["load"],
+            row["system"],
+            *([row["guarantee"]] if promised else ()),
+            *(_cell(row.get(name)) for name in shown.columns),
+        ]
         cells.append(_cell(row["ratio"]))
         if shown.counts:
             cells += [str(row[name]) for name in ("lost", "duplicated", "misrouted")]

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,19 +46,42 @@ class ProgramSystem:
         del flink
         python = str(python_of(self.folder)) if self.own_environment else sys.executable
         config = {**common_config(bed, workload, self.folder), **self.told}
-        script = ROOT / "bench" / "rivals" / self.folder / "sut.py"
-        return _Program([python, str(script), json.dumps(config)], bed, config).running()
+        return _Program(
+            lambda log: rival_program(python, self.folder, "sut.py", config, bed, log), bed, config
+        ).running()
+
+
+def rival_program(
+    python: str, folder: str, script: str, config: Mapping[str, Any], bed: Testbed, log: Path, **pipes: Any
+) -> subprocess.Popen[str]:
+    """Start a rival's program on the measured system's cores.
+
+    Args:
+        python: the Python that has what it needs.
+        folder: its folder below `bench/rivals`.
+        script: its file there.
+        config: what it is told.
+        bed: whose cores.
+        log: file for what it says.
+        pipes: further arguments of `Popen`.
+    """
+    rivals = ROOT / "bench" / "rivals"
+    env = {"PYTHONPATH": f"{rivals}:{ROOT}", "PYTHONUNBUFFERED": "1"}
+    command = [python, str(rivals / folder / script), json.dumps(config)]
+    return start(command, bed.cores.system, log=log, env=env, **pipes)
 
 
 class _Program:
     """A program that is started again when it was killed, as a supervisor would do it."""
 
-    def __init__(self, command: list[str], bed: Testbed, config: Mapping[str, Any]) -> None:
-        self._command = command
+    def __init__(
+        self, program: Callable[[Path], subprocess.Popen[str]], bed: Testbed, config: Mapping[str, Any]
+    ) -> None:
+        self._start = program
         self._bed = bed
         self._config = config
         self._log = bed.folder / f"{config['in_topic']}.log"
-        self._process = self._started()
+        self._process = self._start(self._log)
         try:
             wait_for(config["in_topic"], self._is_ready, _READY_WITHIN_S)
         except BenchError as error:
@@ -74,11 +97,6 @@ class _Program:
             stop=lambda: end(self._process),
             kill=self._kill,
         )
-
-    def _started(self) -> subprocess.Popen[str]:
-        rivals = str(ROOT / "bench" / "rivals")
-        env = {"PYTHONPATH": f"{rivals}:{ROOT}", "PYTHONUNBUFFERED": "1"}
-        return start(self._command, self._bed.cores.system, log=self._log, env=env)
 
     def _is_ready(self) -> bool:
         if self._process.poll() is not None:
@@ -96,7 +114,7 @@ class _Program:
         threading.Thread(target=self._restart, daemon=True).start()
 
     def _restart(self) -> None:
-        self._process = self._started()
+        self._process = self._start(self._log)
 
 
 def _last_lines(log: Path) -> str:
@@ -114,6 +132,9 @@ PLAIN_SAME_CLIENT = ProgramSystem(
 FAUST = ProgramSystem(name="faust-streaming", folder="faust_streaming", guarantee="G1", told={"form": "default"})
 FAUST_TUNED = ProgramSystem(
     name="faust-streaming, tuned", folder="faust_streaming", guarantee="G1", told={"form": "tuned"}
+)
+FAUST_EXACTLY_ONCE = ProgramSystem(
+    name="faust-streaming, exactly once", folder="faust_streaming", guarantee="G2", told={"form": "exactly-once"}
 )
 QUIX = ProgramSystem(name="quixstreams", folder="quix_streams", guarantee="G1", most_per_s=15)
 LANGGRAPH = ProgramSystem(

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 import psutil
 
+from bench.arithmetic import Arrival
 from bench.catalogs import agents
 from bench.testbed import FlinkCluster, Testbed
 from pointsman.definitions import AgentDefinition
@@ -59,6 +60,8 @@ class Running:
         stop: ends it.
         kill: kills the process that works, as a crash would; it comes back by itself.
         flink: the cluster and the job's id, where it is a Flink job.
+        offers: makes the load that a plan describes in its own process and tells what came out, within so many
+            seconds; None where load and records go by Kafka.
     """
 
     bootstrap: str
@@ -68,6 +71,7 @@ class Running:
     stop: Callable[[], None]
     kill: Callable[[], None]
     flink: tuple[FlinkCluster, str] | None = None
+    offers: Callable[[Mapping[str, Any], float], list[Arrival]] | None = None
 
 
 class System(Protocol):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.error import URLError
 
-from confluent_kafka import OFFSET_END, TopicPartition
+from confluent_kafka import OFFSET_END, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from bench.pinning import Cores, pinned
@@ -30,6 +30,7 @@ from pointsman.topics import MESSAGES, Topic
 WORK: Final = ROOT / ".pointsman" / "bench"
 JARS: Final = ROOT / ".pointsman" / "jars"
 MOCK_WORKERS: Final = 2
+_NO_LEADER_YET: Final = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 
 
 class Model:
@@ -99,8 +100,12 @@ class FlinkCluster:
                 data_dir=folder, jars_dir=JARS, free_ports=True, parallelism=slots, checkpoint_interval_ms=1000
             )
         )
-        with pinned(cores):
-            self._stack.up(only={"flink"})
+        try:
+            with pinned(cores):
+                self._stack.up(only={"flink"})
+        except BaseException:
+            self._stack.down()
+            raise
 
     @property
     def url(self) -> str:
@@ -162,11 +167,21 @@ class Testbed:
 
     def forget_messages(self) -> None:
         """Drop what is left on `agent_messages`: a new job would begin with it."""
+        wait_for("a leader of each partition", self._is_emptied, 20, every_s=0.2)
+
+    def _is_emptied(self) -> bool:
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         known = admin.list_topics(MESSAGES, timeout=10).topics[MESSAGES].partitions
         parts = [TopicPartition(MESSAGES, number, OFFSET_END) for number in known]
-        for future in admin.delete_records(parts).values():
-            future.result()
+        try:
+            for future in admin.delete_records(parts).values():
+                future.result()
+        except KafkaException as error:
+            # A broker that has just come up has topics before it leads their partitions.
+            if error.args[0].code() not in _NO_LEADER_YET:
+                raise
+            return False
+        return True
 
     def beside(self) -> Testbed:
         """The same with a broker of its own: a second router would read the first one's messages."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
-from bench.programs import ROOT
+from bench.labelled import NOW, STAND_IN, by_model_alone, by_router, examples, is_reachable, percent, sdr_agents
+from bench.labelled import message as example_message
 from bench.results_file import Report, machine
 from bench.session import Session
 from pointsman.catalog import Catalog
-from pointsman.definitions.loader import load_folder_or_raise
-from pointsman.envelope import Envelope
-from pointsman.evaluation.dataset import Example, read_dataset
+from pointsman.definitions import AgentDefinition
+from pointsman.evaluation.dataset import Example
 from pointsman.routing.decision import Decision
 from pointsman.routing.limits import Counters
 from pointsman.routing.prompt import prefix_for, user_turn
@@ -23,9 +23,7 @@ from pointsman.routing.router import Router, RoutingOptions
 
 TITLE = "Model calls and tokens per message"
 MINUTES = 2.0
-DATASET: Final = ROOT / "examples" / "evaluation" / "sdr.jsonl"
-NOW: Final = datetime(2030, 1, 1, tzinfo=UTC)
-OURS, LOCAL = "Pointsman: contracts first", "Pointsman: then a local model first"
+OURS, LOCAL = "Pointsman", "Pointsman, local model first"
 ALWAYS: Final = "model always, all agents in the prompt"
 WAY: Final = ("lead.received", "lead.profiled", "lead.scored", "campaign.drafted")
 ON_ITS_WAY: Final = "a lead's way"
@@ -58,30 +56,32 @@ def run(session: Session) -> Report:
         "labelled ones of its type. Model calls and prompt tokens (characters by four) of the router, and of a router "
         "that asks a model about every message with all agents in its prompt. Billed: where the server still has a "
         f"prompt's beginning, from {CACHED_FROM} tokens on, at a tenth of the price. The local model judges messages "
-        "that it was not trained on. The last columns: how many messages were decided without a model, and how many of "
-        "those right.",
-        notes=["Accuracy needs a language model and is not measured here: `pointsman eval run` does (evaluation.md)."],
+        "that it was not trained on. `without a model`: how many messages were decided so, and how many of them right. "
+        "`reachable`: messages that a perfect model would bring to the right agent; `right, %`: those that the offline "
+        "stand-in does, of which `points lost` against the other way to ask.",
+        notes=[STAND_IN],
     )  # fmt: skip
-    for row in rows(read_dataset(DATASET)):
-        report.rows.append({**row, "repeat": 0})
+    among, agents = examples(), sdr_agents()
+    quality = _quality(Router(Catalog.of(agents)), agents, among)
+    for row in rows(among, agents):
+        report.rows.append({**row, "repeat": 0, **quality.get((row["load"], row["system"]), {})})
     session.say(f"P10: {len(report.rows)} figures")
     return report
 
 
-def rows(examples: Sequence[Example]) -> list[dict[str, Any]]:
+def rows(among: Sequence[Example], agents: Sequence[AgentDefinition]) -> list[dict[str, Any]]:
     """The figures, by system and load."""
-    agents = load_folder_or_raise(ROOT / "agent_definitions").definitions
     catalog, everybody = Catalog.of(agents), prefix_for(agents)
-    routers = _routers_that_have_not_seen(examples, catalog)
+    routers = _routers_that_have_not_seen(among, catalog)
     plain = Router(catalog)
     deciders: dict[str, Callable[[Example], Taken]] = {
         OURS: lambda example: _taken(plain, example),
         LOCAL: lambda example: _taken(routers[example.id], example),
-        ALWAYS: lambda example: _asked(everybody.system, user_turn(_message(example), 12_000)),
+        ALWAYS: lambda example: _asked(everybody.system, user_turn(example_message(example), 12_000)),
     }
     found = []
     for system, decide in deciders.items():
-        took = [(example, decide(example)) for example in examples]
+        took = [(example, decide(example)) for example in among]
         by_load: dict[str, list[Taken]] = defaultdict(list)
         for example, taken in took:
             for load in ("all", example.category):
@@ -91,24 +91,24 @@ def rows(examples: Sequence[Example]) -> list[dict[str, Any]]:
     return found
 
 
-def _routers_that_have_not_seen(examples: Sequence[Example], catalog: Catalog) -> Mapping[str, Router]:
+def _routers_that_have_not_seen(among: Sequence[Example], catalog: Catalog) -> Mapping[str, Router]:
     """For each example a router whose local model was trained on the others: the shares are equal for all answers."""
     from pointsman.local_model.labelled import choices
     from pointsman.local_model.training import Target, train
 
-    ordered = sorted(examples, key=lambda each: (each.answer or "", each.id))
+    ordered = sorted(among, key=lambda each: (each.answer or "", each.id))
     found = {}
     for fold in range(_FOLDS):
         left_out = ordered[fold::_FOLDS]
         ids = {each.id for each in left_out}
-        model = train(choices([each for each in examples if each.id not in ids], catalog), Target(accuracy=0.95))
+        model = train(choices([each for each in among if each.id not in ids], catalog), Target(accuracy=0.95))
         router = Router(catalog, RoutingOptions(local_first=True), model)
         found.update({each.id: router for each in left_out})
     return found
 
 
 def _taken(router: Router, example: Example) -> Taken:
-    decided = router.prepare(_message(example), Counters(step=1), NOW)
+    decided = router.prepare(example_message(example), Counters(step=1), NOW)
     if isinstance(decided, ModelQuestion):
         return _asked(decided.request.system, decided.request.user)
     return Taken(tokens=0, billed=0, is_right=_is_right(decided, example))
@@ -147,7 +147,17 @@ def _on_its_way(system: str, took: Sequence[tuple[Example, Taken]]) -> dict[str,
     }  # fmt: skip
 
 
-def _message(example: Example) -> Envelope:
-    return Envelope(
-        id="m", source="/bench", event_type=example.event_type, workflow_id="w", payload=example.payload, time=NOW
-    )
+def _quality(
+    router: Router, agents: Sequence[AgentDefinition], among: Sequence[Example]
+) -> dict[tuple[str, str], dict[str, float]]:
+    """Accuracy by category and system."""
+    right = {OURS: asyncio.run(by_router(router, among)), ALWAYS: asyncio.run(by_model_alone(agents, among))}
+    found = {}
+    for category in {"all", *(example.category for example in among)}:
+        of_it = [example for example in among if category in (example.category, "all")]
+        shares = {system: percent(by_id[example.id] for example in of_it) for system, by_id in right.items()}
+        reachable = {OURS: percent(is_reachable(router, example) for example in of_it), ALWAYS: 100.0}
+        for system, share in shares.items():
+            lost = {"points_lost": shares[ALWAYS] - share} if system == OURS else {}
+            found[category, system] = {"right_percent": share, "reachable_percent": reachable[system], **lost}
+    return found

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from bench.flink_systems import ASYNC, ASYNC_TUNED, FAST_ROUTER, HAS_FAST_MODE, ROUTER
+from bench.in_process import LANGGRAPH_BARE
 from bench.measuring import Load
 from bench.messages import HOPS
-from bench.process_systems import FAUST_TUNED, LANGGRAPH, LANGGRAPH_SQLITE, PLAIN
+from bench.process_systems import FAUST_TUNED, LANGGRAPH, LANGGRAPH_SQLITE, PLAIN, PLAIN_SAME_CLIENT
 from bench.results_file import Report, machine
 from bench.session import Entrant, Session
 from bench.systems import System, Workload
 
 TITLE = "Six hops"
-MINUTES = 7.5
+MINUTES = 9.0
 CHECKPOINT_MS = 200
 
 
@@ -30,8 +31,9 @@ def run(session: Session) -> Report:
         f"model {latency} ms": Load.steady(20, seconds, hop=HOPS - 1, how=f"l{latency}", drain_s=40)
         for latency in (0, 200)
     }
-    answered: list[System] = [ROUTER, *([FAST_ROUTER] if HAS_FAST_MODE else []), PLAIN, FAUST_TUNED, ASYNC_TUNED, ASYNC]
-    in_process: list[System] = [LANGGRAPH, LANGGRAPH_SQLITE]
+    answered: list[System] = [ROUTER, *([FAST_ROUTER] if HAS_FAST_MODE else []), PLAIN, PLAIN_SAME_CLIENT]
+    answered += [FAUST_TUNED, ASYNC_TUNED, ASYNC]
+    in_process: list[System] = [LANGGRAPH, LANGGRAPH_SQLITE, LANGGRAPH_BARE]
     entrants = [Entrant(system=one, workload=workload, loads=loads, is_answered=True) for one in answered]
     entrants += [Entrant(system=one, workload=workload, loads=loads) for one in in_process]
     session.interleaved(report, entrants)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.flink_systems import ASYNC_TUNED, FAST_ROUTER, HAS_FAST_MODE, ML_PREDICT, ROUTER
 from bench.measuring import Load
-from bench.process_systems import FAUST_TUNED, PLAIN
+from bench.process_systems import FAUST_TUNED, PLAIN, PLAIN_SAME_CLIENT
 from bench.results_file import Report, machine
 from bench.session import Entrant, Session
 from bench.systems import System, Workload
@@ -30,7 +30,8 @@ def run(session: Session) -> Report:
     }
     slow = {"no faults": Load.steady(10, seconds), "faults": Load.steady(10, seconds, how="faults", drain_s=40)}
     workload = Workload(timeout_s=3.0)
-    systems: list[System] = [ROUTER, *([FAST_ROUTER] if HAS_FAST_MODE else []), PLAIN, FAUST_TUNED, ASYNC_TUNED]
+    systems: list[System] = [ROUTER, *([FAST_ROUTER] if HAS_FAST_MODE else []), PLAIN, PLAIN_SAME_CLIENT]
+    systems += [FAUST_TUNED, ASYNC_TUNED]
     entrants = [Entrant(system=one, workload=workload, loads=loads) for one in systems]
     entrants.append(Entrant(system=ML_PREDICT, workload=workload, loads=slow))
     session.interleaved(report, entrants)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.flink_systems import FAST_ROUTER, HAS_FAST_MODE, Router
 from bench.measuring import Load
-from bench.process_systems import FAUST_TUNED
+from bench.process_systems import FAUST_TUNED, PLAIN_SAME_CLIENT
 from bench.results_file import Report, machine
 from bench.session import Entrant, Session
 from bench.systems import Workload
@@ -30,7 +30,9 @@ def run(session: Session) -> Report:
         )
         entrant = Entrant(system=router, workload=Workload(concurrency=4000), loads={"burst": load})
         session.interleaved(report, [entrant], spare_slots=parallelism - 1)
+    workload = Workload(concurrency=4000)
     session.interleaved(
-        report, [Entrant(system=FAUST_TUNED, workload=Workload(concurrency=4000), loads={"burst": load})]
+        report,
+        [Entrant(system=one, workload=workload, loads={"burst": load}) for one in (PLAIN_SAME_CLIENT, FAUST_TUNED)],
     )
     return report

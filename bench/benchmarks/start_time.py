@@ -40,5 +40,6 @@ def _start_again(session: Session, report: Report, live: Live, turn: int) -> Non
         report.failed(name, error)
         return
     took = round(time.monotonic() - began, 2)
-    report.rows.append({"system": name, "load": "start", "repeat": turn, "start_s": took})
+    guarantee = live.entrant.system.guarantee
+    report.rows.append({"system": name, "guarantee": guarantee, "load": "start", "repeat": turn, "start_s": took})
     session.say(f"P13 {name}: {took} s")

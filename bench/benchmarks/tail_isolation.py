@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from bench.flink_systems import ASYNC_TUNED, FAST_ROUTER, HAS_FAST_MODE, ROUTER
 from bench.measuring import Load
-from bench.process_systems import FAUST_TUNED, PLAIN
+from bench.process_systems import FAUST_TUNED, PLAIN, PLAIN_SAME_CLIENT
 from bench.results_file import Report, machine
 from bench.session import Entrant, Session
 from bench.systems import System, Workload
 
 TITLE = "Slow calls and their neighbours"
-MINUTES = 6.5
+MINUTES = 7.5
 RATE = 100.0
 
 
@@ -28,6 +28,7 @@ def run(session: Session) -> Report:
         "2 % take 2 s": Load.steady(RATE, seconds, how="tail2s2000", drain_s=45),
         "one takes 30 s": Load.steady(RATE, seconds, how="one150s30000", drain_s=45, once=True),
     }
-    systems: list[System] = [ROUTER, *([FAST_ROUTER] if HAS_FAST_MODE else []), PLAIN, FAUST_TUNED, ASYNC_TUNED]
+    systems: list[System] = [ROUTER, *([FAST_ROUTER] if HAS_FAST_MODE else []), PLAIN, PLAIN_SAME_CLIENT]
+    systems += [FAUST_TUNED, ASYNC_TUNED]
     session.interleaved(report, [Entrant(system=one, workload=Workload(), loads=loads) for one in systems])
     return report

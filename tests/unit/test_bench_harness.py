@@ -10,17 +10,23 @@ import pytest
 from bench.answering import answer
 from bench.arithmetic import Offered
 from bench.benchmarks import ALL
-from bench.benchmarks.catalogue_size import _decisions
-from bench.catalogs import agents, agents_apart
+from bench.benchmarks.catalogue_size import decisions
+from bench.catalogs import CONTRACT_ONLY_TYPE, agents, agents_apart
 from bench.figures import SHOWN
+from bench.labelled import NOW
 from bench.load import offer
 from bench.messages import ID, chosen, headers, message_id, payload
-from bench.mock_model import Counters, agents_in, behaviour
+from bench.mock_model import Counters as ModelCounters
+from bench.mock_model import agents_in, behaviour
 from bench.page import section, summarised
 from bench.pinning import split
 from bench.programs import ROOT
+from pointsman.catalog import Catalog
 from pointsman.definitions.checks import check
 from pointsman.envelope import Record, decode
+from pointsman.routing.decision import Decision
+from pointsman.routing.limits import Counters
+from pointsman.routing.router import Router
 
 
 class Writer:
@@ -43,12 +49,20 @@ def test_the_router_takes_the_benchmarks_messages() -> None:
     assert all(agent.accepted(message.event_type) for agent in agents())
 
 
+def test_what_one_agent_takes_is_decided_by_contract_and_no_model_is_asked() -> None:
+    told = headers("a1", 7, kind=CONTRACT_ONLY_TYPE)
+    record = Record(topic="agent_messages", key=b"k", value=payload("a1", 7), headers=told, timestamp_ms=1)
+    decided = Router(Catalog.of(agents())).prepare(decode(record), Counters(step=1), NOW)
+    assert isinstance(decided, Decision)
+    assert decided.agent == agents()[0].name
+
+
 def test_the_benchmarks_agents_contradict_nobody() -> None:
     assert [problem for problem in check(agents(50)) if problem.severity == "error"] == []
 
 
 def test_many_agents_cost_no_more_tokens_than_eight_and_none_more_where_five_take_each_type() -> None:
-    small, large, everybody = _decisions(agents(5), 3), _decisions(agents_apart(50), 3), _decisions(agents(50), 3)
+    small, large, everybody = decisions(agents(5), 3), decisions(agents_apart(50), 3), decisions(agents(50), 3)
     assert large["prompt_tokens"] == small["prompt_tokens"]
     assert small["prompt_tokens"] < everybody["prompt_tokens"] < 1.5 * small["prompt_tokens"]
 
@@ -80,7 +94,7 @@ def test_the_named_agent_hangs_on_the_id_alone() -> None:
 def test_counters_are_summed_over_the_models_processes(tmp_path: Path) -> None:
     file = tmp_path / "counters"
     file.write_bytes(bytes(2 * 8 * 7))
-    one, two = Counters(file, 2, 0), Counters(file, 2, 1)
+    one, two = ModelCounters(file, 2, 0), ModelCounters(file, 2, 1)
     one.begin(10)
     two.begin(5)
     two.end(output_tokens=3)

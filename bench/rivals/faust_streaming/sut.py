@@ -1,6 +1,7 @@
 """faust-streaming: an agent with `concurrency` on a topic, acknowledged when an event is done (at least once).
 
-`default` is what `faust.App` does by itself; `tuned` has no linger in its producer and commits each second.
+`default` is what `faust.App` does by itself; `tuned` has no linger in its producer and commits each second;
+`exactly-once` is `tuned` with faust's transactions, which are committed as often as offsets.
 """
 
 import json
@@ -11,7 +12,9 @@ config = json.loads(sys.argv.pop(1))
 import faust  # noqa: E402 - it reads the command line when it is imported
 from asking import Asker, routed  # noqa: E402
 
-tuning = {"producer_linger": 0, "broker_commit_interval": 1.0} if config["form"] == "tuned" else {}
+tuning = {} if config["form"] == "default" else {"producer_linger": 0, "broker_commit_interval": 1.0}
+if config["form"] == "exactly-once":
+    tuning |= {"processing_guarantee": "exactly_once", "broker_commit_interval": config["checkpoint_ms"] / 1000}
 app = faust.App(
     config["group"],
     broker="kafka://" + config["bootstrap"],

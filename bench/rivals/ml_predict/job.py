@@ -34,10 +34,17 @@ def main():
     tables = TableEnvironment.create(
         EnvironmentSettings.new_instance().in_streaming_mode().with_configuration(settings).build()
     )
-    text = Template(Path(config["sql"]).read_text()).substitute(values)
-    statements = [part.strip() for part in text.split(";\n") if part.strip()]
-    for statement in statements:
+    for statement in statements(Path(config["sql"]).read_text(), values):
         tables.execute_sql(statement)
+
+
+def statements(text, values):
+    """The statements of a file, those that name a shard once for each of `shards`."""
+    shards = range(values.get("shards", 1))
+    values = {**values, "all_answered": " UNION ALL ".join(f"TABLE answered_{one}" for one in shards)}
+    for part in filter(None, (part.strip() for part in text.split(";\n"))):
+        for shard in shards if "${shard}" in part else [""]:
+            yield Template(part).substitute(values, shard=shard)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ CREATE TEMPORARY TABLE messages (k BYTES, v BYTES) WITH (
 );
 CREATE TEMPORARY TABLE routed (k BYTES, v BYTES) WITH (
     'connector' = 'kafka', 'topic' = '${out_topic}', 'properties.bootstrap.servers' = '${bootstrap}',
-    'properties.linger.ms' = '0', 'sink.delivery-guarantee' = 'at-least-once',
+    'properties.linger.ms' = '0', 'sink.delivery-guarantee' = '${guarantee}',
+    'sink.transactional-id-prefix' = '${name}', 'properties.transaction.timeout.ms' = '600000',
     'key.format' = 'raw', 'key.fields' = 'k', 'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
 );
 INSERT INTO routed SELECT k, v FROM messages
