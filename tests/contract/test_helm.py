@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ruamel.yaml import YAML
 
 from pointsman.archive.options import ARCHIVED, ArchiveOptions
@@ -25,9 +26,10 @@ from pointsman.deployment import (
     operator_acls,
     router_acls,
 )
+from pointsman.flink_login import INSIDE_FLINKS_JAR
 from pointsman.job_options import JobOptions
 from pointsman.kafka.users import bindings
-from pointsman.local.security.logins import INSIDE_FLINKS_JAR
+from pointsman.settings import Settings
 from pointsman.topics import DECISIONS, ERRORS, ESCALATIONS, MESSAGES, inbox
 
 ROOT = Path(__file__).parents[2]
@@ -136,3 +138,13 @@ def test_nobody_but_the_router_and_people_at_a_terminal_writes_a_decision() -> N
 def test_the_chart_names_kafkas_login_module_as_flinks_connector_carries_it() -> None:
     text = (CHART / "templates" / "_helpers.tpl").read_text()
     assert f"{INSIDE_FLINKS_JAR}&/" in text
+
+
+def test_agents_are_deployments_whose_replacements_have_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (CHART / "templates" / "agents.yaml").read_text()
+    assert re.findall(r"^kind: (\w+)$", text, re.MULTILINE)[0] == "Deployment"
+    assert "StatefulSet" not in text
+    assert "scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ $name }}}" in text
+    assert 'POINTSMAN_INSTANCE_RETURNS, value: "false"' in text
+    monkeypatch.setenv("POINTSMAN_INSTANCE_RETURNS", "false")
+    assert not Settings().instance_returns
