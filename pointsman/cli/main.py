@@ -27,6 +27,7 @@ from pointsman.cli import (
     knowledge,
     leads,
     local_model,
+    logins,
     mail,
     messages,
     rebuilding,
@@ -74,6 +75,7 @@ app.add_typer(job.app, name="job", help="The router job on the Flink cluster.")
 app.add_typer(knowledge.app, name="knowledge", help="The team's documents that agents cite: add, search, measure.")
 app.add_typer(leads.app, name="leads", help="Leads in MongoDB.")
 app.add_typer(local_model.app, name="local-model", help="The local model: train, judge, look at it, propose one.")
+app.add_typer(logins.app, name="logins", help="Logins of processes on Kafka and MongoDB: give passwords and rights.")
 app.add_typer(mail.app, name="mail", help="Mails that came back.")
 app.add_typer(messages.app, name="messages", help="Messages on Kafka.")
 app.add_typer(retention.app, name="retention", help="How long each tier keeps what; delete what is older.")
