@@ -39,7 +39,7 @@ def test_workflows_keep_githubs_schema(name: str) -> None:
 
 def test_zizmor_finds_nothing() -> None:
     auditor = Path(sys.executable).with_name("zizmor")
-    command = [auditor, "--offline", "--no-progress", "--quiet", ROOT / ".github"]
+    command = [str(auditor), "--offline", "--no-progress", "--quiet", str(ROOT / ".github")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
