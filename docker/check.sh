@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks the compose file and the Helm chart with the tools of their own projects, without an engine and a cluster.
+# Checks compose file, Helm chart and workflows with the tools of their own projects, without an engine and a cluster.
 # The tools are built once, into .pointsman/tools; this takes some minutes.
 set -eu
 cd "$(dirname "$0")/.."
@@ -11,6 +11,7 @@ build() { # build NAME MODULE VERSION
 }
 build helm helm.sh/helm/v3/cmd/helm v3.22.0
 build kubectl-validate sigs.k8s.io/kubectl-validate v0.0.4
+build actionlint github.com/rhysd/actionlint/cmd/actionlint v1.7.7
 build cmd github.com/compose-spec/compose-go/v2/cmd v2.9.1
 
 work=$(mktemp -d)
@@ -18,6 +19,9 @@ trap 'rm -rf "$work"' EXIT
 # It reads no environment, so variables are left as they are; tests/contract/test_docker.py looks after those.
 echo "compose.yaml: schema and references"
 (cd docker && "$tools/v2.9.1/cmd" -no-interpolation compose.yaml >"$work/compose.yaml")
+
+echo "workflows"
+"$tools/v1.7.7/actionlint" -no-color
 
 chart=docker/helm/pointsman
 helm() { "$tools/v3.22.0/helm" "$@"; }

@@ -11,6 +11,7 @@ from typing import Final
 from flink_jobs.operators.outputs import MAX_KEPT_BYTES
 from pointsman.archive.options import ARCHIVED, ArchiveOptions
 from pointsman.envelope import AGENT_SOURCE, MAX_PAYLOAD_BYTES, OPERATOR_SOURCE, WORKFLOW_CANCELLED
+from pointsman.flink_login import login_from
 from pointsman.job_options import EXACTLY_ONCE, FAST, JobOptions
 from pointsman.topics import (
     DECISIONS,
@@ -98,8 +99,11 @@ def definitions(options: JobOptions) -> list[str]:
 
 def archive_statements(options: ArchiveOptions) -> list[str]:
     """The statements of the archive job, in order."""
+    login = login_from(options.kafka_login_dir, options.kafka_sasl_mechanism)
+    lines = (f"{text_literal(f'properties.{name}')} = {text_literal(value)}," for name, value in login.items())
     source = statement(
         "archive_source",
+        {"login": "\n    ".join(lines)},
         topics=";".join(ARCHIVED),
         bootstrap=options.kafka_bootstrap,
         group=options.name,

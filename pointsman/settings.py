@@ -206,6 +206,10 @@ class Settings(BaseSettings):
         description="JDK of the local stack and of job submission; the `java` on the PATH when not set.",
     )
     instance: str = Field(default="1", description="Name of this instance among those of one agent, unique per host.")
+    instance_returns: bool = Field(
+        default=True,
+        description="Whether a restart has the same instance's name; false where a replacement gets another.",
+    )
     nurture_day_s: float = Field(default=86400.0, gt=0, description="Seconds that a day of a campaign lasts.")
 
     @property

@@ -15,6 +15,7 @@ CREATE TEMPORARY TABLE archived_topics (
     'properties.bootstrap.servers' = '${bootstrap}',
     'properties.security.protocol' = '${security_protocol}',
     'properties.sasl.mechanism' = '${sasl_mechanism}',
+    ${login}
     'properties.group.id' = '${group}',
     'properties.isolation.level' = 'read_committed',
     'properties.auto.offset.reset' = 'earliest',

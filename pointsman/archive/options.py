@@ -26,8 +26,10 @@ class ArchiveOptions:
     Attributes:
         kafka_bootstrap: Kafka's address as the TaskManagers see it.
         directory: where the files go, as the TaskManagers see it: a folder, or a URI such as `s3a://bucket/archive`.
-        kafka_security_protocol: how the job reaches Kafka; login and certificates come from the JVM.
+        kafka_security_protocol: how the job reaches Kafka; certificates come from the JVM.
         kafka_sasl_mechanism: how it logs in, where the protocol is one of SASL.
+        kafka_login_dir: folder with the job's own login as files, as JobManager and TaskManagers see it; empty: it logs
+            in as its JVM does, which is right where no other job runs beside it.
         name: the job's name; its consumer group is named after it.
         parallelism: parallel readers and writers, one slot each.
         checkpoint_interval_ms: milliseconds between checkpoints; each one closes a file for each topic and day.
@@ -39,6 +41,7 @@ class ArchiveOptions:
     directory: str
     kafka_security_protocol: str = "PLAINTEXT"
     kafka_sasl_mechanism: str = "SCRAM-SHA-512"
+    kafka_login_dir: str = ""
     name: str = ARCHIVE_JOB
     parallelism: int = 1
     checkpoint_interval_ms: int = 300_000

@@ -43,6 +43,10 @@ def start(
         typer.Option(help=f"Folder or URI for its checkpoints and savepoints; else the archive's own with {STATE}."),
     ] = None,
     restore: Annotated[str | None, typer.Option(help="Savepoint or checkpoint to start from.")] = None,
+    login_dir: Annotated[
+        str,
+        typer.Option(help="Folder with a Kafka login of its own, as the TaskManagers see it; else the JVM's."),
+    ] = "",
     flink_lib: Annotated[Path | None, typer.Option(help="Folder with the jars of Flink's client.")] = None,
     *,
     dry_run: DryRun = False,
@@ -53,8 +57,9 @@ def start(
         typer.echo(f"{name} already runs: {live.id}")
         return
     options = job_options(
-        told, to, state, name=name, parallelism=parallelism, checkpoint_interval_ms=checkpoint_interval_ms
-    )
+        told, to, state, name=name, parallelism=parallelism, checkpoint_interval_ms=checkpoint_interval_ms,
+        kafka_login_dir=login_dir,
+    )  # fmt: skip
     place = restore or job.last_snapshot(told.flink_url, name) or newest_state(options.state)
     would = "would be submitted" if dry_run else "submitting"
     typer.echo(f"{name}: {would}{f', from {place}' if place else ', with empty state'}", err=True)

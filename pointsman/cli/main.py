@@ -30,6 +30,7 @@ from pointsman.cli import (
     leads,
     local_model,
     local_model_proposal,
+    logins,
     mail,
     messages,
     rebuilding,
@@ -79,6 +80,7 @@ app.add_typer(keys.app, name="keys", help="Encryption of values: make a key, cha
 app.add_typer(knowledge.app, name="knowledge", help="The team's documents that agents cite: add, search, measure.")
 app.add_typer(leads.app, name="leads", help="Leads in MongoDB.")
 app.add_typer(local_model.app, name="local-model", help="The local model: train, judge, look at it, propose one.")
+app.add_typer(logins.app, name="logins", help="Logins of processes on Kafka and MongoDB: give passwords and rights.")
 app.add_typer(mail.app, name="mail", help="Mails that came back.")
 app.add_typer(messages.app, name="messages", help="Messages on Kafka.")
 app.add_typer(retention.app, name="retention", help="How long each tier keeps what; delete what is older.")

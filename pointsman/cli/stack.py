@@ -90,11 +90,6 @@ def up(
         archive=options.archive if archive is None else archive,
         secure=secure or options.secure,
     )
-    if options.secure and options.archive:
-        raise ConfigurationError(
-            "the archive job has no login on a secure local stack",
-            "leave out --secure or --archive; in Kubernetes both go together (docs/deployment.md)",
-        )
     # While the broker starts, Kafka's client complains of what passes by itself.
     logging.getLogger("pointsman.kafka").setLevel(logging.ERROR)
     stack = LocalStack(options)

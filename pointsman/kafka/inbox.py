@@ -35,27 +35,33 @@ _log = logging.getLogger(__name__)
 class KafkaInbox:
     """The inbox of one instance of an agent.
 
-    Group `agents.<name>`, or one of its version; static membership, so that a restart gets its partitions back at
-    once; the transactional id belongs to the instance, so that a restart aborts what its predecessor left open, and a
-    second process with the same instance fences the first.
+    Group `agents.<name>`, or one of its version. The transactional id belongs to the instance, so that a restart aborts
+    what its predecessor left open, and a second process with the same instance fences the first. An instance that
+    returns is a static member: a restart gets its partitions back at once. One that does not is a dynamic member: as it
+    ends, the others get its partitions at once. A member that was given up writes nothing for partitions that it no
+    longer has, whatever its name: positions are part of the transaction, and they are checked against the group.
 
     Args:
         bootstrap: the broker's address.
         agent: the agent's name.
         instance: name of this instance among those of the agent.
         version: the version of the agent whose own inbox it is; None for the one that all others share.
+        returns: whether a restart of the instance has its name again.
     """
 
-    def __init__(self, bootstrap: str, agent: str, instance: str, version: str | None = None) -> None:
+    def __init__(
+        self, bootstrap: str, agent: str, instance: str, version: str | None = None, *, returns: bool = True
+    ) -> None:
         self._bootstrap = bootstrap
         self._topic = inbox(agent, version)
         self._who = f"pointsman.{agent}.{instance}"
         self._listener: PartitionListener | None = None
+        self._is_closing = False
         self._consumer = Consumer(
             {
                 **reader_config(bootstrap, group(agent, version)),
                 "client.id": self._who,
-                "group.instance.id": self._who,
+                **({"group.instance.id": self._who} if returns else {}),
                 "partition.assignment.strategy": "cooperative-sticky",
                 "session.timeout.ms": _SESSION_TIMEOUT_MS,
                 "heartbeat.interval.ms": 1_500,
@@ -124,6 +130,7 @@ class KafkaInbox:
 
     def close(self) -> None:
         """Leave the group."""
+        self._is_closing = True
         self._consumer.close()
 
     def _send_positions(self, positions: Sequence[Position]) -> None:
@@ -165,6 +172,9 @@ class KafkaInbox:
         _log.warning("the consumer reports %s", error.name())
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        if self._is_closing:  # nobody will read them, and a client that closes is told no positions any more
+            consumer.incremental_assign(partitions)
+            return
         # An earlier owner's transaction may still hold these offsets; the broker ends it within its time-out.
         patience_s = _TRANSACTION_TIMEOUT_S + REQUEST_TIMEOUT_S
         committed = consumer.committed(partitions, timeout=patience_s)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from pointsman.archive.options import ENTRY_MODULE, ArchiveOptions
+from pointsman.deployment import ARCHIVER
 from pointsman.job import SubmitOptions, newest_snapshot_below, submit
 from pointsman.local.addresses import Addresses
 from pointsman.local.layout import Layout
@@ -26,6 +27,9 @@ def submit_archive_job(layout: Layout, java: Path, addresses: Addresses) -> None
         directory=str(layout.archive),
         state=str(layout.archive_state),
         checkpoint_interval_ms=_INTERVAL_MS,
+        # The router's job runs in the same JVMs, whose login is the router's.
+        kafka_security_protocol="SASL_SSL" if addresses.logins else "PLAINTEXT",
+        kafka_login_dir=str(addresses.logins.folder_of(ARCHIVER)) if addresses.logins else "",
     )
     job_id = submit(
         SubmitOptions(

@@ -84,7 +84,7 @@ async def _serve(name: str, settings: Settings, build: Build, version: str | Non
     try:
         process = AgentProcess(
             name,
-            KafkaInbox(settings.kafka_bootstrap, name, settings.instance, version),
+            KafkaInbox(settings.kafka_bootstrap, name, settings.instance, version, returns=settings.instance_returns),
             _builder(build, settings, model, store, knowledge, effects, telemetry),
             effects,
             Claims(store, _now),

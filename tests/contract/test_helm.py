@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
 import typer
 from ruamel.yaml import YAML
 
@@ -27,9 +28,10 @@ from pointsman.deployment import (
     operator_acls,
     router_acls,
 )
+from pointsman.flink_login import INSIDE_FLINKS_JAR
 from pointsman.job_options import JobOptions
 from pointsman.kafka.users import bindings
-from pointsman.local.security.logins import INSIDE_FLINKS_JAR
+from pointsman.settings import Settings
 from pointsman.topics import DECISIONS, ERRORS, ESCALATIONS, MESSAGES, inbox
 
 if TYPE_CHECKING:
@@ -150,3 +152,13 @@ def test_the_nightly_proposal_is_told_options_that_its_command_knows() -> None:
     known = {option for parameter in commands["propose"].params for option in parameter.opts}
     assert "--current" in told
     assert set(told) <= known
+
+
+def test_agents_are_deployments_whose_replacements_have_other_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (CHART / "templates" / "agents.yaml").read_text()
+    assert re.findall(r"^kind: (\w+)$", text, re.MULTILINE)[0] == "Deployment"
+    assert "StatefulSet" not in text
+    assert "scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: {{ $name }}}" in text
+    assert 'POINTSMAN_INSTANCE_RETURNS, value: "false"' in text
+    monkeypatch.setenv("POINTSMAN_INSTANCE_RETURNS", "false")
+    assert not Settings().instance_returns

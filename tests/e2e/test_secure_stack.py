@@ -179,14 +179,14 @@ def test_a_stolen_login_does_not_read_what_others_say(secure: Secure) -> None:
 
 @pytest.mark.parametrize("topic", [DECISIONS, inbox(OTHER), inbox(AGENT), DEFINITIONS, CONTROLS])
 def test_a_stolen_login_writes_no_decision_no_inbox_and_no_definition(secure: Secure, topic: str) -> None:
-    assert _write_error(secure.client(agent_user(AGENT)), topic) == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    assert write_error(secure.client(agent_user(AGENT)), topic) == KafkaError.TOPIC_AUTHORIZATION_FAILED
 
 
 @pytest.mark.parametrize(
     ("principal", "topic"), [(CONSOLE, DECISIONS), (SWEEPER, MESSAGES), (METRICS, MESSAGES), (CONNECT, MESSAGES)]
 )
 def test_no_other_login_writes_in_the_place_of_router_or_agent(secure: Secure, principal: str, topic: str) -> None:
-    assert _write_error(secure.client(principal), topic) == KafkaError.TOPIC_AUTHORIZATION_FAILED
+    assert write_error(secure.client(principal), topic) == KafkaError.TOPIC_AUTHORIZATION_FAILED
 
 
 def test_a_stolen_login_joins_no_other_group_and_fences_no_other_agent(secure: Secure) -> None:
@@ -321,13 +321,13 @@ def _flink_pages(system: System) -> dict[str, str]:
         *(f"/taskmanagers/{manager}{rest}" for manager in managers for rest in ("", "/log", "/stdout", "/thread-dump")),
         "/config", "/jobmanager/config", "/jobmanager/environment", "/jobmanager/log", "/jobmanager/stdout",
     ]  # fmt: skip
-    return {path: _text(system.settings["flink_url"] + path) for path in paths}
+    return {path: text_of(system.settings["flink_url"] + path) for path in paths}
 
 
 def _connect_pages(system: System) -> dict[str, str]:
     base = f"{system.settings['connect_url']}/connectors"
     paths = ("?expand=info&expand=status", *(f"/leads-source{rest}" for rest in ("", "/config", "/tasks", "/status")))
-    pages = {path: _text(base + path) for path in paths}
+    pages = {path: text_of(base + path) for path in paths}
     assert "connection.uri" in pages["/leads-source/config"]
     return pages
 
@@ -340,7 +340,7 @@ def _processes(system: System) -> dict[str, str]:
     }
 
 
-def _text(url: str) -> str:
+def text_of(url: str) -> str:
     try:
         with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - loopback
             return str(answer.read().decode(errors="replace"))
@@ -348,7 +348,7 @@ def _text(url: str) -> str:
         return str(error.read().decode(errors="replace"))
 
 
-def _write_error(client: dict[str, Any], topic: str) -> int:
+def write_error(client: dict[str, Any], topic: str) -> int:
     failures: list[int] = []
     producer = Producer(client)
     producer.produce(topic, b"{}", on_delivery=lambda error, _: failures.append(error.code() if error else 0))

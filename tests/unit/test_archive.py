@@ -138,6 +138,16 @@ def test_the_job_reads_back_what_it_is_told() -> None:
     assert not any("${" in text for text in (source, files, insert))
 
 
+def test_a_login_of_the_jobs_own_is_named_and_not_held() -> None:
+    told = ArchiveOptions(
+        kafka_bootstrap="k:9092", directory="/a", kafka_security_protocol="SASL_SSL", kafka_login_dir="/it's"
+    )
+    source, *_ = archive_statements(told)
+    place = "${login:/it''s:pointsman_kafka_sasl_"
+    assert f"""required username="{place}username}}" password="{place}password}}";',""" in source
+    assert "'properties.config.providers.login.param.allowed.paths' = '/it''s'," in source
+
+
 @pytest.mark.parametrize(
     ("state", "checkpoints"),
     [("", ""), ("/a b/state", "file:///a b/state/checkpoints"), ("s3a://b/state", "s3a://b/state/checkpoints")],

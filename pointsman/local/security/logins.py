@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from pointsman.deployment import CONNECT, ROUTER
 from pointsman.errors import ConfigurationError
+from pointsman.flink_login import INSIDE_FLINKS_JAR, PASSWORD_FILE, SCRAM_MODULE, USERNAME_FILE
 from pointsman.kafka import KafkaLogin
 from pointsman.local.security import certificates
 from pointsman.local.security.files import secret_folder, write_secret
@@ -25,8 +26,6 @@ ADMIN: Final = "pointsman-admin"
 FOLDER: Final = "secrets"
 KEY_FILE: Final = "mongod.key"
 MONGODB_URI: Final = "mongodb_uri"
-_USERNAME: Final = "pointsman_kafka_sasl_username"
-_PASSWORD: Final = "pointsman_kafka_sasl_password"  # noqa: S105  # a file's name
 _DATABASE_PASSWORD: Final = "mongodb_password"  # noqa: S105  # a file's name
 _JAAS: Final = """KafkaClient {{
   {module} required
@@ -34,9 +33,6 @@ _JAAS: Final = """KafkaClient {{
   password="{password}";
 }};
 """
-_MODULE: Final = "org.apache.kafka.common.security.scram.ScramLoginModule"
-INSIDE_FLINKS_JAR: Final = "org.apache.flink.kafka.shaded."
-"""Flink's SQL connector carries Kafka's client along under names of its own."""
 _NOT_IN_ITS_PATH: Final = ":,}"
 
 
@@ -88,16 +84,16 @@ class Logins:
         """
         for principal in principals:
             folder = secret_folder(self.folder_of(principal))
-            password = self._once(folder / _PASSWORD)
-            write_secret(folder / _USERNAME, principal.encode())
-            module = f"{INSIDE_FLINKS_JAR}{_MODULE}" if principal == ROUTER else _MODULE
+            password = self._once(folder / PASSWORD_FILE)
+            write_secret(folder / USERNAME_FILE, principal.encode())
+            module = f"{INSIDE_FLINKS_JAR}{SCRAM_MODULE}" if principal == ROUTER else SCRAM_MODULE
             jaas = _JAAS.format(module=module, name=principal, password=password)
             write_secret(folder / "jaas.conf", jaas.encode())
             write_secret(folder / MONGODB_URI, self._with_login(mongodb_uri, principal).encode())
 
     def password(self, principal: str) -> str:
         """The principal's password on Kafka."""
-        return self._once(self.folder_of(principal) / _PASSWORD)
+        return self._once(self.folder_of(principal) / PASSWORD_FILE)
 
     def database_password(self, principal: str) -> str:
         """The principal's password on MongoDB."""
