@@ -72,6 +72,8 @@ def configuration(options: JobOptions) -> Configuration:
         # A savepoint finds its state again by these ids: that of another guard must not be taken for this one's.
         "table.exec.uid.generation": "ALWAYS",
         "table.exec.uid.format": f"<transformation>-{GUARD_STATE}-<id>",
+        # Flink's default, and what the names of the shards were chosen for; a savepoint is bound to it.
+        "pipeline.max-parallelism": "128",
         # Two exchanges, by message id and by workflow, would let messages of one workflow overtake each other if more
         # than one instance stood between them (docs/adr/0003).
         "table.exec.resource.default-parallelism": "1",

@@ -46,7 +46,7 @@ WRITTEN_TOPICS: Final = "|".join(
     ]
 )
 
-GUARD_STATE: Final = "guard2"
+GUARD_STATE: Final = "guard3"
 """Which state the guard keeps. Whoever changes a statement so that it keeps other state (an aggregate, a partition, a
 column that is kept) names it anew: a job that finds state under another name refuses it, where it would otherwise fail
 or, worse, read it wrongly. `pointsman job upgrade --new-guard` goes on without it."""

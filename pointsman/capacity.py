@@ -22,9 +22,9 @@ DAY_S: Final = 86_400
 FEWEST_PARTITIONS: Final = 4
 MODEL_CALLS_PER_PROCESS: Final = 256
 """The default of POINTSMAN_MODEL_CONCURRENCY."""
-BUSIEST: Final[Mapping[int, int]] = {1: 16, 2: 9, 3: 7, 4: 6, 5: 5, 11: 4}
-"""Of the 16 shards, those that the busiest instance of the router has, by parallelism: Flink's hash puts them where it
-likes. Parallelisms that are not here share no better than a smaller one."""
+BUSIEST: Final[Mapping[int, int]] = {1: 16, 2: 8, 3: 6, 4: 4, 7: 3, 8: 2, 16: 1}
+"""Of the 16 shards, those that the busiest instance of the router has, by parallelism: their names suit powers of two.
+Parallelisms that are not here share no better than a smaller one."""
 
 
 class _Measured(BaseModel):

@@ -102,7 +102,7 @@ def _send(experiment: Experiment, number: int, *, shard: str = "", priority: int
 
 
 def _shard_of(workflow: str) -> str:
-    """The first digit is the shard, as `sql/counted_messages.sql` has it."""
+    """The first digit decides on the shard, as `sql/counted_messages.sql` has it."""
     return hashlib.md5(workflow.encode(), usedforsecurity=False).hexdigest()
 
 

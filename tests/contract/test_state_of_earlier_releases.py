@@ -43,7 +43,7 @@ CATALOGS = ("catalog-first.json",)
 PLANS = ("plan-first.json",)
 
 
-GUARD = {"guard2": "ea54dd358ed0a08e"}
+GUARD = {"guard3": "6d64eb1c0ddfb29c"}
 """What the statements of the guard are, comments and line breaks apart, by the name of the state that they keep."""
 
 

@@ -48,7 +48,7 @@ def test_an_agent_needs_as_many_instances_as_little_s_law_says() -> None:
 def test_the_rate_at_which_one_instance_kept_up_bounds_router_and_agents() -> None:
     found = planned(replace(DAY, leads_per_day=2 * 86_400), FIGURES_OF_A_LEAD)
     assert found.agents["sender"].instances == 2
-    assert found.router_instances == 3, "of two, one has more than half of the shards"
+    assert found.router_instances == 2
 
 
 def test_partitions_are_enough_for_the_agent_with_most_instances() -> None:
@@ -74,9 +74,9 @@ def test_storage_follows_the_retention_of_each_topic() -> None:
 
 
 def test_more_than_one_router_carries_is_said_and_not_planned_away() -> None:
-    found = planned(replace(DAY, leads_per_day=10 * 86_400), FIGURES_OF_A_LEAD)
+    found = planned(replace(DAY, leads_per_day=40 * 86_400), FIGURES_OF_A_LEAD)
     assert found.router_instances == max(BUSIEST)
-    assert found.problems == ("one router carries the work of 4.0 instances, and 10.0 are needed: run 3 systems",)
+    assert found.problems == ("one router carries the work of 16.0 instances, and 40.0 are needed: run 3 systems",)
     assert planned(DAY, FIGURES_OF_A_LEAD).problems == ()
 
 
