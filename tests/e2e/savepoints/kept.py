@@ -16,9 +16,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from tests.witness import Seen
+from tests.witness import Seen, eventually
 
 FOLDER: Final = Path(__file__).parent
 SAVEPOINT: Final = "savepoint.tar.gz"
@@ -79,14 +79,20 @@ def put_back(bootstrap: str, records: Iterable[Seen]) -> None:
     """Write `records` to topics that exist and are empty, each to the partition and offset that it had."""
     plain = KafkaProducer(bootstrap_servers=bootstrap, max_request_size=6_000_000)
     marking = KafkaProducer(bootstrap_servers=bootstrap, transactional_id="put-back", max_request_size=6_000_000)
+    looking = KafkaConsumer(bootstrap_servers=bootstrap)
     try:
         marking.init_transactions()
-        for _, of_partition in groupby(records, key=lambda seen: (seen.topic, seen.partition)):
+        for place, of_partition in groupby(records, key=lambda seen: (seen.topic, seen.partition)):
+            partition, end = TopicPartition(*place), 0
             for run in runs([*of_partition]):
                 _write(plain, marking, run)
+                end += len(run.records) + run.missing
+                # The broker writes a transaction's mark after it has said that the transaction has ended.
+                eventually(lambda p=partition, e=end: looking.end_offsets([p])[p] == e, every_s=0.02, what="a mark")  # type: ignore[misc]
     finally:
         plain.close()
         marking.close()
+        looking.close()
 
 
 def runs(records: list[Seen]) -> Iterator[Run]:
