@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from pointsman.contracts import Contract
 from pointsman.settings import settings
+from tests.compose_secrets import make_secrets
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -27,7 +28,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of docker/ as it is after make_secrets.sh."""
     copy = tmp_path_factory.mktemp("a checkout") / "docker"
     shutil.copytree(DOCKER, copy, ignore=shutil.ignore_patterns("secrets", ".env"))
-    subprocess.run(["sh", copy / "make_secrets.sh"], check=True)
+    make_secrets(copy)
     return copy
 
 

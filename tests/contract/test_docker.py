@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shlex
 import subprocess
 import sys
 import tomllib
@@ -21,6 +19,7 @@ from pointsman.local.layout import CONFIG
 from pointsman.local.ports import DEFAULT_PORTS
 from pointsman.settings import Settings
 from pointsman.topics import MAX_RECORD_BYTES
+from tests.compose_secrets import FROM_THE_IMAGE, make_secrets
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
@@ -143,19 +142,14 @@ def test_secrets_are_made_once_by_the_script_and_kept(tmp_path: Path) -> None:
     script.parent.mkdir()
     for name in ("make_secrets.sh", ".env.example", "compose.yaml"):
         (script.parent / name).write_bytes((DOCKER / name).read_bytes())
-    docker, calls = tmp_path / "bin" / "docker", tmp_path / "calls"
-    docker.parent.mkdir()
-    docker.write_text(f'#!/bin/sh\necho "$*" >>{shlex.quote(str(calls))}\n[ "$1" = build ] || echo made by the image\n')
-    docker.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{docker.parent}:{os.environ['PATH']}"}
     for _ in range(2):
-        subprocess.run(["sh", str(script)], check=True, env=environment)
+        calls = make_secrets(script.parent)
         made = {file.name: file.read_text() for file in (script.parent / "secrets").iterdir() if file.is_file()}
     assert set(made) == set(COMPOSE["secrets"])
     filled = [value for value in made.values() if value]
     assert len(set(filled)) == len(filled)
-    assert made["pointsman_console_accounts"] == "made by the image"
-    assert calls.read_text().splitlines() == [
+    assert made["pointsman_console_accounts"] == FROM_THE_IMAGE
+    assert calls == [
         "build --quiet --tag pointsman --file pointsman.Dockerfile ..",
         f"run --rm {SERVICES['console']['image']} pointsman {ADD_OPERATOR}",
     ]

@@ -26,6 +26,7 @@ from pointsman.local.java import java_or_raise
 from pointsman.local.security import ADMIN
 from pointsman.settings import Settings
 from pointsman.topics import ALL, DECISIONS, MESSAGES
+from tests.compose_secrets import make_secrets
 from tests.e2e.system import ROOT
 from tests.e2e.test_secure_stack import write_error
 from tests.witness import eventually
@@ -68,10 +69,11 @@ class Broker:
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    folder = tmp_path_factory.mktemp("compose broker")
+    folder = tmp_path_factory.mktemp("compose broker") / "docker"
+    folder.mkdir()
     for name in ("make_secrets.sh", ".env.example", "compose.yaml"):
         (folder / name).write_bytes((DOCKER / name).read_bytes())
-    subprocess.run(["sh", folder / "make_secrets.sh"], check=True)
+    make_secrets(folder)
     ports = {}
     for name in ("CLIENT", "ADMIN", "CONTROLLER"):
         with socket.create_server(("127.0.0.1", 0)) as probe:
