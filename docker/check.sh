@@ -36,6 +36,7 @@ helm lint --quiet "$chart"
 rendered defaults
 rendered everything --set metrics.serviceMonitor=true --set metrics.otlpEndpoint=http://otlp:4318 \
   --set schemaRegistry.url=http://registry:8080/apis/ccompat/v7 --set schemaRegistry.existingSecret=registry \
+  --set encryption.existingSecret=pointsman-encryption \
   --set console.oidc.issuer=https://login.example/realm --set console.oidc.clientId=pointsman \
   --set console.oidc.operators='{sdr-leads}' --set archive.enabled=true \
   --set localModelProposal.enabled=true --set localModelProposal.current=current.npz \

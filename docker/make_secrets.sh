@@ -33,6 +33,7 @@ login() { # login PRINCIPAL: a folder of files with the names of settings; jaas.
 make_secret mongodb_password "$(random)"
 make_secret mongodb_keyfile "$(random)"
 make_secret openai_api_key ""
+make_secret pointsman_encryption_keys ""
 make_secret pointsman_mail_unsubscribe_secret "$(random)"
 make_secret pointsman_console_session_secret "$(random)"
 make_secret pointsman_console_oidc_client_secret ""

@@ -75,9 +75,7 @@ def process_sealing(*, writes: bool | None = None) -> Sealing | None:
         ConfigurationError: the setting is of no use.
     """
     told = settings()
-    return (
-        None if told.encryption_keys is None else _sealing(writes=told.encryption_writes if writes is None else writes)
-    )
+    return None if not told.encryption_keys else _sealing(writes=told.encryption_writes if writes is None else writes)
 
 
 def must_encrypt(told: Settings) -> bool:
@@ -86,7 +84,7 @@ def must_encrypt(told: Settings) -> bool:
     Raises:
         ConfigurationError: there are keys, and they are of no use.
     """
-    if told.encryption_keys is None:
+    if not told.encryption_keys:
         return False
     key_ring(told)
     return told.encryption_writes
@@ -98,7 +96,7 @@ def key_ring(told: Settings) -> KeyRing:
     Raises:
         ConfigurationError: there are none, or they are of no use.
     """
-    if told.encryption_keys is None:
+    if not told.encryption_keys:
         remedy = "`pointsman keys new` makes one; set POINTSMAN_ENCRYPTION_KEYS"
         raise ConfigurationError("no encryption keys are configured", remedy)
     return KeyRing(told.encryption_keys.get_secret_value())

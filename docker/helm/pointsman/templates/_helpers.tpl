@@ -47,11 +47,11 @@ capabilities: {drop: [ALL]}
 - name: POINTSMAN_KAFKA_SASL_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ index . 1 | quote }}, key: password}}
 - {name: POINTSMAN_KAFKA_SSL_CA, value: /etc/kafka-ca/ca.crt}
-{{- include "pointsman.registryEnv" $root }}
+{{- include "pointsman.valuesEnv" $root }}
 {{- end }}
 
 {{/* What everybody who reads or writes messages is told; begins with a line break, for it may be nothing. */}}
-{{- define "pointsman.registryEnv" -}}
+{{- define "pointsman.valuesEnv" -}}
 {{- with .Values.schemaRegistry }}{{- if .url }}
 - {name: POINTSMAN_SCHEMA_REGISTRY_URL, value: {{ .url | quote }}}
 - {name: POINTSMAN_SCHEMA_REGISTRY_WRITES, value: {{ .writes | quote }}}
@@ -61,6 +61,11 @@ capabilities: {drop: [ALL]}
 - name: POINTSMAN_SCHEMA_REGISTRY_PASSWORD
   valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: password}}
 {{- end }}
+{{- end }}{{- end }}
+{{- with .Values.encryption }}{{- if .existingSecret }}
+- {name: POINTSMAN_ENCRYPTION_WRITES, value: {{ .writes | quote }}}
+- name: POINTSMAN_ENCRYPTION_KEYS
+  valueFrom: {secretKeyRef: {name: {{ .existingSecret | quote }}, key: encryption_keys}}
 {{- end }}{{- end }}
 {{- end }}
 
@@ -122,7 +127,10 @@ spec:
         - {name: KAFKA_BOOTSTRAP_SERVERS, value: {{ include "pointsman.bootstrap" $root | quote }}}
         {{- if eq (index . 1) "router" }}
         {{- include "pointsman.modelEnv" $root | nindent 8 }}
-        {{- include "pointsman.registryEnv" $root | indent 8 }}
+        {{- include "pointsman.valuesEnv" $root | indent 8 }}
+        {{- if and (eq (index . 1) "router") $root.Values.encryption.existingSecret }}
+        {{- include "pointsman.mongodbEnv" $root | nindent 8 }}
+        {{- end }}
         {{- else }}
         # The Hadoop file system for S3, which alone can write files exactly once.
         - {name: ENABLE_BUILT_IN_PLUGINS, value: flink-s3-fs-hadoop-2.3.0.jar}
