@@ -35,6 +35,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/opt/pointsman \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
+    MALLOC_ARENA_MAX=2 \
     POINTSMAN_DATA_DIR=/tmp/pointsman
 # By number: Kubernetes checks runAsNonRoot by number only.
 USER 10001

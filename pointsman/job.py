@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from typing import Final, Protocol
 
 from pointsman.errors import ConfigurationError, PointsmanError, RefusedError
 from pointsman.flink_rest import FlinkJob, FlinkRefusedError, FlinkRest
-from pointsman.job_health import wait_until_runs
+from pointsman.job_health import refuse_foreign_state, wait_until_runs
 from pointsman.job_options import JobOptions
 
 ENTRY_MODULE: Final = "flink_jobs.route_messages"
@@ -183,7 +184,7 @@ def upgrade(options: SubmitOptions, directory: str | None = None) -> str:
         wait_until_runs(options.flink_url, job_id, OPERATION_TIMEOUT_S)
     except PointsmanError as error:
         _give_up(options.flink_url, options.job.name)
-        remedy = f"the old job is stopped; mend it and run `pointsman job submit --restore {place}`"
+        remedy = f"the old job is stopped; mend it and run `pointsman job submit --restore {shlex.quote(place)}`"
         raise JobSubmissionError(f"{error}\n{remedy}") from error
     return job_id
 
@@ -336,6 +337,7 @@ def _run_client(command: list[str], options: SubmitOptions, configuration: Path)
         raise JobSubmissionError(f"Flink's client did not finish within {SUBMIT_TIMEOUT_S:g} s") from None
     submitted = _SUBMITTED.search(done.stdout)
     if submitted is None:
+        refuse_foreign_state(done.stderr + done.stdout)
         raise JobSubmissionError(f"Flink's client did not submit the job (exit code {done.returncode}):\n{_end(done)}")
     return submitted.group(1)
 

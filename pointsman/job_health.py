@@ -24,13 +24,25 @@ def job_runs(flink_url: str, job_id: str) -> bool:
     if job["state"] in ENDED:
         entries = _failures(flink_url, job_id)
         why = f": {innermost_cause(entries[0]['stacktrace'])}" if entries else ""
-        if entries and _NOT_RESTORED in entries[0]["stacktrace"]:
-            what = "the job does not take over state that another release kept otherwise"
-            raise ConfigurationError(what, "`--new-guard` goes on without it; docs/operations.md, Upgrade")
+        refuse_foreign_state(entries[0]["stacktrace"] if entries else "")
         see = f"see {flink_url}/#/job/completed/{job_id}"
         raise ConfigurationError(f"the router job is {job['state']}{why}", see)
     vertices = job["vertices"]
     return bool(vertices) and all(vertex["status"] == "RUNNING" for vertex in vertices)
+
+
+def refuse_foreign_state(said: str) -> None:
+    """Look whether state from before is in a job's way.
+
+    Args:
+        said: what Flink or its client says of its failure.
+
+    Raises:
+        ConfigurationError: it is.
+    """
+    if _NOT_RESTORED in said:
+        what = "the job does not take over state that another release kept otherwise"
+        raise ConfigurationError(what, "`--new-guard` goes on without it; docs/operations.md, Upgrade")
 
 
 def refuse_failing_job(flink_url: str, job_id: str, since_ms: int) -> None:

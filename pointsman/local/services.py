@@ -89,7 +89,9 @@ def system_metrics(addresses: Addresses) -> Service:
 def sweeper(addresses: Addresses) -> Service:
     """Sends on what the connector has missed; nothing waits for it."""
     command = _python("pointsman", "leads", "sweep", "--every", _SWEEP_EVERY)
-    program = Program(name="sweeper", command=command, environment=addresses.environment(SWEEPER))
+    # Kafka's client has new threads for each sweep; glibc would keep an arena of memory for each of them.
+    environment = {**addresses.environment(SWEEPER), "MALLOC_ARENA_MAX": "2"}
+    program = Program(name="sweeper", command=command, environment=environment)
     return Service(programs=(program,), health=lambda: True)
 
 

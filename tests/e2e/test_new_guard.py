@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -99,11 +100,12 @@ def test_what_waits_goes_on_and_what_was_counted_is_counted_anew(
 def is_refused_without(system: System, other_release: Path) -> None:
     """The other release says what is in the way, and the job of this one goes on from where it was."""
     said = upgrade(system, other_release, expect=1)
-    assert "another release kept" in said
-    place = re.search(r"--restore (\S+)`", said)
-    assert place
+    assert "another release kept" in said, said
+    found = re.search(r"`(pointsman job submit --restore .+)`", said)
+    assert found, said
+    place = shlex.split(found[1])[-1]
     limits = str(system.data_dir / "workflow_limits.toml")
-    system.cli("job", "submit", "--restore", place[1], "--limits", limits, "--checkpoint-interval-ms", "200",
+    system.cli("job", "submit", "--restore", place, "--limits", limits, "--checkpoint-interval-ms", "200",
                within_s=UPGRADED_WITHIN_S)  # fmt: skip
     eventually(lambda: "RUNNING" in system.cli("job", "status").stdout, within_s=60, what="the job of this checkout")
     system.wait_for_router()
