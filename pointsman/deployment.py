@@ -41,7 +41,6 @@ METRICS: Final = "pointsman-metrics"
 
 _READ: Final = ("Read", "Describe")
 _WRITE: Final = ("Write", "Describe")
-_READ_AND_WRITE: Final = ("Read", "Write", "Describe")
 _LOOK: Final = ("Describe",)
 _EVERYTHING: Final = ("Read", "Write", "Create", "Describe", "DescribeConfigs")
 _CLUSTER: Final = "kafka-cluster"
@@ -89,13 +88,11 @@ def agent_acls(agent: str) -> list[Acl]:
 
 def router_acls() -> list[Acl]:
     """What the router job may do."""
-    read = (LEADS, DEFINITIONS)
     written = (MESSAGES, DECISIONS, ESCALATIONS, ERRORS, WORKFLOW_STATE, SHADOW_DECISIONS)
-    # After a crash its sink asks for open transactions on the topics that it wrote, and for that Kafka wants Read.
     return [
-        *(Acl(type="topic", name=name, operations=_READ) for name in read),
-        *(Acl(type="topic", name=name, operations=_READ_AND_WRITE) for name in written),
-        Acl(type="topic", name=_INBOXES, pattern="prefix", operations=_READ_AND_WRITE),
+        *(Acl(type="topic", name=name, operations=_READ) for name in (LEADS, MESSAGES, DEFINITIONS)),
+        *(Acl(type="topic", name=name, operations=_WRITE) for name in written),
+        Acl(type="topic", name=_INBOXES, pattern="prefix", operations=_WRITE),
         Acl(type="group", name=ROUTER, operations=_READ),
         Acl(type="transactionalId", name=ROUTER, pattern="prefix", operations=_WRITE),
     ]

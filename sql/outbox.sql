@@ -17,9 +17,6 @@ CREATE TEMPORARY TABLE outbox (
     'properties.linger.ms' = '0',
     'sink.delivery-guarantee' = '${guarantee}',
     'sink.transactional-id-prefix' = '${transactional_id_prefix}',
-    -- A few transactional ids in turn. By default every checkpoint has one of its own, which the broker remembers for a
-    -- week: at five a second its memory grows by 0.6 MiB a minute.
-    'sink.transaction-naming-strategy' = 'POOLING',
     -- One writer keeps the order in which the decisions of one workflow were made.
     'sink.parallelism' = '1',
     'key.format' = 'raw',

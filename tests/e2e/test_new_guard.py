@@ -88,7 +88,7 @@ def test_what_waits_goes_on_and_what_was_counted_is_counted_anew(
         meanwhile = len(leads) - before
         eventually(lambda: len(leads) >= before + meanwhile + 3, what="leads after the upgrade")
     assert meanwhile > 0
-    each_lead_has_one_mail_and_one_decision_per_message(system, leads)
+    each_lead_has_one_mail_and_a_decision_per_message(system, leads)
     assert waited_in_state(system, job), "the model had answered everything, so this run proves nothing"
     under_way.questions_are_answered()
     under_way.plan_goes_on()
@@ -111,12 +111,14 @@ def is_refused_without(system: System, other_release: Path) -> None:
     system.wait_for_router()
 
 
-def each_lead_has_one_mail_and_one_decision_per_message(system: System, leads: dict[str, str]) -> None:
+def each_lead_has_one_mail_and_a_decision_per_message(system: System, leads: dict[str, str]) -> None:
     eventually(lambda: all(map(system.mails_to, leads.values())), within_s=120, what="all mails")
-    eventually(lambda: all(system.outcomes(lead)[-1:] == ["completed"] for lead in leads), what="all completions")
+    # Not as the last one: outcomes come in the order of steps, and those are counted anew.
+    eventually(lambda: all("completed" in system.outcomes(lead) for lead in leads), what="all completions")
     assert {len(system.mails_to(address)) for address in leads.values()} == {1}
-    assert {len(system.witness.events(lead)) for lead in leads} == {EVENTS_OF_A_HOT_LEAD}
-    assert {len(system.outcomes(lead)) for lead in leads} == {EVENTS_OF_A_HOT_LEAD}
+    # The position goes back to the last checkpoint's, so that a message may be decided again.
+    assert min(len(system.witness.events(lead)) for lead in leads) == EVENTS_OF_A_HOT_LEAD
+    assert min(len(system.outcomes(lead)) for lead in leads) == EVENTS_OF_A_HOT_LEAD
 
 
 def waited_in_state(system: System, job: str) -> list[dict[str, Any]]:
