@@ -12,7 +12,8 @@ import sys
 import tempfile
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -24,6 +25,7 @@ from typing import Any
 from pymongo import MongoClient
 
 from pointsman.local import LocalStack
+from pointsman.topics import MESSAGES
 from tests.witness import Seen, Witness, eventually
 
 SECRET = "a-secret-that-nobody-shows"
@@ -159,6 +161,23 @@ class System:
         decisions = self.witness.decisions(workflow)
         return [decision["outcome"] for decision in sorted(decisions, key=lambda decision: decision["step"])]
 
+    def outcomes_of(self, workflows: Iterable[str]) -> dict[str, list[str]]:
+        """The same for several workflows: the log, which grows with the session, is read once."""
+        found: dict[str, list[str]] = {workflow: [] for workflow in workflows}
+        for decision in sorted(self.all_decisions(), key=lambda decision: decision["step"]):
+            if decision["workflow_id"] in found:
+                found[decision["workflow_id"]].append(decision["outcome"])
+        return found
+
+    def messages_of(self, workflows: Iterable[str]) -> dict[str, int]:
+        """Number of messages of each workflow on `agent_messages`."""
+        seen = Counter(one.workflow for one in self.witness.read(MESSAGES))
+        return {workflow: seen[workflow] for workflow in workflows}
+
+    def are_completed(self, workflows: Iterable[str]) -> bool:
+        """Whether the last decision on each of these workflows completed it."""
+        return all(outcomes[-1:] == ["completed"] for outcomes in self.outcomes_of(workflows).values())
+
     def all_decisions(self) -> list[dict[str, Any]]:
         return [seen.json() for seen in self.witness.read("agent_decisions")]
 
@@ -166,6 +185,11 @@ class System:
         """Everything the SMTP sink has received."""
         files = sorted((self.data_dir / "mailbox").glob("*.eml"))
         return [email.message_from_bytes(file.read_bytes(), policy=email.policy.default) for file in files]
+
+    def mails_of(self, addresses: Iterable[str]) -> dict[str, int]:
+        """Number of mails to each address; the mailbox is read once."""
+        sent = Counter(str(mail["To"]).lower() for mail in self.mails())
+        return {address: sent[address.lower()] for address in addresses}
 
     def mails_to(self, recipient: str) -> list[EmailMessage]:
         return [mail for mail in self.mails() if recipient.lower() in str(mail["To"]).lower()]

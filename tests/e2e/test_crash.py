@@ -22,12 +22,12 @@ def test_a_killed_taskmanager_loses_no_lead_and_sends_no_second_mail(system: Sys
         killed = system.kill("taskmanager", signal.SIGKILL)
         assert killed
         eventually(lambda: system.job_restarts() > 0, within_s=60, what="the job's restart")
-    eventually(lambda: all(system.mails_to(address) for address in leads.values()), within_s=120, what="all mails")
+    eventually(lambda: all(system.mails_of(leads.values()).values()), within_s=120, what="all mails")
     eventually(
-        lambda: all(system.outcomes(workflow)[-1:] == ["completed"] for workflow in leads), within_s=60,
+        lambda: system.are_completed(leads), within_s=60,
         what="all completions",
     )  # fmt: skip
-    assert {address: len(system.mails_to(address)) for address in leads.values()} == dict.fromkeys(leads.values(), 1)
+    assert system.mails_of(leads.values()) == dict.fromkeys(leads.values(), 1)
     for workflow in leads:
         events = system.witness.events(workflow)
         assert len(events) == len(set(events)) == 5

@@ -41,13 +41,12 @@ def test_an_upgrade_under_traffic_loses_nothing_and_repeats_nothing(system: Syst
         meanwhile = len(leads) - before
         eventually(lambda: len(leads) >= before + meanwhile + 3, what="leads after the upgrade")
     assert meanwhile > 0
-    eventually(lambda: all(system.mails_to(address) for address in leads.values()), within_s=90, what="all mails")
+    eventually(lambda: all(system.mails_of(leads.values()).values()), within_s=90, what="all mails")
     assert system.job_id() != job
-    assert {len(system.mails_to(address)) for address in leads.values()} == {1}
-    for workflow in leads:
-        eventually(lambda w=workflow: system.outcomes(w)[-1:] == ["completed"], what="a completion")  # type: ignore[misc]
-        assert len(system.witness.events(workflow)) == 5
-        assert len(system.outcomes(workflow)) == 5
+    assert set(system.mails_of(leads.values()).values()) == {1}
+    eventually(lambda: system.are_completed(leads), within_s=60, what="all completions")
+    assert set(system.messages_of(leads).values()) == {5}
+    assert {len(outcomes) for outcomes in system.outcomes_of(leads).values()} == {5}
 
 
 def test_a_savepoint_leaves_the_job_running(system: System) -> None:
