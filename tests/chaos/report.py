@@ -58,7 +58,10 @@ def soak_table(soak: dict[str, Any]) -> str:
         f"| {name} | {one['mib']:.0f} | {one['percent_per_10_min']:+.2f} % |"
         for name, one in sorted(soak["memory"].items())
     )
-    return "\n".join((summary, "", *head, *lines))
+    total = sum(one["mib"] for one in soak["memory"].values())
+    more = sum(one["mib"] * one["percent_per_10_min"] for one in soak["memory"].values())
+    whole = f"| all together | {total:.0f} | {more / total:+.2f} % |"
+    return "\n".join((summary, "", *head, *lines, whole))
 
 
 def with_table(page: str, new: str, begin_mark: str = BEGIN, end_mark: str = END) -> str:
