@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, StorageState, expect
 
 from pointsman.console.keys import LocalKeys, local_keys, login_link
 from tests.e2e.system import System
@@ -17,6 +18,9 @@ expect.set_options(timeout=30_000)
 
 DESKTOP = {"width": 1280, "height": 860}
 PHONE = {"width": 390, "height": 844}
+
+# The first login of each stack, for all windows after it: the console lets an address log in ten times a minute.
+_sessions: dict[Path, StorageState] = {}
 
 
 def keys(system: System) -> LocalKeys:
@@ -37,22 +41,26 @@ def page(
     login: bool = True,
 ) -> Iterator[Page]:  # fmt: skip
     """A fresh browser window on the stack's console."""
-    with window(browser, system.settings["console_url"], width=width, dark=dark) as opened:
+    session = _sessions.get(system.data_dir) if login else None
+    with window(browser, system.settings["console_url"], width=width, dark=dark, session=session) as opened:
         if login:
-            opened.goto(login_link("", keys(system), datetime.now(UTC)))
+            opened.goto("" if session else login_link("", keys(system), datetime.now(UTC)))
             expect(opened.get_by_role("heading", name="Board")).to_be_visible()
+            _sessions[system.data_dir] = session or opened.context.storage_state()
         yield opened
 
 
 @contextmanager
 def window(
-    browser: Browser, url: str, *, width: Literal["desktop", "phone"] = "desktop", dark: bool = False
-) -> Iterator[Page]:
+    browser: Browser, url: str, *, width: Literal["desktop", "phone"] = "desktop", dark: bool = False,
+    session: StorageState | None = None,
+) -> Iterator[Page]:  # fmt: skip
     """A fresh browser window; every error in its console fails the test."""
     size = PHONE if width == "phone" else DESKTOP
     context = browser.new_context(
         base_url=url, viewport=size, color_scheme="dark" if dark else "light",  # type: ignore[arg-type]
         permissions=["clipboard-read", "clipboard-write"],
+        storage_state=session,
     )  # fmt: skip
     opened = context.new_page()
     errors: list[str] = []
