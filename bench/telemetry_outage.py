@@ -1,10 +1,11 @@
-"""What a receiver of traces that goes away changes for the whole loop: leads per minute, at saturation.
+"""What a receiver of traces that goes away changes: leads per minute at saturation, processor time per lead.
 
-    python -m bench.telemetry_outage --turns 10 --out bench/results/telemetry-outage.json
+    taskset -c 2,3 python -m bench.telemetry_outage --turns 60 --out bench/results/telemetry-outage.json
 
 One stack; the receiver listens and is gone in turns (A B B A A B ...), so that what else the machine does meets both
 alike. So many leads are always under way that the loop is saturated (closed loop). Every lead must arrive exactly once,
-or the run is void. The ratio is of the sums over all turns; the interval is a bootstrap's over pairs of turns.
+or the run is void. A ratio is of the sums over all turns; its interval is a bootstrap's over pairs of turns. What feeds
+and what receives spans has the cores that the loop does not have, where there are some.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from email import message_from_bytes, policy
-from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any, Final
@@ -44,7 +45,8 @@ _RESAMPLES: Final = 2000
 def main() -> None:
     """Measure all turns and print the result as JSON."""
     options = _options()
-    receiver = Receiver()
+    loop = os.sched_getaffinity(0)
+    receiver = Receiver(other_cores(loop))
     os.environ["POINTSMAN_MAIL_DAILY_CAP"] = "1000000"
     os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = receiver.url
     with tempfile.TemporaryDirectory(prefix="pointsman-bench-") as folder:
@@ -58,16 +60,16 @@ def main() -> None:
             stack.up()
             with MongoClient[dict[str, Any]](stack.addresses.mongodb_uri) as client:
                 feed = Feed(client["sdr"]["leads"], stack.options.data_dir / "mailbox")
-                rates = _turns(feed, receiver, options)
+                os.sched_setaffinity(0, other_cores(loop))
+                turns = _turns(stack, feed, receiver, options)
                 feed.settle()
         finally:
             receiver.vanish()
             stack.down()
     result = {
         "turns": options.turns, "turn_s": options.turn_s, "under_way": UNDER_WAY, "leads": len(feed.addresses),
-        "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(), "leads_per_minute": rates,
-        "gone_to_answers": round(sum(rates["gone"]) / sum(rates["answers"]), 3),
-        "interval_95": interval(rates["answers"], rates["gone"]),
+        "cores": len(loop), "python": platform.python_version(),
+        **{each.name: compared(turns, each.name) for each in fields(Turn)},
     }  # fmt: skip
     text = json.dumps(result, indent=2)
     sys.stdout.write(text + "\n")
@@ -78,28 +80,55 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--turns", type=int, default=10, help="turns of each kind")
-    parser.add_argument("--turn-s", type=float, default=30.0, help="seconds of a turn")
+    parser.add_argument("--turn-s", type=float, default=20.0, help="seconds of a turn")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
 
-def _turns(feed: Feed, receiver: Receiver, options: argparse.Namespace) -> dict[str, list[float]]:
-    rates: dict[str, list[float]] = {"answers": [], "gone": []}
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """What was seen in one turn.
+
+    Attributes:
+        leads_per_minute: mails that arrived.
+        processor_s_per_lead: processor time of all processes of the stack, by mails that arrived.
+    """
+
+    leads_per_minute: float
+    processor_s_per_lead: float
+
+
+def _turns(stack: LocalStack, feed: Feed, receiver: Receiver, options: argparse.Namespace) -> dict[str, list[Turn]]:
+    turns: dict[str, list[Turn]] = {"answers": [], "gone": []}
     receiver.appear()
     feed.until(lambda: len(feed.addresses) >= WARM_UP)
     for number in range(options.turns * 2):
         # A B B A: what drifts with time meets both kinds alike.
         kind = ("answers", "gone", "gone", "answers")[number % 4]
         receiver.appear() if kind == "answers" else receiver.vanish()
-        began, before = time.monotonic(), feed.arrived()
-        feed.until(partial(_is_past, began + options.turn_s))
-        rates[kind].append(round((feed.arrived() - before) / (time.monotonic() - began) * 60, 1))
-        sys.stderr.write(f"{kind}: {rates[kind][-1]:.0f} leads/min\n")
-    return rates
+        turns[kind].append(_turn(stack, feed, options.turn_s))
+        sys.stderr.write(f"{kind}: {turns[kind][-1]}\n")
+    return turns
 
 
-def _is_past(moment: float) -> bool:
-    return time.monotonic() >= moment
+def _turn(stack: LocalStack, feed: Feed, turn_s: float) -> Turn:
+    began, before, used = time.monotonic(), feed.arrived(), _processor_s(stack)
+    feed.until(lambda: time.monotonic() >= began + turn_s)
+    arrived, lasted = feed.arrived() - before, time.monotonic() - began
+    return Turn(
+        leads_per_minute=round(arrived / lasted * 60, 1),
+        processor_s_per_lead=round((_processor_s(stack) - used) / arrived, 4),
+    )
+
+
+def _processor_s(stack: LocalStack) -> float:
+    times = [process.cpu_times() for process in stack.processes()]
+    return sum(each.user + each.system for each in times)
+
+
+def other_cores(cores: set[int]) -> set[int]:
+    """Those that the machine has besides; the same where it has no others."""
+    return set(range(os.cpu_count() or 1)) - cores or cores
 
 
 class Feed:
@@ -146,10 +175,12 @@ class Feed:
 class Receiver:
     """Takes spans and forgets them, or is not there; its address stays the same.
 
-    It runs on the cores that the loop does not have, where there are some: what it costs is not the loop's.
+    Args:
+        cores: where it runs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cores: set[int]) -> None:
+        self._cores = cores
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self._port: int = probe.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
@@ -164,8 +195,7 @@ class Receiver:
         if self._process is None:
             command = [sys.executable, "-m", "bench.telemetry_receiver", str(self._port)]
             self._process = subprocess.Popen(command, cwd=ROOT)  # noqa: S603 - our own program
-            others = set(range(os.cpu_count() or 1)) - os.sched_getaffinity(0)
-            os.sched_setaffinity(self._process.pid, others or os.sched_getaffinity(0))
+            os.sched_setaffinity(self._process.pid, self._cores)
 
     def vanish(self) -> None:
         """Listen no more: whoever connects is refused."""
@@ -173,6 +203,13 @@ class Receiver:
             self._process.terminate()
             self._process.wait()
             self._process = None
+
+
+def compared(turns: Mapping[str, Sequence[Turn]], figure: str) -> dict[str, Any]:
+    """One figure of all turns, and how many times as much it is while the receiver is gone."""
+    answers, gone = ([getattr(each, figure) for each in turns[kind]] for kind in ("answers", "gone"))
+    ratio = round(sum(gone) / sum(answers), 3)
+    return {"answers": answers, "gone": gone, "gone_to_answers": ratio, "interval_95": interval(answers, gone)}
 
 
 def interval(answers: Sequence[float], gone: Sequence[float]) -> tuple[float, float]:
