@@ -141,6 +141,24 @@ def test_what_the_router_leaves_to_a_person_is_decided_on_the_page(desk: Page, s
     assert [one["by"] for one in audit(system, "workflow.resumed") if one["subject"] == workflow] == [person]
 
 
+def test_a_mail_that_needs_approval_is_approved_on_the_page(desk: Page, system: System) -> None:
+    with system.edited_definitions() as definitions:
+        mail = definitions / "send_email.yaml"
+        mail.write_text(mail.read_text().replace("\naccepts:", "\napproval: required\naccepts:", 1))
+        system.cli("agents", "apply", str(definitions))
+        system.wait_for_router()
+        workflow, where = system.insert({**hot_lead(), "company": "Careful Ltd"})
+        desk.goto("/waiting")
+        card = desk.get_by_role("listitem").filter(has_text="Careful Ltd")
+        expect(card).to_contain_text("Needs your approval")
+        assert (system.mails_to(where), "routed" in system.outcomes(workflow)) == ([], True)
+        expect(card.get_by_label("Approve for")).to_have_value("send_email")
+        card.get_by_role("button", name="Approve").click()
+        expect(card).to_have_count(0)
+        eventually(lambda: len(system.mails_to(where)) == 1, within_s=30, what="the approved mail")
+    assert [one["by"] for one in audit(system, "workflow.resumed") if one["subject"] == workflow] == [owner(system)]
+
+
 def test_a_workflow_is_ended_on_the_page(desk: Page, system: System) -> None:
     workflow = system.send("nobody.knows", {"company": "Ended Ltd"})
     desk.goto("/waiting")
