@@ -6,10 +6,11 @@ ARG UV_VERSION=0.13.8
 
 FROM ghcr.io/astral-sh/uv:${UV_VERSION} AS uv
 
-# The jars that connectors/pom.xml pins.
+# The jars that connectors/pom.xml pins, and what it builds.
 FROM ${MAVEN_IMAGE} AS jars
 WORKDIR /build
 COPY connectors/pom.xml ./
+COPY connectors/src ./src
 RUN mvn -B -q -ntp package -Djars.folder=/jars
 
 # Python and the third parties that constraints.txt pins. uv brings its own Python 3.11 with a shared library, which
@@ -34,6 +35,7 @@ LABEL org.opencontainers.image.title="pointsman-flink" \
 COPY --from=python /opt/python /opt/python
 COPY --from=python /opt/venv /opt/venv
 COPY --from=jars /jars/flink/ /opt/flink/lib/
+COPY --from=jars /jars/agents/ /opt/flink/agents/
 # flink-python in the parent class loader (thread mode), and the S3 file system for checkpoints.
 RUN cp /opt/flink/opt/flink-python-*.jar /opt/flink/lib/ \
     && mkdir -p /opt/flink/plugins/s3-fs-presto /state/checkpoints /state/savepoints \

@@ -31,6 +31,7 @@ from pointsman.telemetry.endpoint import leave_target
 
 _CONF: Final = "flink/conf"
 _LIB: Final = "jars/flink-lib/*"
+_WARM_PYTHON: Final = "jars/agents/warm-python.jar"
 # As Flink's scripts would work them out from config/flink.yaml: heap = framework + task heap; direct memory =
 # framework and task off-heap + network.
 _JOBMANAGER_MEMORY: Final = ("-Xms128m", "-Xmx384m", "-XX:MaxMetaspaceSize=256m")
@@ -138,7 +139,7 @@ class Flink:
     def _taskmanager(self, name: str) -> Program:
         # How soon routing goes on after a kill is how much processor time a new JVM takes to get going; the second
         # compiler alone takes a third of it, and what is busy in steady state is Python.
-        options = (*_TASKMANAGER_MEMORY, *SMALL_JVM, *self._login)
+        options = (*_TASKMANAGER_MEMORY, *SMALL_JVM, *self._login, *self._warm_python())
         main_class = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
         return Program(
             name=name,
@@ -158,6 +159,11 @@ class Flink:
             tells=True,
             may_see=REGISTRY_SECRETS | ENCRYPTION_SECRETS | (MODEL_SECRETS if self._options.own_model else frozenset()),
         )
+
+    def _warm_python(self) -> tuple[str, ...]:
+        if self._options.python_mode != "thread":  # in a process of its own Python belongs to one operator
+            return ()
+        return f"-javaagent:{_WARM_PYTHON}", f"-Dpointsman.warm.python={sys.executable}"
 
 
 def _java_command(java: Path, name: str, options: tuple[str, ...], main_class: str) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Fetches the jars that connectors/pom.xml pins, once, and lays out Flink's class path folder."""
+"""Fetches and builds the jars that connectors/pom.xml pins, once, and lays out Flink's class path folder."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pointsman.local.layout import CONNECTORS, Layout
 from pointsman.local.locks import locked
 
 POM: Final = CONNECTORS / "pom.xml"
+_SOURCES: Final = CONNECTORS / "src"
 _MARKER: Final = "complete"
 _MAVEN_TIMEOUT_S: Final = 900
 _CONNECTOR_SERVICE: Final = "META-INF/services/org.apache.kafka.connect.source.SourceConnector"
@@ -23,13 +24,13 @@ _CONNECTOR_CLASS: Final = "com.mongodb.kafka.connect.MongoSourceConnector"
 
 
 def jars_complete(layout: Layout) -> bool:
-    """Whether the jars of today's pom and of the installed Flink are there."""
+    """Whether the jars of today's pom and sources, and of the installed Flink, are there."""
     marker = layout.jars / _MARKER
     return marker.is_file() and marker.read_text(encoding="utf-8") == _fingerprint()
 
 
 def ensure_jars(layout: Layout) -> None:
-    """Fetch what is missing; calls Maven only when the pom or Flink's version changed.
+    """Fetch what is missing; calls Maven only when the pom, a source or Flink's version changed.
 
     Raises:
         ConfigurationError: Maven is absent or failed.
@@ -68,6 +69,8 @@ def pyflink_folder() -> Path:
 
 def _fingerprint() -> str:
     digest = hashlib.sha256(POM.read_bytes())
+    for source in sorted(_SOURCES.rglob("*.java")):
+        digest.update(source.read_bytes())
     for jar in _flink_jars():
         digest.update(jar.name.encode())
     return digest.hexdigest()
@@ -82,7 +85,7 @@ def _flink_jars() -> list[Path]:
 def _run_maven(folder: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
-        raise ConfigurationError("Maven (mvn) is not installed", "install Maven 3.8 or newer; it fetches the jars once")
+        raise ConfigurationError("Maven (mvn) is not installed", "install Maven 3.8 or newer; it gets the jars, once")
     command = [maven, "-B", "-q", "-ntp", "-f", str(POM), "package", f"-Djars.folder={folder}"]
     try:
         done = subprocess.run(  # noqa: S603  # fixed arguments
@@ -94,8 +97,8 @@ def _run_maven(folder: Path) -> None:
         ) from None
     if done.returncode != 0:
         raise ConfigurationError(
-            f"Maven could not fetch the jars: {_first_error(done.stdout)}",
-            f"check the network and Maven's settings, then try: mvn -f {POM} package",
+            f"Maven could not fetch or build the jars: {_first_error(done.stdout)}",
+            f"check the network, Maven's settings and that its Java is a JDK, then try: mvn -f {POM} package",
         )
 
 

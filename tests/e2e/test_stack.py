@@ -41,3 +41,8 @@ def test_a_program_s_log_is_shown(system: System) -> None:
 
 def test_an_unknown_program_is_named_with_the_nearest_one(system: System) -> None:
     assert "kafka" in system.cli("logs", "kafca", expect=3).stderr
+
+
+def test_a_taskmanager_has_python_ready_before_a_job_needs_it(system: System) -> None:
+    log = system.data_dir / "logs" / "taskmanager-1.log"
+    eventually(lambda: "Python is warm" in log.read_text(), within_s=60, what="a word about Python")

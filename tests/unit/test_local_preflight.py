@@ -168,7 +168,7 @@ class TestJars:
         self, layout: Layout, maven: Path
     ) -> None:
         self.pretend(maven, 'echo "[ERROR] Could not transfer artifact x"; exit 1')
-        with pytest.raises(ConfigurationError, match="Maven could not fetch the jars: Could not transfer artifact x"):
+        with pytest.raises(ConfigurationError, match="or build the jars: Could not transfer artifact x"):
             jars.ensure_jars(layout)
         assert not jars.jars_complete(layout)
 
