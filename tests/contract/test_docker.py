@@ -71,6 +71,16 @@ def test_hadolint_finds_nothing(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.stem)
+def test_what_is_copied_is_there_and_reaches_the_builder(path: Path) -> None:
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", path.read_text(), re.MULTILINE)
+    sources = [source for line in copied for source in line.split()]
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert sources
+    assert [one for one in sources if not (ROOT / one).exists()] == []
+    assert [one for one in sources if not any(f"!{let}" in ignored for let in (one, *Path(one).parents))] == []
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.stem)
 def test_images_run_as_a_numbered_user_and_say_what_they_are(path: Path) -> None:
     last_stage = re.split(r"^FROM ", path.read_text(), flags=re.MULTILINE)[-1]
     (user,) = re.findall(r"^USER (\S+)$", last_stage, re.MULTILINE)
