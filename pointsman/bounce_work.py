@@ -56,7 +56,7 @@ def put_aside(folder: Path, file: Path) -> None:
     file.replace(folder / PROCESSED / file.name)
 
 
-async def work_off(name: str, raw: bytes, store: DocumentStore, now: datetime) -> Result:
+async def work_off(name: str, raw: bytes, store: DocumentStore, now: datetime, *, dry_run: bool = False) -> Result:
     """Do what one returned mail asks for; doing it again changes nothing.
 
     Args:
@@ -64,6 +64,7 @@ async def work_off(name: str, raw: bytes, store: DocumentStore, now: datetime) -
         raw: the mail.
         store: where ledger and suppression list are.
         now: the time, UTC.
+        dry_run: only say what it asks for.
 
     Raises:
         StoreUnavailableError: the store did not answer.
@@ -76,6 +77,6 @@ async def work_off(name: str, raw: bytes, store: DocumentStore, now: datetime) -
     if person is None:
         return Result(file=name, outcome="unknown_mail")
     reason = _ENDS.get(returned.verdict)
-    if reason:
+    if reason and not dry_run:
         await suppress(store, person, reason=reason, now=now)
     return Result(file=name, outcome=returned.verdict.value, is_suppressed=reason is not None)

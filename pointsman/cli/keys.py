@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pointsman.cli.leads import with_store
+from pointsman.cli.options import DryRun
 from pointsman.settings import settings
 from pointsman.shredding.process import data_keys, key_ring
 from pointsman.shredding.wrapping import new_key
@@ -24,9 +25,13 @@ def new(
 
 
 @app.command()
-def rewrap() -> None:
+def rewrap(*, dry_run: DryRun = False) -> None:
     """Wrap every data key with the first key of the settings, so that the others can be taken out of them."""
     told = settings()
     first = key_ring(told).first
+    if dry_run:
+        count = with_store(lambda store: data_keys(store, told).not_wrapped_with_first())
+        typer.echo(f"would wrap {count} data keys with {first}")
+        return
     count = with_store(lambda store: data_keys(store, told).rewrap())
     typer.echo(f"{count} data keys are wrapped with {first} now")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pointsman.cli.options import Yes, confirm
+from pointsman.cli.options import DryRun, Yes, confirm
 from pointsman.cli.output import Output, OutputOption, advancing, print_lines, print_rows, working
 from pointsman.definitions.model import COLLECTION_PATTERN
 from pointsman.errors import ConfigurationError, RefusedError
@@ -51,22 +51,36 @@ def add(
     collection: Collection,
     *,
     prune: Annotated[bool, typer.Option("--prune", help="Also take out what is not in the folder.")] = False,
+    dry_run: DryRun = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Bring a collection up to date with a folder: only what has changed is read and embedded."""
     from pointsman.knowledge.ingestion import Outcome, files_of, ingest
 
     done: list[Done] = []
-    with _index(may_write=True) as (index, embedder), advancing(len(files_of(folder)), "documents") as advance:
-        for each in ingest(folder, collection, index, embedder, _now, prune=prune):
-            done.append(each)
-            advance()
+    if dry_run:
+        done = _previewed(folder, collection, prune=prune)
+    else:
+        with _index(may_write=True) as (index, embedder), advancing(len(files_of(folder)), "documents") as advance:
+            for each in ingest(folder, collection, index, embedder, _now, prune=prune):
+                done.append(each)
+                advance()
     columns = ("source", "outcome", "passages", "embedded", "problem")
     rows = [{name: getattr(each, name) for name in columns} for each in done]
     print_rows(rows, columns, output, right=("passages", "embedded"))
     failed = sum(each.outcome is Outcome.FAILED for each in done)
     if failed:
         raise RefusedError(f"{failed} of {len(done)} documents were not added", "the others are; mend these, add again")
+
+
+def _previewed(folder: Path, collection: str, *, prune: bool) -> list[Done]:
+    from pointsman.knowledge.ingestion import previewed
+    from pointsman.knowledge.retrieval import is_there
+
+    if not is_there(settings()):
+        return list(previewed(folder, collection, None, _now, prune=prune))
+    with _index() as (index, _):
+        return list(previewed(folder, collection, index, _now, prune=prune))
 
 
 @app.command("ls")
@@ -109,16 +123,20 @@ def remove(
     *,
     everything: Annotated[bool, typer.Option("--all", help="All documents, of --collection if it is given.")] = False,
     yes: Yes = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Take documents out."""
     if everything == bool(sources):
         raise typer.BadParameter("name documents, or give --all")
-    with _index(may_write=True) as (index, _):
+    with _index(may_write=not dry_run) as (index, _):
         wanted = [one for one in index.documents(collection) if everything or one.source in (sources or [])]
         unknown = set(sources or []) - {one.source for one in wanted}
         if unknown:
             remedy = "`pointsman knowledge ls` lists those that there are"
             raise RefusedError(f"not there: {', '.join(one_line(name, 200) for name in sorted(unknown))}", remedy)
+        if dry_run:
+            typer.echo(f"would take {len(wanted)} documents out")
+            return
         confirm(f"take {len(wanted)} documents out?", yes=yes)
         for one in wanted:
             index.remove(one.collection, one.source)

@@ -17,7 +17,7 @@ from pointsman import stores
 from pointsman.cli import lead_erasure
 from pointsman.cli.options import By, DryRun, Yes, confirm, duration, operator, per_second
 from pointsman.cli.output import Output, OutputOption, print_rows
-from pointsman.connect_rest import register
+from pointsman.connect_rest import register, validate
 from pointsman.envelope import to_rfc3339
 from pointsman.errors import ConfigurationError, TransientError
 from pointsman.kafka import publish, read_all
@@ -93,8 +93,14 @@ def connect(
     mongodb_uri: Annotated[
         str, typer.Option(help="Connection string as the worker sees it; better a reference, ${dir:/run/secrets:name}.")
     ],
+    *,
+    dry_run: DryRun = False,
 ) -> None:
     """Have Kafka Connect read new leads from MongoDB; repeating it changes nothing."""
+    if dry_run:
+        validate(connect_url, CONNECTOR, connector_config(mongodb_uri))
+        typer.echo(f"would register connector {CONNECTOR}; Kafka Connect finds nothing wrong with it")
+        return
     register(connect_url, CONNECTOR, connector_config(mongodb_uri))
     typer.echo(f"connector {CONNECTOR} is registered")
 

@@ -34,13 +34,15 @@ def bounces(
     folder: Annotated[Path, typer.Option(help="Folder with one returned mail per file, or a Maildir.")],
     *,
     watch: Annotated[bool, typer.Option("--watch", help="Stay, and look again every ten seconds.")] = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Put people whose mailbox returned a mail for good, or who complained, on the suppression list."""
     while True:
         try:
             for file in waiting(folder):
-                typer.echo(line(_work_off(file.name, read(file))))
-                put_aside(folder, file)
+                typer.echo(("would be: " if dry_run else "") + line(_work_off(file.name, read(file), dry_run=dry_run)))
+                if not dry_run:
+                    put_aside(folder, file)
         except OSError as error:
             remedy = "let this process read and write the folder"
             raise ConfigurationError(f"{folder}: {error.strerror}", remedy) from None
@@ -48,7 +50,7 @@ def bounces(
             if not watch:
                 raise
             typer.echo(f"pointsman: {error}; trying again", err=True)
-        if not watch:
+        if not watch or dry_run:
             return
         time.sleep(_LOOK_AGAIN_S)
 
@@ -81,5 +83,5 @@ def line(result: Result) -> str:
     return f"{result.file}  {result.outcome}{'  suppressed' if result.is_suppressed else ''}"
 
 
-def _work_off(name: str, raw: bytes) -> Result:
-    return with_store(lambda store: work_off(name, raw, store, datetime.now(UTC)))
+def _work_off(name: str, raw: bytes, *, dry_run: bool) -> Result:
+    return with_store(lambda store: work_off(name, raw, store, datetime.now(UTC), dry_run=dry_run))

@@ -61,6 +61,11 @@ class _Read:
     def missing(self) -> list[Chunk]:
         return [chunk for chunk in self.chunks if chunk.id not in self.known]
 
+    @property
+    def done(self) -> Done:
+        outcome = Outcome.ADDED if self.is_new else Outcome.CHANGED
+        return Done(source=self.document.source, outcome=outcome, passages=len(self.chunks), embedded=len(self.missing))
+
 
 def files_of(folder: Path) -> list[Path]:
     """The documents below `folder`, hidden ones left out.
@@ -122,13 +127,34 @@ def ingest(
         yield from _pruned(known.keys() - {path.relative_to(folder).as_posix() for path in files}, collection, index)
 
 
+def previewed(
+    folder: Path, collection: str, index: Index | None, now: Callable[[], datetime], *, prune: bool = False
+) -> Iterator[Done]:
+    """What `ingest` would do; nothing is embedded or written. `index` is None where there is none yet.
+
+    Raises:
+        ConfigurationError: it is no folder of documents.
+        StoreUnavailableError: the index does not answer.
+    """
+    files = files_of(folder)
+    known = {document.source: document for document in index.documents(collection)} if index else {}
+    for path in files:
+        source = path.relative_to(folder).as_posix()
+        read = _read(path, source, collection, known.pop(source, None), index, now())
+        yield read if isinstance(read, Done) else read.done
+    for source in sorted(known) if prune else ():
+        yield Done(source=source, outcome=Outcome.REMOVED)
+
+
 def _is_shown(path: Path, folder: Path) -> bool:
     # A link may lead out of the folder.
     inside = path.resolve().is_relative_to(folder.resolve())
     return path.is_file() and inside and not any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
-def _read(path: Path, source: str, collection: str, known: Indexed | None, index: Index, now: datetime) -> _Read | Done:
+def _read(
+    path: Path, source: str, collection: str, known: Indexed | None, index: Index | None, now: datetime
+) -> _Read | Done:
     try:
         content = path.read_bytes()
         digest = hashlib.sha256(chunking.VERSION.encode() + content).hexdigest()
@@ -140,7 +166,7 @@ def _read(path: Path, source: str, collection: str, known: Indexed | None, index
     except RefusedError as error:
         return Done(source=source, outcome=Outcome.FAILED, problem=str(error))
     document = Indexed(collection=collection, source=source, digest=digest, passages=len(chunks), added_at=now)
-    vectors = dict(index.vectors(collection, source)) if known else {}
+    vectors = dict(index.vectors(collection, source)) if known and index else {}
     return _Read(document=document, chunks=chunks, known=vectors, is_new=known is None)
 
 
@@ -150,8 +176,7 @@ def _written(waiting: Sequence[_Read], index: Index, embedder: Embedder) -> Iter
     for read in waiting:
         new = {chunk.id: next(made) for chunk in read.missing}
         index.replace(read.document, read.chunks, _stacked([{**read.known, **new}[each.id] for each in read.chunks]))
-        outcome = Outcome.ADDED if read.is_new else Outcome.CHANGED
-        yield Done(source=read.document.source, outcome=outcome, passages=len(read.chunks), embedded=len(new))
+        yield read.done
 
 
 def _stacked(vectors: Sequence[Any]) -> Vectors:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pointsman.shredding.sealing import Key, random_key
 from pointsman.shredding.wrapping import KeyRing, Wrapped
@@ -80,14 +80,25 @@ class DataKeys:
             ConfigurationError: a key is wrapped with one that the settings do not hold.
         """
         count = 0
-        others = {"by": {"$exists": True, "$ne": self._ring.first}}
-        while documents := await self._store.find(COLLECTION, others, limit=MOST_AT_ONCE):
+        while documents := await self._store.find(COLLECTION, self._of_others, limit=MOST_AT_ONCE):
             for document in documents:
                 name, old = str(document["_id"]), _wrapped(document)
                 new = self._ring.wrap(self._ring.unwrap(old, name), name)
                 await self._store.update_if(COLLECTION, name, {"key": old.text}, {"by": new.by, "key": new.text})
             count += len(documents)
         return count
+
+    async def not_wrapped_with_first(self) -> int:
+        """How many keys `rewrap` would wrap anew.
+
+        Raises:
+            StoreUnavailableError: the store does not answer.
+        """
+        return await self._store.count(COLLECTION, self._of_others)
+
+    @property
+    def _of_others(self) -> dict[str, Any]:
+        return {"by": {"$exists": True, "$ne": self._ring.first}}
 
     def _read(self, document: Document) -> Found:
         if "key" not in document:

@@ -59,7 +59,9 @@ class DataKeysContract:
         before = await keys_in(store).find_or_make(b"w")
         await erase_keys(store, [b"gone"], NOW)
         both = keys_in(store, f"{NEW},{OLD}")
+        assert await both.not_wrapped_with_first() == 1
         assert await both.rewrap() == 1
+        assert await both.not_wrapped_with_first() == 0
         assert await both.rewrap() == 0
         after = (await keys_in(store, NEW).find([b"w"]))[b"w"]
         assert before.key

@@ -141,6 +141,14 @@ def test_who_changed_an_agent_is_told_with_what_they_changed(system: System) -> 
         assert "+ Edition for ann." in system.cli("agents", "diff", "--version", version[:8]).stdout
 
 
+def test_connect_is_asked_what_it_thinks_of_a_connector_without_making_one(system: System) -> None:
+    at, ours = system.settings["connect_url"], system.settings["mongodb_uri"]
+    told = system.cli("leads", "connect", "--connect-url", at, "--mongodb-uri", ours, "--dry-run").stdout
+    assert "finds nothing wrong" in told
+    wrong = system.cli("leads", "connect", "--connect-url", at, "--mongodb-uri", "nonsense", "--dry-run", expect=3)
+    assert "connection.uri" in wrong.stderr
+
+
 def test_costs_count_calls_and_mails(system: System, lead: tuple[str, str]) -> None:
     total = data(system, "costs", "--since", "1h")["total"]
     assert total["calls"] >= 1

@@ -101,8 +101,8 @@ async def store(monkeypatch: pytest.MonkeyPatch) -> InMemoryStore:
     return memory
 
 
-def run(folder: Path) -> str:
-    result = CliRunner().invoke(mail.app, ["bounces", "--folder", str(folder)])
+def run(folder: Path, *more: str) -> str:
+    result = CliRunner().invoke(mail.app, ["bounces", "--folder", str(folder), *more])
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -114,6 +114,9 @@ async def test_a_folder_is_worked_off_once_and_the_person_of_the_ledger_is_suppr
     (tmp_path / "2.eml").write_bytes(dsn("delayed", "4.4.1"))
     (tmp_path / "3.eml").write_bytes(b"Subject: Re: Hello\r\n\r\nThank you!")
 
+    told = await asyncio.to_thread(run, tmp_path, "--dry-run")
+    assert told.splitlines()[0] == "would be: 1.eml  hard_bounce  suppressed"
+    assert not await is_suppressed(store, PERSON)
     output = await asyncio.to_thread(run, tmp_path)
     assert output.splitlines() == ["1.eml  hard_bounce  suppressed", "2.eml  soft_bounce", "3.eml  not_a_notification"]
     assert await is_suppressed(store, PERSON)

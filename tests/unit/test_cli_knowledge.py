@@ -45,6 +45,22 @@ def test_a_folder_is_added_listed_searched_and_taken_out() -> None:
     assert data("ls") == []
 
 
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("one")
+    (tmp_path / "two.txt").write_text("two")
+    told = data("add", str(tmp_path), "-c", "product", "--dry-run")
+    assert [(row["outcome"], row["embedded"]) for row in told] == [("added", 1), ("added", 1)]
+    assert isinstance(run("ls").exception, ConfigurationError)
+    run("add", str(tmp_path), "-c", "product")
+    (tmp_path / "one.txt").write_text("other words")
+    (tmp_path / "two.txt").unlink()
+    told = data("add", str(tmp_path), "-c", "product", "--prune", "--dry-run")
+    assert [(row["source"], row["outcome"]) for row in told] == [("one.txt", "changed"), ("two.txt", "removed")]
+    assert run("rm", "--all", "--dry-run").stdout == "would take 2 documents out\n"
+    assert [row["source"] for row in data("ls")] == ["one.txt", "two.txt"]
+    assert told == data("add", str(tmp_path), "-c", "product", "--prune")
+
+
 def test_retrieval_is_measured_and_a_figure_can_fail_a_build() -> None:
     run("add", DOCUMENTS, "-c", "product")
     told = run("eval", "examples/knowledge/questions.jsonl", "-c", "product", "--fail-under", "0.3")

@@ -10,18 +10,19 @@ from typing import Any, ClassVar
 
 import pytest
 
-from pointsman.connect_rest import ConnectUnavailableError, register
+from pointsman.connect_rest import ConnectUnavailableError, register, validate
 from pointsman.errors import ConfigurationError
 
 
 class Worker(BaseHTTPRequestHandler):
     status: ClassVar[int] = 200
+    answer: ClassVar[bytes] = b'{"message": "secret-password"}'
     asked: ClassVar[list[tuple[str, Any]]] = []
 
     def do_PUT(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.asked.append((self.path, body))
-        answer = b'{"message": "secret-password"}'
+        answer = self.answer
         self.send_response(self.status)
         self.send_header("content-length", str(len(answer)))
         self.end_headers()
@@ -54,6 +55,26 @@ def test_a_refusal_is_told_without_the_configuration(url: str, monkeypatch: pyte
     with pytest.raises(ConfigurationError, match="refused the configuration of leads-source") as caught:
         register(url, "leads-source", {})
     assert "secret-password" not in str(caught.value)
+
+
+def test_a_configuration_is_looked_at_and_what_is_wrong_is_named_without_its_value(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [
+        {"value": {"name": "database", "value": "sdr", "errors": []}},
+        {"value": {"name": "connection.uri", "value": "secret-password", "errors": ["secret-password is no address"]}},
+    ]
+    config = {"connector.class": "com.mongodb.kafka.connect.MongoSourceConnector"}
+    monkeypatch.setattr(Worker, "answer", json.dumps({"configs": found[:1]}).encode())
+    validate(url, "leads-source", config)
+    path = "/connector-plugins/MongoSourceConnector/config/validate"
+    assert Worker.asked == [(path, {**config, "name": "leads-source"})]
+    monkeypatch.setattr(Worker, "answer", json.dumps({"configs": found}).encode())
+    with pytest.raises(
+        ConfigurationError, match=r"would refuse the configuration of leads-source: connection\.uri"
+    ) as no:
+        validate(url, "leads-source", config)
+    assert "secret-password" not in str(no.value)
 
 
 def test_a_busy_worker_may_be_asked_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
