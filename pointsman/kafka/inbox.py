@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, NoReturn
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from pointsman.envelope import Record
-from pointsman.errors import BrokerUnavailableError
+from pointsman.errors import BrokerUnavailableError, PointsmanError
 from pointsman.kafka.clients import (
     REQUEST_TIMEOUT_S,
     is_lasting,
@@ -67,10 +68,11 @@ class KafkaInbox:
                 "heartbeat.interval.ms": 1_500,
             }
         )
-        self._producer = Producer({**writer_config(bootstrap, self._who, _TRANSACTION_TIMEOUT_S)})
+        self._producer = self._new_producer()
+        self._trouble: PointsmanError | None = None
 
     def open(self, listener: PartitionListener) -> None:
-        """Join the group; first end what a predecessor of the same instance left open.
+        """Join the group; first end what a predecessor of the same instance left open, known to the coordinator or not.
 
         Raises:
             BrokerUnavailableError: Kafka does not answer yet; may be tried again.
@@ -79,6 +81,7 @@ class KafkaInbox:
         self._listener = listener
         with translated(f"starting {self._who}", self._bootstrap):
             self._producer.init_transactions(_JOIN_TIMEOUT_S)
+            self._let_go_of_positions()
             self._consumer.subscribe(
                 [self._topic], on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost
             )
@@ -88,10 +91,13 @@ class KafkaInbox:
 
         Raises:
             FencedError: another process runs as this instance.
+            BrokerUnavailableError: the positions of new partitions cannot be had.
             ConfigurationError: forbidden.
         """
         with translated(f"reading {self._topic}", self._bootstrap):
             message = self._consumer.poll(timeout_s)
+        if self._trouble:
+            raise self._trouble
         if message is None:
             return None
         error = message.error()
@@ -132,6 +138,28 @@ class KafkaInbox:
         """Leave the group."""
         self._is_closing = True
         self._consumer.close()
+
+    def _new_producer(self) -> Producer:
+        return Producer({**writer_config(self._bootstrap, self._who, _TRANSACTION_TIMEOUT_S)})
+
+    def _let_go_of_positions(self) -> None:
+        """Have an abort marker written to the partition that keeps the group's positions.
+
+        A broker that is killed at the wrong moment may keep positions of a transaction that its coordinator has
+        forgotten: `init_transactions` does not end it, no time-out does, and nobody is told the group's positions. The
+        marker ends whatever this producer's id has left there.
+        """
+        nothing = TopicPartition(self._topic, 0, 0)
+        try:
+            self._producer.begin_transaction()
+            with suppress(KafkaException):  # refused or not: the coordinator knows the partition now
+                self._producer.send_offsets_to_transaction(
+                    [nothing], self._consumer.consumer_group_metadata(), REQUEST_TIMEOUT_S
+                )
+            self._producer.abort_transaction(REQUEST_TIMEOUT_S)
+        except KafkaException:
+            self._producer = self._new_producer()  # this one is in the middle of something, and can only be closed
+            raise
 
     def _send_positions(self, positions: Sequence[Position]) -> None:
         offsets = [
@@ -177,10 +205,15 @@ class KafkaInbox:
             return
         # An earlier owner's transaction may still hold these offsets; the broker ends it within its time-out.
         patience_s = _TRANSACTION_TIMEOUT_S + REQUEST_TIMEOUT_S
-        committed = consumer.committed(partitions, timeout=patience_s)
-        for partition in committed:
-            if partition.error is not None:
-                raise KafkaException(partition.error)
+        try:
+            committed = consumer.committed(partitions, timeout=patience_s)
+            for partition in committed:
+                if partition.error is not None:
+                    raise KafkaException(partition.error)
+        except KafkaException as error:
+            # Out of a callback the binding would raise something that no `except` catches. `poll` raises this instead.
+            self._trouble = translate(error, f"asking for positions of {self._who}", self._bootstrap)
+            return
         consumer.incremental_assign(committed)
         self._tell().assigned([_position(partition) for partition in committed])
 
