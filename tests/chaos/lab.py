@@ -228,8 +228,8 @@ class Experiment:
         lost, duplicated = self._lost(account), account.duplicated()
         self._note(account, len(lost), len(duplicated))
         assert self.injected > 0, f"{self.fault} did not happen, so this run proves nothing"
-        assert lost == []
-        assert duplicated == []
+        assert lost == [], "\n".join(lost)
+        assert duplicated == [], "\n".join(duplicated)
         return account
 
     def _settle(self, within_s: float) -> None:
