@@ -186,8 +186,8 @@ TARGETS: Final[Mapping[str, tuple[Target, ...]]] = MappingProxyType(
                 system=_OURS, by="model always, all agents in the prompt", at_most=0.5,
             ),
             Target(
-                said="a fifth of the billed tokens of a lead's way", figure="billed tokens per message", load="a lead's way",
-                system=_OURS, by="model always, all agents in the prompt", at_most=0.2,
+                said="a fifth of the billed tokens of a lead's way", figure="billed tokens per message",
+                load="a lead's way", system=_OURS, by="model always, all agents in the prompt", at_most=0.2,
             ),
         ),
         "P11": (Target(said="100 µs per call", figure="CPU µs per call", at_most=100),),
