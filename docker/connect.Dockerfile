@@ -1,8 +1,8 @@
 # A Kafka Connect worker with the MongoDB source connector.
 # Build from the root of the repository: docker build -f docker/connect.Dockerfile -t pointsman-connect .
-ARG KAFKA_VERSION=4.3.1
+ARG KAFKA_VERSION=4.2.1
 ARG MAVEN_IMAGE=maven:3.9.9-eclipse-temurin-17
-ARG STRIMZI_IMAGE=quay.io/strimzi/kafka:1.2.0-kafka-4.3.1
+ARG STRIMZI_IMAGE=quay.io/strimzi/kafka:1.2.0-kafka-4.2.0
 
 FROM ${MAVEN_IMAGE} AS jars
 WORKDIR /build
