@@ -51,15 +51,18 @@ class Witness:
         with self._consumer() as consumer:
             return set(consumer.topics())
 
-    def read(self, *topics: str) -> list[Seen]:
-        """Every committed record of `topics`, up to their ends as of now."""
+    def read(self, *topics: str, since_ms: int = 0) -> list[Seen]:
+        """Every committed record of `topics` up to their ends as of now, or those written since `since_ms`."""
         with self._consumer() as consumer:
             partitions = [TopicPartition(t, p) for t in topics for p in consumer.partitions_for_topic(t) or ()]
             if not partitions:
                 return []
             consumer.assign(partitions)
-            consumer.seek_to_beginning(*partitions)
             ends = consumer.end_offsets(partitions)
+            consumer.seek_to_beginning(*partitions)
+            if since_ms:
+                for partition, begin in consumer.offsets_for_times(dict.fromkeys(partitions, since_ms)).items():
+                    consumer.seek(partition, begin.offset if begin else ends[partition])
             return list(_until(consumer, ends))
 
     def events(self, workflow: str) -> list[str]:

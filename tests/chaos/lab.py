@@ -79,6 +79,7 @@ class Experiment:
         lukewarm: share of leads that get a series of mails.
         injected: how often the fault happened.
         recoveries_s: seconds from each injection to the first work done on what came after it.
+        began: monotonic time at which it began; nothing before it is looked at.
     """
 
     lab: Lab
@@ -90,6 +91,8 @@ class Experiment:
     lukewarm: float = 0.0
     injected: int = 0
     recoveries_s: list[float] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+    _began_ms: int = field(default_factory=lambda: int(time.time() * 1000))
     _loads: list[threading.Thread] = field(default_factory=list)
     _load_errors: list[Exception] = field(default_factory=list)
 
@@ -196,7 +199,7 @@ class Experiment:
 
     def _answered_after(self, agent: str, since: float) -> float:
         """When `agent` answered a message that was routed after `since`; 0 when it has not."""
-        later = [(at, one) for at, one in self.lab.tail.arrivals() if at > since]
+        later = self.lab.tail.arrivals(since)
         routed = {one.header("ce_id") for _, one in later if one.topic == f"agents.{agent}.inbox"}
         answers = (at for at, one in later if one.topic == "agent_messages" and one.header("ce_causationid") in routed)
         return next(answers, 0.0)
@@ -209,21 +212,22 @@ class Experiment:
 
     def _first(self, wanted: Callable[[Seen], bool]) -> float:
         """When the first record that is `wanted` was seen; 0 when none was."""
-        return next((at for at, one in self.lab.tail.arrivals() if wanted(one)), 0.0)
+        return next((at for at, one in self.lab.tail.arrivals(self.began) if wanted(one)), 0.0)
 
     def back_within(self, most_s: float) -> bool:
         """Whether work went on within `most_s` seconds of an injection, at the median; the tier may not hold times."""
         return median(self.recoveries_s) <= most_s or not self.tier.holds_times
 
     def account(self, seen: list[Seen] | None = None, *, repeats_delivered: bool = False) -> Account:
-        records = self.lab.tail.records() if seen is None else seen
+        records = self.lab.tail.records(self.began) if seen is None else seen
         return Account(records, list(self.lab.partners.mail.mails), dict(self.workflows), repeats_delivered)
 
     def finish(self, *, within_s: float = SETTLED_WITHIN_S, repeats_delivered: bool = False) -> Account:
-        """Wait until every workflow is at an end, count once more from the start of every topic, and judge."""
+        """Wait until every workflow is at an end, count once more what the topics hold since the start, and judge."""
         self.loaded()
         self._settle(within_s)
-        everything = self.system.witness.read(*sorted(filter(is_counted, self.system.witness.topics())))
+        counted = sorted(filter(is_counted, self.system.witness.topics()))
+        everything = self.system.witness.read(*counted, since_ms=self._began_ms)
         account = self.account(everything, repeats_delivered=repeats_delivered)
         lost, duplicated = self._lost(account), account.duplicated()
         self._note(account, len(lost), len(duplicated))

@@ -35,7 +35,7 @@ class Repeater:
         self._producer = KafkaProducer(bootstrap_servers=bootstrap)
         self._due: list[tuple[float, int, Seen]] = []
         self._known: set[tuple[str, str, str]] = set()
-        self._read = len(tail.records())
+        self._looked = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -49,10 +49,9 @@ class Repeater:
     def _run(self) -> None:
         numbers = count()
         while not self._stop.wait(0.02):
-            records = self._tail.records()
-            for record in records[self._read :]:
+            for at, record in self._tail.arrivals(self._looked):
                 self._plan(record, numbers)
-            self._read = len(records)
+                self._looked = at
             self._write_due()
 
     def _plan(self, record: Seen, numbers: count[int]) -> None:

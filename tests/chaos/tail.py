@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from operator import itemgetter
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
@@ -34,12 +36,13 @@ class Tail:
         self._thread = threading.Thread(target=self._run, name="tail", daemon=True)
         self._thread.start()
 
-    def records(self) -> list[Seen]:
-        return [record for _, record in list(self._records)]
+    def records(self, since: float = 0.0) -> list[Seen]:
+        """Records that were seen after `since`, a monotonic time."""
+        return [record for _, record in self.arrivals(since)]
 
-    def arrivals(self) -> list[tuple[float, Seen]]:
-        """Records with the monotonic time at which they were seen."""
-        return list(self._records)
+    def arrivals(self, since: float = 0.0) -> list[tuple[float, Seen]]:
+        """Records that were seen after `since`, each with the monotonic time at which it was."""
+        return self._records[bisect_right(self._records, since, key=itemgetter(0)) :]
 
     def close(self) -> None:
         self._stop.set()

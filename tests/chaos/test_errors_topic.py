@@ -72,4 +72,5 @@ def _complains(lab: Lab, program: str) -> bool:
 def _nothing_is_decided(experiment: Experiment) -> bool:
     probe = experiment.send("email.sent", {"probe": "while the topic is missing"})
     experiment.stand_still_until(time.monotonic() + SHORTER_THAN_MISSING_S)
-    return not any(one.workflow == probe and one.topic == topics.DECISIONS for one in experiment.lab.tail.records())
+    seen = experiment.lab.tail.records(experiment.began)
+    return not any(one.workflow == probe and one.topic == topics.DECISIONS for one in seen)
