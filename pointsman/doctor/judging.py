@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from typing import Any, Final
 
 from pointsman.doctor.findings import Finding, Verdict
+from pointsman.kafka import OpenTransaction
 from pointsman.topics import Topic
 
 SINK_TRANSACTION_MS: Final = 600_000
 """`transaction.timeout.ms` of the job's sink (sql/outbox.sql): no transaction of ours may last longer."""
 OLDEST_CHECKPOINT_S: Final = 60.0
 SKEW_S: Final = 2.0
+_GRACE: Final = timedelta(minutes=1)
+"""The broker looks for transactions that are over their time every ten seconds."""
 LEAST_DISK_BYTES: Final = 3 * 1024**3
 LEAST_OPLOG_HOURS: Final = 24.0
 JARS: Final = ("flink-python", "flink-sql-connector-kafka")
@@ -200,6 +203,19 @@ def clock(subject: str, theirs: datetime, ours: datetime) -> Finding:
         detail = f"{skew:.1f} s off this machine's clock"
         return _wrong("clock", subject, detail, "run NTP (chrony) on both machines")
     return _ok("clock", subject, f"within {SKEW_S:g} s")
+
+
+def readers(transactions: Iterable[OpenTransaction], now: datetime) -> Iterator[Finding]:
+    """Whether a transaction holds readers back that is older than any of ours may be: nobody will end it."""
+    oldest = now - timedelta(milliseconds=SINK_TRANSACTION_MS) - _GRACE
+    forgotten = [one for one in transactions if one.since and one.since < oldest]
+    for one in forgotten:
+        detail = f"readers stand still at offset {one.offset} since {one.since:%F %R} UTC: a transaction nobody ends"
+        abort = f"abort --topic {one.topic} --partition {one.partition} --start-offset {one.offset}"
+        fix = f"`kafka-transactions.sh --bootstrap-server … {abort}`, and a Kafka that is not 4.3 (docs/adr/0026)"
+        yield _wrong("kafka", f"{one.topic} readers, partition {one.partition}", detail, fix)
+    if not forgotten:
+        yield _ok("kafka", "readers", "no transaction holds them back for long")
 
 
 def newest_record(newest: datetime | None, ours: datetime) -> Finding:

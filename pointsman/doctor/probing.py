@@ -22,7 +22,7 @@ from pointsman.doctor.findings import Finding, Verdict
 from pointsman.doctor.judging import JobFacts, TopicFacts
 from pointsman.errors import ConfigurationError, PointsmanError, TransientError
 from pointsman.flink_rest import FlinkRefusedError, FlinkRest
-from pointsman.kafka import KafkaAdmin, load_catalog
+from pointsman.kafka import KafkaAdmin, load_catalog, open_transactions
 from pointsman.mail import SmtpMailer
 from pointsman.models.factory import chat_model
 from pointsman.models.port import ChatRequest
@@ -107,9 +107,11 @@ def kafka(settings: Settings) -> Iterable[Finding]:
         yield _warned("kafka", "catalog", "no agent is in force", "`pointsman agents apply`")
     else:
         yield _fine("kafka", "catalog", f"{len(catalog.definitions)} agents, version {catalog.version}")
+    now = datetime.now(UTC)
+    yield from judging.readers(open_transactions(settings.kafka_bootstrap, described), now)
     newest_ms = admin.newest_timestamp_ms(DECISIONS) if DECISIONS in described else None
     newest = datetime.fromtimestamp(newest_ms / 1000, UTC) if newest_ms else None
-    yield judging.newest_record(newest, datetime.now(UTC))
+    yield judging.newest_record(newest, now)
 
 
 def registry(settings: Settings) -> Iterable[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from confluent_kafka.admin._resource import ResourceType
 from kafka import KafkaAdminClient
 from kafka.protocol.producer.transaction import TxnOffsetCommitRequest
 
+from pointsman.kafka import open_transactions
 from pointsman.kafka.admin import KafkaAdmin
 from pointsman.topics import group, inbox, inbox_topic
 from tests.e2e.system import System
@@ -86,3 +88,18 @@ def test_the_next_start_of_the_instance_lets_go_of_them(bootstrap: str, admin: K
     with closing(Member(bootstrap, AGENT, "1")) as back:
         eventually(partial(has, back, 1), within_s=30, every_s=0, what="its partition")
     assert are_told(bootstrap)
+
+
+def test_who_holds_the_readers_of_a_topic_back_is_found(bootstrap: str) -> None:
+    topic = inbox(f"{AGENT}_answers")
+    producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": "slow"})
+    producer.init_transactions(20)
+    producer.begin_transaction()
+    producer.produce(topic, b"", partition=0)
+    producer.flush(20)
+    (held,) = open_transactions(bootstrap, [topic])
+    assert (held.topic, held.partition, held.offset) == (topic, 0, 0)
+    assert held.since is not None
+    assert abs((datetime.now(UTC) - held.since).total_seconds()) < 60
+    producer.abort_transaction(20)
+    eventually(lambda: not open_transactions(bootstrap, [topic]), what="nobody who holds readers back")

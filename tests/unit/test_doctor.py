@@ -14,6 +14,7 @@ from pointsman.doctor import Finding, Verdict, judging, worst
 from pointsman.doctor.judging import JobFacts, TopicFacts
 from pointsman.doctor.probing import probed
 from pointsman.errors import BrokerUnavailableError, ConfigurationError, RefusedError
+from pointsman.kafka import OpenTransaction
 from pointsman.settings import Settings
 from pointsman.topics import ALL, inbox_topic
 
@@ -130,6 +131,19 @@ def test_jars_are_on_the_class_path() -> None:
 @pytest.mark.parametrize(("seconds", "verdict"), [(0.5, "ok"), (-0.5, "ok"), (5, "wrong"), (-5, "wrong")])
 def test_clocks_agree(seconds: float, verdict: str) -> None:
     assert judging.clock("mongodb", NOW + timedelta(seconds=seconds), NOW).verdict.value == verdict
+
+
+@pytest.mark.parametrize(("minutes", "verdict"), [(None, "ok"), (1, "ok"), (10, "ok"), (12, "wrong")])
+def test_a_transaction_older_than_any_may_be_holds_readers_back_for_good(minutes: int | None, verdict: str) -> None:
+    since = None if minutes is None else NOW - timedelta(minutes=minutes)
+    held = OpenTransaction(topic="agent_messages", partition=2, offset=41, since=since)
+    (finding,) = judging.readers([held], NOW)
+    assert finding.verdict.value == verdict
+    assert verdict == "ok" or "--topic agent_messages --partition 2 --start-offset 41" in finding.fix
+
+
+def test_nothing_holds_readers_back_where_no_transaction_is_open() -> None:
+    assert verdicts(judging.readers([], NOW)) == {"readers": "ok"}
 
 
 @pytest.mark.parametrize(("newest", "verdict"), [(None, "ok"), (-60, "ok"), (60, "wrong")])
