@@ -107,8 +107,9 @@ def _left(file: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Render what the last runs left; a table whose run left nothing stays as it is."""
-    faults, mutations, soak = _left(results_file("quick")), _left(MUTATIONS), _left(SOAK)
+    """Render what the last runs left, nightly ones for faults of theirs only; where none left anything, all stays."""
+    faults = {**_left(results_file("nightly")), **_left(results_file("quick"))}
+    mutations, soak = _left(MUTATIONS), _left(SOAK)
     page = PAGE.read_text(encoding="utf-8")
     if faults:
         page = with_table(page, table(faults.values(), mutations.values()))

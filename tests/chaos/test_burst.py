@@ -45,6 +45,7 @@ limits: {{in_flight: {in_flight}}}
 """
 
 
+@pytest.mark.nightly
 def test_what_model_and_agents_cannot_take_yet_waits_in_kafka_and_what_is_urgent_overtakes(lab: Lab) -> None:
     experiment = lab.experiment("F37b", f"{CASES} messages at once on a model that takes three seconds")
     model, restarts, failed = lab.partners.model, lab.system.job_restarts(), lab.system.failed_checkpoints()

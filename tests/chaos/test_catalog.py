@@ -39,7 +39,7 @@ def test_fifty_applies_under_load_ten_of_them_invalid(lab: Lab) -> None:
                 path.write_text(text)
                 apply(topic, load_folder_or_raise(folder).definitions)
             experiment.injected += 1
-            experiment.pause(0, 1)
+            experiment.pause(0, 0.5)
         assert lab.system.catalog_sequence() == before + APPLIES - len(invalid)
         experiment.routing_again(time.monotonic())
         experiment.finish()

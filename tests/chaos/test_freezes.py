@@ -50,6 +50,7 @@ def test_a_frozen_agent_wakes_up_when_another_has_its_name_and_its_work(lab: Lab
         lab.partners.mail.slow_s = 0.0
 
 
+@pytest.mark.nightly
 def test_broker_frozen(lab: Lab) -> None:
     experiment = lab.experiment("F5b", f"SIGSTOP of the Kafka broker for {BROKER_FROZEN_S} s, then SIGCONT")
     experiment.load(over_s=BROKER_FROZEN_S + 20)

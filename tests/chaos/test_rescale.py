@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+import pytest
+
 from pointsman.local import LocalStack
 from tests.chaos.lab import Experiment, Lab
 from tests.witness import eventually
@@ -12,6 +14,7 @@ from tests.witness import eventually
 LONGER_THAN_A_CHECKPOINT_MS = 700
 
 
+@pytest.mark.nightly
 def test_rescaled_under_load(lab: Lab) -> None:
     steps = lab.tier.parallelisms
     experiment = lab.experiment("F7", f"router rescaled 1→{'→'.join(map(str, steps))} by `pointsman up --parallelism`")
@@ -44,6 +47,7 @@ def instances(lab: Lab) -> int:
     return max(int(vertex["parallelism"]) for vertex in vertices)
 
 
+@pytest.mark.nightly
 def test_upgraded_under_load(lab: Lab) -> None:
     experiment = lab.experiment("F40", "`pointsman job upgrade`, twice, with model calls in flight")
     lab.partners.model.faults.latency_ms = LONGER_THAN_A_CHECKPOINT_MS
