@@ -215,6 +215,8 @@ class KafkaInbox:
             self._trouble = translate(error, f"asking for positions of {self._who}", self._bootstrap)
             return
         consumer.incremental_assign(committed)
+        # librdkafka remembers that a partition was paused when it was taken away; whoever gets it reads it.
+        consumer.resume(committed)
         self._tell().assigned([_position(partition) for partition in committed])
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:

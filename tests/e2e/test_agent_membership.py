@@ -18,7 +18,7 @@ from pointsman.errors import BrokerUnavailableError
 from pointsman.kafka.admin import KafkaAdmin
 from pointsman.kafka.inbox import KafkaInbox
 from pointsman.runtime.port import PartitionEnd, Position
-from pointsman.topics import inbox_topic
+from pointsman.topics import inbox, inbox_topic
 from tests.e2e.system import ROOT, System
 from tests.witness import eventually
 
@@ -75,6 +75,10 @@ class Member:
         self._inbox.commit(answers, positions)
         self.work = []
 
+    def pause(self) -> None:
+        """Read nothing more of what it has."""
+        self._inbox.pause(sorted(self.mine))
+
     def assigned(self, positions: Sequence[Position]) -> None:
         self.mine |= {position.partition for position in positions}
 
@@ -109,6 +113,24 @@ def test_who_ends_gives_its_partitions_to_the_others_at_once(system: System, age
         # A static member would stay until its session ends, 6 s later.
         eventually(lambda: members(bootstrap, agent) == 1, within_s=5, what="a group without the one that ended")
         eventually(partial(has, stays, PARTITIONS), every_s=0, what="both partitions")
+
+
+def test_a_partition_that_comes_back_is_read_though_it_was_paused_when_it_went(system: System, agent: str) -> None:
+    bootstrap = system.settings["kafka_bootstrap"]
+    with closing(Member(bootstrap, agent, "pod-b")) as stays:
+        eventually(partial(has, stays, PARTITIONS), every_s=0, what="both partitions")
+        stays.pause()
+        with closing(Member(bootstrap, agent, "pod-a")) as guest:
+            eventually(lambda: has(guest, 1) & has(stays, 1), every_s=0, what="a partition for each")
+            (lent,) = guest.mine
+        eventually(partial(has, stays, PARTITIONS), every_s=0, what="both partitions again")
+        system.witness.write_many(inbox(agent), [(f"w{number}".encode(), b"{}", {}) for number in range(20)])
+        eventually(lambda: reads(stays, lent), every_s=0, what="work from the partition that was lent")
+
+
+def reads(member: Member, partition: int) -> bool:
+    member.turn()
+    return any(record.partition == partition for record in member.work)
 
 
 def test_who_ends_while_partitions_move_does_not_wait(system: System, agent: str) -> None:
