@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -28,7 +28,10 @@ from pointsman.store import Document
 from pointsman.telemetry.context import trace_headers
 
 _LEASE_S: Final = 60.0
-"""Seconds that a due step belongs to the instance that took it; longer than a draft lasts."""
+"""Seconds that a due step belongs to the instance that took it; longer than a draft lasts.
+
+An instance that comes back takes up its own at once; another one waits for their end.
+"""
 
 _AT_ONCE: Final = 20
 _MOST_TRIES: Final = 5
@@ -79,6 +82,7 @@ class NurtureCampaign:
     context: AgentContext
     settings: NurtureSettings
     indexes: Indexes
+    has_taken_up: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, message: Envelope) -> Sequence[Reply]:
         """Begin a series, or hear what a note says about the running one.
@@ -96,6 +100,7 @@ class NurtureCampaign:
     async def due(self, now: datetime) -> Sequence[Envelope]:
         """The mails that are due at `now`, and the end of series that must not go on."""
         await self.indexes.ensure()
+        await self._take_up(now)
         criteria = {"state": "running", "next_due_at": {"$lte": now}}
         campaigns = await self.context.store.find("campaigns", criteria, sort="next_due_at", limit=_AT_ONCE)
         found = await asyncio.gather(*(self._measured(campaign, now) for campaign in campaigns))
@@ -109,6 +114,19 @@ class NurtureCampaign:
         if campaign and campaign["state"] == "running":
             changes = series.left(campaign, message.payload["step"])
             await self._change(campaign, changes)
+
+    async def _take_up(self, now: datetime) -> None:
+        """What this instance had taken when its process ended is due again; looked for once per process."""
+        if self.has_taken_up.is_set():
+            return
+        criteria = {"state": "running", "taken_by": self._name, "next_due_at": {"$gt": now}}
+        for campaign in await self.context.store.find("campaigns", criteria):
+            await self._change(campaign, {"next_due_at": now})
+        self.has_taken_up.set()
+
+    @property
+    def _name(self) -> str:
+        return f"{self.context.definition.name}.{self.context.settings.instance}"
 
     async def _begin(self, message: Envelope) -> Reply:
         scored = message.payload
@@ -202,7 +220,7 @@ class NurtureCampaign:
 
     async def _due(self, found: Document, now: datetime) -> Envelope | None:
         """The message that `found` owes at `now`; None when another instance took it, or its draft has to wait."""
-        lease = {"next_due_at": now + timedelta(seconds=_LEASE_S)}
+        lease = {"next_due_at": now + timedelta(seconds=_LEASE_S), "taken_by": self._name}
         expected = {"state": "running", "next_due_at": found["next_due_at"]}
         campaign = await self.context.store.update_if("campaigns", found["_id"], expected, lease)
         step = series.next_step(campaign) if campaign else None
@@ -252,12 +270,12 @@ class NurtureCampaign:
             # It would decline again: the series ends, and says so, when it is looked at next.
             await self._change(campaign, {"tries": _MOST_TRIES, "next_due_at": now})
             return None
-        return await self._change(campaign, {"steps": steps, "tries": 0})
+        return await self._change(campaign, {"steps": steps, "tries": 0, "taken_by": self._name})
 
     async def _change(self, campaign: Document, changes: series.Changes) -> Document | None:
-        """Apply `changes` unless somebody stopped or moved the series meanwhile."""
+        """Apply `changes`, which end a lease, unless somebody stopped or moved the series meanwhile."""
         expected = {"state": campaign["state"], "next_due_at": campaign["next_due_at"]}
-        return await self.context.store.update_if("campaigns", campaign["_id"], expected, changes)
+        return await self.context.store.update_if("campaigns", campaign["_id"], expected, {"taken_by": None, **changes})
 
     def _message(self, campaign: Document, event_type: str, payload: Payload, now: datetime, *, part: str) -> Envelope:
         definition = self.context.definition

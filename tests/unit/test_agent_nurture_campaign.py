@@ -159,13 +159,30 @@ async def test_a_mail_that_was_not_committed_is_offered_again_without_a_second_d
 
 async def test_two_instances_do_not_both_take_a_due_mail() -> None:
     store, clock = InMemoryStore(), ManualClock()
-    first, second = await agent_with(store=store, clock=clock), await agent_with(store=store, clock=clock)
+    first, second = [await agent_with(store=store, clock=clock, instance=name) for name in ("1", "2")]
     await first.handle(scored())
     now = clock.advance(6 * DAY_S)
 
     due = await asyncio.gather(first.due(now), second.due(now))
 
     assert sorted(len(messages) for messages in due) == [0, 1]
+
+
+async def test_an_instance_that_comes_back_takes_up_at_once_what_it_had_taken_and_nothing_else() -> None:
+    store, clock = InMemoryStore(), ManualClock()
+    killed = await agent_with(store=store, clock=clock)
+    await killed.handle(scored())
+    (taken,) = await killed.due(clock.advance(6 * DAY_S))
+
+    other = await agent_with(store=store, clock=clock, instance="2")
+    again = await agent_with(store=store, clock=clock)
+    later = [await agent.due(clock.advance(1)) for agent in (other, again)]
+
+    assert later == [[], [replace(taken, time=clock())]]
+    for message in later[1]:
+        await again.emitted(message)
+    fresh = await agent_with(store=store, clock=clock)
+    assert await fresh.due(clock.advance(1)) == [], "a step that left is nobody's, and the next is not due"
 
 
 @pytest.mark.parametrize(
