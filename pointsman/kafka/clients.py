@@ -29,6 +29,8 @@ _NOT_ALLOWED: Final = frozenset({
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
 })  # fmt: skip
+CUT_OFF: Final = frozenset({KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN})  # noqa: SLF001
+"""A connection that was there is gone, or could not be made."""
 _NO_TOPIC: Final = frozenset({
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
@@ -57,8 +59,8 @@ def client_config(bootstrap: str, login: KafkaLogin | None = None) -> dict[str, 
     return {
         "bootstrap.servers": bootstrap,
         "logger": _logger,
-        "log_level": 2,  # it logs every failed attempt to connect; `_note_error` says once that Kafka is away
-        "error_cb": _note_error,
+        "log_level": 2,  # it logs every failed attempt to connect; `note_error` says once that Kafka is away
+        "error_cb": note_error,
         "reconnect.backoff.max.ms": 2_000,
         "socket.keepalive.enable": True,
         "allow.auto.create.topics": False,
@@ -182,7 +184,7 @@ def _header_bytes(value: object) -> bytes:
     return b"" if value is None else str(value).encode()
 
 
-def _note_error(error: KafkaError) -> None:
+def note_error(error: KafkaError) -> None:
     """All that matters comes out of the calls themselves, but that they wait for a broker."""
     if error.code() == KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001
         _logger.warning("Kafka does not answer, trying on")

@@ -12,9 +12,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from pointsman.envelope import Record
 from pointsman.errors import BrokerUnavailableError, PointsmanError
 from pointsman.kafka.clients import (
+    CUT_OFF,
     REQUEST_TIMEOUT_S,
     is_lasting,
     kafka_error,
+    note_error,
     reader_config,
     to_record,
     translate,
@@ -68,6 +70,7 @@ class KafkaInbox:
                 "heartbeat.interval.ms": 1_500,
             }
         )
+        self._was_cut_off = False
         self._producer = self._new_producer()
         self._trouble: PointsmanError | None = None
 
@@ -125,6 +128,7 @@ class KafkaInbox:
             BrokerUnavailableError: the outcome is open; only a new producer can end it.
         """
         failures: list[Failure] = []
+        self._renew_producer()
         try:
             self._producer.begin_transaction()
             for record in records:
@@ -140,7 +144,32 @@ class KafkaInbox:
         self._consumer.close()
 
     def _new_producer(self) -> Producer:
-        return Producer({**writer_config(self._bootstrap, self._who, _TRANSACTION_TIMEOUT_S)})
+        config = writer_config(self._bootstrap, self._who, _TRANSACTION_TIMEOUT_S)
+        return Producer({**config, "error_cb": self._hear_error})
+
+    def _hear_error(self, error: KafkaError) -> None:
+        note_error(error)
+        self._was_cut_off |= error.code() in CUT_OFF
+
+    def _renew_producer(self) -> None:
+        """Take a new producer where the old one's connection was cut since its last transaction.
+
+        It remembers who coordinated the group, does not connect there again by itself, and would wait for ever for
+        that connection as soon as it sends positions (confluentinc/librdkafka#5511).
+        """
+        self._producer.poll(0)  # hear of errors
+        if not self._was_cut_off:
+            return
+        renewed = self._new_producer()
+        try:
+            renewed.init_transactions(_JOIN_TIMEOUT_S)
+        except KafkaException as error:
+            if kafka_error(error).fatal() or is_lasting(kafka_error(error)):
+                raise translate(error, f"beginning anew for {self._who}", self._bootstrap) from error
+            raise TransactionAbortedError(
+                f"Kafka at {self._bootstrap} is not back: {kafka_error(error).name()}"
+            ) from error
+        self._producer, self._was_cut_off = renewed, False
 
     def _let_go_of_positions(self) -> None:
         """Have an abort marker written to the partition that keeps the group's positions.
