@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-_LEADS_PER_S: Final = 4.0
+_LEADS_PER_S: Final = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
