@@ -66,7 +66,7 @@ class AskingAgain:
         waiting.failed_since = now if waiting.failed_since is None else waiting.failed_since
         left_s = waiting.failed_since + self._limit_s - now
         if left_s <= 0:
-            waiting.is_given_up = True
+            waiting.give_up()
             return
         asked_s = outage.retry_after_s if isinstance(outage, ModelUnavailableError) else None
         # What is asked for beyond the time that is left is not waited for in vain: one last try at its end.

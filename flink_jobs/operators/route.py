@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +18,7 @@ from pyflink.common import Row, Types
 from pyflink.datastream import BroadcastStream, DataStream, KeyedBroadcastProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor
 
+from flink_jobs.operators.answer_times import AnswerTimes
 from flink_jobs.operators.arms_deciding import ArmsDeciding
 from flink_jobs.operators.asking_again import AskingAgain, outage_limit_s
 from flink_jobs.operators.catalog_in_force import CatalogInForce
@@ -155,6 +156,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         self._values = Values(process_codec(), sealing=_sealing(encrypted=self._options.encrypted))
         self._shadow = Shadow(self._calls_beside, _now, SHARED.telemetry.metrics)
         self._again = AskingAgain(outage_limit_s())
+        self._times = AnswerTimes()
         self._local = _local_model(self._options.local_model)
         self._shards: dict[str, Shard] = {}
         self._plans: dict[Shard, PlanKeeping] = {}
@@ -184,11 +186,11 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         if waiting.written is not None and not shard.holds(waiting.workflow):
             yield from self._rows(shard, waiting, waiting.written)
             if self._shadow.is_busy:
-                self._tick(ctx, SHADOW_TICK_MS)
+                self._tick(ctx, shard, SHADOW_TICK_MS)
             return
         self._pending.put(waiting.place, to_state(waiting.arrived))
         shard.add(waiting)
-        self._tick(ctx, self._look_every_ms(shard))
+        self._tick(ctx, shard, self._next_look_ms(shard, (waiting.asked_at,)))
 
     def process_broadcast_element(self, value: Row, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Row]:
         """Follow the catalog."""
@@ -221,9 +223,9 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         yield from self._leave(shard)
         yield from map(write_row, self._values.beside(self._shadow.take()))
         if shard:
-            self._tick(ctx, self._look_every_ms(shard))
+            self._tick(ctx, shard, self._next_look_ms(shard, shard.asked_at()))
         elif self._shadow.is_busy:
-            self._tick(ctx, SHADOW_TICK_MS)
+            self._tick(ctx, shard, SHADOW_TICK_MS)
 
     def _heeding_cancellations(self, shard: Shard, arrived: Arrived) -> Arrived:
         """`arrived`, cancelled if its workflow is. Unlike counts, a cancellation is never forgotten."""
@@ -241,17 +243,17 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             return  # it stays idle until its schema and its key are known
         waiting.arrived = waiting.arrived._replace(record=record)
         if not waiting.arrived.is_message:
-            waiting.written = [record]
+            waiting.decide([record])
             return
         self._telling.arrived(record)
         begun = self._deciding.begin(waiting.arrived)
         if isinstance(begun, Question):
-            waiting.question = begun
             with self._telling.asking(waiting.arrived.record):
-                waiting.answer = self._calls.submit(begun.request)
+                answer = self._calls.submit(begun.request)
+            waiting.ask(begun, answer, self._times.watch(answer))
             self._again.watch(waiting)
         else:
-            waiting.written = begun
+            waiting.decide(begun)
 
     def _ask_again(self) -> None:
         # Of all shards at once: to ask touches no state. A catalog that came meanwhile may make it needless.
@@ -332,16 +334,23 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             catalog = arms.baseline.router.catalog.version if arms else None
             yield write_row(shortened(error_record(record, reason, detail, _now(), catalog)))
 
-    def _look_every_ms(self, shard: Shard) -> int:
+    def _next_look_ms(self, shard: Shard, asked_at: Iterable[float]) -> int:
         if self._deciding is None:
             return IDLE_TICK_MS
         if self._again:
             return OUTAGE_TICK_MS
-        return BUSY_TICK_MS if len(shard) >= BUSY_FROM else TICK_MS
+        soonest = BUSY_TICK_MS if len(shard) >= BUSY_FROM else TICK_MS
+        if not shard.is_settled:
+            return soonest
+        return max(soonest, int(self._times.next_look_s(asked_at) * 1000))
 
-    def _tick(self, ctx: Any, every: int) -> None:
+    def _tick(self, ctx: Any, shard: Shard, after_ms: int) -> None:
+        """Have a look at `shard` in `after_ms`, unless an earlier one is due: each costs a way from Java to Python."""
         now = time.time_ns() // 1_000_000
-        ctx.timer_service().register_processing_time_timer(now // every * every + every)
+        at = now + after_ms
+        if not now < shard.looks_at_ms <= at:
+            shard.looks_at_ms = at
+            ctx.timer_service().register_processing_time_timer(at)
 
 
 def _index_of_subtask(runtime_context: RuntimeContext) -> int:

@@ -28,15 +28,17 @@ class Waiting:
         size: its bytes.
         question: what the model was asked; None while that has not begun or when it need not be asked.
         answer: the model's answer to come.
+        asked_at: monotonic time at which the model was asked, in seconds.
         written: what to write, or what a plan makes of it, once that is known.
         failures: how often the model was not there to answer.
         failed_since: when that was first, by a clock that never goes back.
         is_given_up: the outage has lasted too long for this message; it is decided without an answer.
+        notice: is told the workflow whenever the message may have become ready to leave; from any thread.
     """
 
     __slots__ = (
-        "answer", "arrived", "failed_since", "failures", "is_given_up", "place", "question", "size", "workflow",
-        "written",
+        "answer", "arrived", "asked_at", "failed_since", "failures", "is_given_up", "notice", "place", "question",
+        "size", "workflow", "written",
     )  # fmt: skip
 
     def __init__(self, arrived: Arrived) -> None:
@@ -46,10 +48,12 @@ class Waiting:
         self.size = size_of(arrived.record)
         self.question: Question | None = None
         self.answer: Future[ChatAnswer] | None = None
+        self.asked_at = 0.0
         self.written: Concluded | None = None
         self.failures = 0
         self.failed_since: float | None = None
         self.is_given_up = False
+        self.notice: Callable[[bytes], None] | None = None
 
     @property
     def has_begun(self) -> bool:
@@ -64,14 +68,34 @@ class Waiting:
         error = self.answer.exception()
         return error if isinstance(error, ModelUnavailableError | TimeoutError) else None
 
+    def ask(self, question: Question, answer: Future[ChatAnswer], asked_at: float = 0.0) -> None:
+        """The model was asked at `asked_at`, and `answer` is to come."""
+        self.question, self.answer, self.asked_at = question, answer, asked_at
+        answer.add_done_callback(lambda _: self._changed())
+
+    def decide(self, written: Concluded) -> None:
+        """It is known what to write."""
+        self.written = written
+        self._changed()
+
+    def give_up(self) -> None:
+        """Decide without an answer."""
+        self.is_given_up = True
+        self._changed()
+
+    def _changed(self) -> None:
+        if self.notice is not None:
+            self.notice(self.workflow)
+
     def forget_answer(self) -> None:
         """As if the model had not been asked yet."""
         self.question, self.answer = None, None
 
     def stand_in(self) -> bool:
         """Decide without the model that does not answer; False where that cannot be done."""
-        if self.question is not None:
-            self.written = self.question.stand_in()
+        written = self.question.stand_in() if self.question is not None else None
+        if written is not None:
+            self.decide(written)
         return self.written is not None
 
     def concluded(self) -> Concluded | None:
@@ -95,12 +119,15 @@ class Shard:
 
     Attributes:
         cancelled: the same, for whoever adds to it.
+        looks_at_ms: when the next look at it is due, in milliseconds of the clock; 0 when none is.
     """
 
     def __init__(self, cancelled: set[bytes] | None = None) -> None:
         self.cancelled = cancelled or set()
+        self.looks_at_ms = 0
         self._queues: dict[bytes, deque[Waiting]] = {}
         self._idle: list[Waiting] = []
+        self._ready: deque[bytes] = deque()  # workflows to look at; filled by the thread of the model calls, too
         self._count = 0
         self._bytes = 0
 
@@ -120,6 +147,15 @@ class Shard:
         """Bytes of a message that waits, on average."""
         return self._bytes / max(1, self._count)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that waits here waits for answers of the model, and none of them is there yet."""
+        return not self._ready and not self._idle
+
+    def asked_at(self) -> Iterator[float]:
+        """When the model was asked about what waits for it, in monotonic seconds."""
+        return (waiting.asked_at for waiting in self if waiting.answer is not None and not waiting.answer.done())
+
     def holds(self, workflow: bytes) -> bool:
         """Whether an earlier message of `workflow` is still here."""
         return workflow in self._queues
@@ -127,6 +163,10 @@ class Shard:
     def add(self, waiting: Waiting) -> None:
         """Queue `waiting` behind the others of its workflow."""
         self._queues.setdefault(waiting.workflow, deque()).append(waiting)
+        # First the ear, then the look: what is decided between the two is noticed twice, and never not at all.
+        waiting.notice = self._ready.append
+        if waiting.written is not None or (waiting.answer is not None and waiting.answer.done()):
+            self._ready.append(waiting.workflow)
         if not waiting.has_begun:
             self._idle.append(waiting)
         self._count += 1
@@ -151,15 +191,19 @@ class Shard:
         Args:
             may_leave: says of a decided message whether what it writes can be written now.
         """
-        for workflow in list(self._queues):
-            queue = self._queues[workflow]
-            while queue and (concluded := queue[0].concluded()) is not None and may_leave(queue[0]):
+        for _ in range(len(self._ready)):
+            workflow = self._ready.popleft()
+            queue = self._queues.get(workflow, deque())
+            while queue and (concluded := queue[0].concluded()) is not None:
+                if not may_leave(queue[0]):
+                    self._ready.append(workflow)
+                    break
                 waiting = queue.popleft()
                 self._count -= 1
                 self._bytes -= waiting.size
                 yield waiting, concluded
             if not queue:
-                del self._queues[workflow]
+                self._queues.pop(workflow, None)
 
 
 def workflow_of(record: Record) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 from pyflink.common import Row
 
 from flink_jobs.operators import route
+from flink_jobs.operators.answer_times import AnswerTimes
 from flink_jobs.operators.asking_again import AskingAgain
 from flink_jobs.operators.route import DurableCall, RouteOptions
 from flink_jobs.operators.shard import MAX_WAITING
@@ -178,15 +179,44 @@ def test_a_message_that_waits_for_the_model_is_in_state_until_it_leaves(calls: C
     assert flink.pending == {}
 
 
-def test_the_next_look_is_soon_while_few_wait_and_later_while_many_do(
+class Clocks:
+    """Both clocks of the operator: the one by which timers fire, and the one that measures answers."""
+
+    def __init__(self, flink: Flink, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.ms = 1_000_000
+        monkeypatch.setattr("flink_jobs.operators.route.time.time_ns", lambda: self.ms * 1_000_000)
+        flink.operator._times = AnswerTimes(lambda: self.ms / 1000)
+
+
+def test_the_next_look_is_one_for_all_and_less_soon_while_many_wait(
     calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flink = started(Flink())
-    monkeypatch.setattr("flink_jobs.operators.route.time.time_ns", lambda: 1_000_001_000_000)
+    clocks = Clocks(flink, monkeypatch)
     for offset in range(route.BUSY_FROM):
         flink.message(message(f"w{offset}", offset))
-    soon, later = 1_000_001 // route.TICK_MS + 1, 1_000_001 // route.BUSY_TICK_MS + 1
-    assert flink.timers == [soon * route.TICK_MS] * (route.BUSY_FROM - 1) + [later * route.BUSY_TICK_MS]
+    clocks.ms += route.TICK_MS
+    flink.tick()
+    assert flink.timers == [1_000_000 + route.TICK_MS, 1_000_000 + route.TICK_MS + route.BUSY_TICK_MS]
+
+
+def test_an_answer_is_looked_for_when_it_may_be_there_and_at_once_where_one_is(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flink = started(Flink())
+    clocks = Clocks(flink, monkeypatch)
+    flink.message(message("w", 1))
+    clocks.ms += 80
+    calls.answer(0)
+    flink.tick()
+    flink.timers.clear()
+
+    flink.message(message("w", 2))
+    assert flink.timers == [clocks.ms + 80]
+    flink.message(message("w", 3))
+    calls.answer(2)
+    flink.tick()
+    assert flink.timers == [clocks.ms + 80, clocks.ms + route.TICK_MS]
 
 
 def test_a_decided_message_waits_behind_an_undecided_one_of_its_workflow(calls: Calls) -> None:

@@ -25,10 +25,8 @@ def asked(workflow: str, offset: int) -> Waiting:
         topic = type(answer).__name__ if isinstance(answer, Exception) else name
         return [Record(topic=topic, key=None, value=None, headers={})]
 
-    waiting.question = Question(
-        request=ChatRequest(system="", user="", schema={}), conclude=conclude, stand_in=lambda: None
-    )
-    waiting.answer = Future()
+    question = Question(request=ChatRequest(system="", user="", schema={}), conclude=conclude, stand_in=lambda: None)
+    waiting.ask(question, Future())
     return waiting
 
 
@@ -83,7 +81,7 @@ def test_a_message_that_no_model_was_there_for_stays_until_it_is_given_up() -> N
     waiting.answer.set_exception(ModelUnavailableError("down"))
 
     assert leaving(shard) == []
-    waiting.is_given_up = True
+    waiting.give_up()
     assert leaving(shard) == ["ModelUnavailableError", "a2"]
 
 
