@@ -22,6 +22,7 @@ from flink_jobs.operators.answer_times import AnswerTimes
 from flink_jobs.operators.arms_deciding import ArmsDeciding
 from flink_jobs.operators.asking_again import AskingAgain, outage_limit_s
 from flink_jobs.operators.catalog_in_force import CatalogInForce
+from flink_jobs.operators.collector import settle_collector
 from flink_jobs.operators.deciding import Concluded, Question
 from flink_jobs.operators.keyed import keyed_by_first_column
 from flink_jobs.operators.model_calls import ModelAddress, ModelCalls, shared_model_calls
@@ -312,6 +313,8 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
 
     def _decide_with(self, arms: Arms | None) -> None:
         if arms is not None:
+            if self._deciding is None:
+                settle_collector()
             self._deciding = ArmsDeciding(
                 arms, _now, self._report_fault, self._telling.decided, self._shadow, must_claim=self._options.must_claim
             )
