@@ -6,6 +6,7 @@ when what it keeps is what is in use. That needs `jcmd`, which comes with a JDK.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import threading
@@ -17,9 +18,12 @@ from statistics import linear_regression, mean
 import psutil
 
 from pointsman.local import LocalStack
+from tests.e2e.system import System
 
 Sample = tuple[float, float]
 """Seconds and bytes."""
+BALLAST_MIB = 128
+"""Twice MongoDB's cache in the local stack: what fills up to its bound has done so before anything is measured."""
 _TEN_MINUTES_S = 600.0
 _LONGEST_COLLECTION_S = 30.0
 
@@ -75,3 +79,11 @@ def growth_percent(samples: Sequence[Sample]) -> float:
     sizes = [size for _, size in samples]
     slope: float = linear_regression([at for at, _ in samples], sizes).slope
     return slope * _TEN_MINUTES_S / mean(sizes) * 100
+
+
+def fill_the_databases_cache(system: System) -> None:
+    """Have MongoDB take the memory that it may take in any case."""
+    ballast = system.database["ballast"]
+    for number in range(BALLAST_MIB):
+        ballast.insert_one({"_id": number, "bytes": os.urandom(2**20)})
+    assert sum(len(one["bytes"]) for one in ballast.find()) == BALLAST_MIB * 2**20

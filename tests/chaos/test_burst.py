@@ -14,7 +14,7 @@ import pytest
 from flink_jobs.operators.shard import MAX_WAITING
 from pointsman import topics
 from tests.chaos.lab import Experiment, Lab
-from tests.chaos.memory import MemoryWatch
+from tests.chaos.memory import MemoryWatch, fill_the_databases_cache
 from tests.chaos.partners import Call
 from tests.e2e.system import raw_message
 from tests.witness import Seen, eventually
@@ -135,6 +135,7 @@ def test_ten_times_the_leads_at_once_on_a_slow_model(lab: Lab) -> None:
     leads = TIMES_THE_USUAL * lab.tier.leads
     experiment = lab.experiment("F37", f"{leads} leads within seconds, on a model that takes a second")
     restarts, failed = lab.system.job_restarts(), lab.system.failed_checkpoints()
+    fill_the_databases_cache(lab.system)
     experiment.load(WARM_UP_LEADS, over_s=5)
     experiment.loaded()
     eventually(lambda: not experiment.account().open(), within_s=120, every_s=1, what="a warm system")

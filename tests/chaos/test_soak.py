@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from statistics import mean
@@ -13,9 +12,8 @@ import pytest
 from pointsman import topics
 from pointsman.job_options import JobOptions
 from tests.chaos.lab import Experiment, Lab
-from tests.chaos.memory import MemoryWatch, Sample, growth_percent
+from tests.chaos.memory import MemoryWatch, Sample, fill_the_databases_cache, growth_percent
 from tests.chaos.report import SOAK
-from tests.e2e.system import System
 
 LEADS_PER_S = 1.0
 KILLS_UNTIL = 1 / 3
@@ -23,8 +21,6 @@ KILLS_UNTIL = 1 / 3
 MEASURED_FROM = 2 / 3
 REMEMBERED = "4m"
 """The job forgets a workflow so long after its last message; by its default of a week it would forget nothing here."""
-BALLAST_MIB = 128
-"""Twice MongoDB's cache in the local stack: what fills up to its bound has done so before anything is measured."""
 GROWTH_PERCENT_PER_10_MIN = 1.0
 """Of all processes together. One alone may look steeper: a single page of an allocator is a step in ten minutes."""
 GROWTH_MIB_PER_10_MIN = 10.0
@@ -41,7 +37,7 @@ def test_soak(lab: Lab, request: pytest.FixtureRequest) -> None:
     # As on a cluster: the broker remembers a transactional id of every checkpoint (docs/adr/0024).
     slower = ("--checkpoint-interval-ms", str(JobOptions.checkpoint_interval_ms))
     lab.system.cli("job", "upgrade", "--state-ttl", REMEMBERED, *slower, within_s=180)
-    _fill_the_databases_cache(lab.system)
+    fill_the_databases_cache(lab.system)
     began, whole_s = time.monotonic(), minutes * 60
     memory = MemoryWatch(lab.system.stack)
     try:
@@ -64,13 +60,6 @@ def test_soak(lab: Lab, request: pytest.FixtureRequest) -> None:
     steps = {name: grown[name] / 100 * sizes[name] / 2**20 for name in grown}
     assert {name: mib for name, mib in steps.items() if mib >= GROWTH_MIB_PER_10_MIN} == {}
     assert sum(steps.values()) / (sum(sizes.values()) / 2**20) * 100 < GROWTH_PERCENT_PER_10_MIN
-
-
-def _fill_the_databases_cache(system: System) -> None:
-    ballast = system.database["ballast"]
-    for number in range(BALLAST_MIB):
-        ballast.insert_one({"_id": number, "bytes": os.urandom(2**20)})
-    assert sum(len(one["bytes"]) for one in ballast.find()) == BALLAST_MIB * 2**20
 
 
 def _kill_agent(experiment: Experiment) -> None:
