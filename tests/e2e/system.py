@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 import uuid
 from collections import Counter
@@ -257,8 +258,18 @@ class System:
         return int(metrics[0]["value"]) if metrics else 0
 
     def failed_checkpoints(self) -> int:
-        """Checkpoints that failed since the job's last start."""
-        return int(self.flink(f"/jobs/{self._any_job()}/checkpoints")["counts"]["failed"])
+        """Checkpoints that failed since the job's last start, as they do while its tasks are made.
+
+        Flink keeps its answer for some seconds: one is waited for that knows a checkpoint of after now.
+        """
+        now_ms = time.time() * 1000
+        found = eventually(lambda: self._checkpoints_since(now_ms), within_s=90, what="a checkpoint that completes")
+        return int(found["counts"]["failed"])
+
+    def _checkpoints_since(self, moment_ms: float) -> Any:
+        found = self.flink(f"/jobs/{self._any_job()}/checkpoints")
+        latest = found["latest"]["completed"]
+        return found if latest and latest["trigger_timestamp"] > moment_ms else None
 
     def kill(self, name: str, signal: Signals) -> list[int]:
         """Send `signal` to a program of the stack; the pids that got it."""
