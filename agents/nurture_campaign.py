@@ -119,14 +119,10 @@ class NurtureCampaign:
         """What this instance had taken when its process ended is due again; looked for once per process."""
         if self.has_taken_up.is_set():
             return
-        criteria = {"state": "running", "taken_by": self._name, "next_due_at": {"$gt": now}}
+        criteria = {"state": "running", "taken_by": self.context.owner, "next_due_at": {"$gt": now}}
         for campaign in await self.context.store.find("campaigns", criteria):
             await self._change(campaign, {"next_due_at": now})
         self.has_taken_up.set()
-
-    @property
-    def _name(self) -> str:
-        return f"{self.context.definition.name}.{self.context.settings.instance}"
 
     async def _begin(self, message: Envelope) -> Reply:
         scored = message.payload
@@ -220,7 +216,7 @@ class NurtureCampaign:
 
     async def _due(self, found: Document, now: datetime) -> Envelope | None:
         """The message that `found` owes at `now`; None when another instance took it, or its draft has to wait."""
-        lease = {"next_due_at": now + timedelta(seconds=_LEASE_S), "taken_by": self._name}
+        lease = {"next_due_at": now + timedelta(seconds=_LEASE_S), "taken_by": self.context.owner}
         expected = {"state": "running", "next_due_at": found["next_due_at"]}
         campaign = await self.context.store.update_if("campaigns", found["_id"], expected, lease)
         step = series.next_step(campaign) if campaign else None
@@ -270,7 +266,7 @@ class NurtureCampaign:
             # It would decline again: the series ends, and says so, when it is looked at next.
             await self._change(campaign, {"tries": _MOST_TRIES, "next_due_at": now})
             return None
-        return await self._change(campaign, {"steps": steps, "tries": 0, "taken_by": self._name})
+        return await self._change(campaign, {"steps": steps, "tries": 0, "taken_by": self.context.owner})
 
     async def _change(self, campaign: Document, changes: series.Changes) -> Document | None:
         """Apply `changes`, which end a lease, unless somebody stopped or moved the series meanwhile."""

@@ -52,7 +52,7 @@ def build(context: AgentContext) -> SendEmail:
     ledger = EffectLedger(
         context.store,
         now=context.now,
-        owner=f"{context.definition.name}.{context.settings.instance}",
+        owner=context.owner,
         lease_s=_LEASE_S,
     )
     return SendEmail(

@@ -68,7 +68,7 @@ class Waiting:
         error = self.answer.exception()
         return error if isinstance(error, ModelUnavailableError | TimeoutError) else None
 
-    def ask(self, question: Question, answer: Future[ChatAnswer], asked_at: float = 0.0) -> None:
+    def ask(self, question: Question, answer: Future[ChatAnswer], asked_at: float) -> None:
         """The model was asked at `asked_at`, and `answer` is to come."""
         self.question, self.answer, self.asked_at = question, answer, asked_at
         answer.add_done_callback(lambda _: self._changed())

@@ -59,6 +59,11 @@ class AgentContext:
     knowledge: Retriever = NO_KNOWLEDGE
     telemetry: Telemetry = field(default_factory=Telemetry)
 
+    @property
+    def owner(self) -> str:
+        """Who this instance is where it takes work for a while: agent and instance; a restart has the same name."""
+        return f"{self.definition.name}.{self.settings.instance}"
+
 
 class Agent(Protocol):
     """Turns one message into its answers."""

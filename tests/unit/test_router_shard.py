@@ -26,7 +26,7 @@ def asked(workflow: str, offset: int) -> Waiting:
         return [Record(topic=topic, key=None, value=None, headers={})]
 
     question = Question(request=ChatRequest(system="", user="", schema={}), conclude=conclude, stand_in=lambda: None)
-    waiting.ask(question, Future())
+    waiting.ask(question, Future(), asked_at=0.0)
     return waiting
 
 
