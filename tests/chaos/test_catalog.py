@@ -52,6 +52,7 @@ def test_an_agent_removed_with_messages_queued(lab: Lab) -> None:
     experiment = lab.experiment("F33", "an agent removed with 50 messages queued and more coming")
     yaml = re.search(r"```yaml\n(# yaml-language-server.*?)```", GUIDE.read_text(), re.DOTALL)
     assert yaml is not None
+    experiment.load()
     with lab.system.edited_definitions() as folder:
         (folder / "account_brief.yaml").write_text(yaml.group(1))
         lab.system.cli("agents", "apply", str(folder))

@@ -9,13 +9,14 @@ from tests.chaos.lab import Lab
 TEMPORARY = (["421"], ["450"], ["451"], ["drop before data"], ["450", "421", "451"])
 FINAL = (["550"], ["552"], ["450", "550"])
 LOST_ANSWER = (["drop after data"], ["hang after data"])
+OF_EACH_KIND = 10
 
 
 def test_every_kind_of_refusal_and_lost_answers(lab: Lab) -> None:
     experiment = lab.experiment("F27", "mail server: 421, 450, 451, 550, 552, hang and hang up before or after DATA")
     mail = lab.partners.mail
     before = sum(mail.done.values())
-    kinds = [*TEMPORARY, *FINAL, *LOST_ANSWER, []] * 5
+    kinds = [*TEMPORARY, *FINAL, *LOST_ANSWER, []] * OF_EACH_KIND
     experiment.dice.shuffle(kinds)
     planned: dict[str, list[str]] = {}
     while len(planned) < len(kinds):
@@ -33,7 +34,7 @@ def test_every_kind_of_refusal_and_lost_answers(lab: Lab) -> None:
         *((kind, (1, "unknown")) for kind in LOST_ANSWER),
     ):
         found = Counter(ends[workflow] for workflow, its in planned.items() if its == kind)
-        assert found == Counter({expected: 5}), kind
+        assert found == Counter({expected: OF_EACH_KIND}), kind
 
 
 def _effect(lab: Lab, workflow: str) -> str:

@@ -60,6 +60,7 @@ def test_the_model_always_says_the_other_agent(lab: Lab) -> None:
     experiment = lab.experiment("F22", "model always says: the other agent; half of the cases repeat themselves")
     model = lab.partners.model
     twisted = model.twisted
+    experiment.load()
     with _desks(lab):
         model.faults.latency_ms, model.say = 10, _Bouncing()
         same = [experiment.send("case.handed", {"by": "door", "note": 0}) for _ in range(CASES)]
@@ -79,7 +80,10 @@ def test_the_model_always_says_the_other_agent(lab: Lab) -> None:
 
 
 class _Bouncing:
-    """The answer that keeps a case going: the desk that did not write it, and a new note where it had a new one."""
+    """The answer that keeps a case going: the desk that did not write it, and a new note where it had a new one.
+
+    What is no case is answered as ever.
+    """
 
     def __init__(self) -> None:
         self._notes = count(1)
@@ -87,8 +91,10 @@ class _Bouncing:
     def __call__(self, answer: dict[str, Any], asked: dict[str, Any]) -> object:
         given = json.loads(asked["messages"][-1]["content"])
         payload = given.get("payload", given)
+        if "by" not in payload:
+            return None
         if "agent" in answer:
-            return {**answer, "agent": "desk_b" if payload.get("by") == "desk_a" else "desk_a"}
+            return {**answer, "agent": "desk_b" if payload["by"] == "desk_a" else "desk_a"}
         return {**answer, "note": next(self._notes) if payload["note"] else 0} if "note" in answer else None
 
 
@@ -110,6 +116,7 @@ def _desks(lab: Lab) -> Iterator[None]:
 @pytest.mark.critical
 def test_an_agent_answers_one_message_with_a_thousand(lab: Lab) -> None:
     experiment = lab.experiment("F23", f"an agent answers one message with {ANSWERS}")
+    experiment.load()
     with lab.system.edited_definitions() as folder, _flooding(experiment, folder):
         asked = [experiment.send("flood.asked", {"case": number}) for number in range(CASES)]
         eventually(lambda: not experiment.account().open(), within_s=60, what="an end for every message")
