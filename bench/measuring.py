@@ -134,6 +134,8 @@ def _through_kafka(
         written = _written(generator, load)
         spent = _spent(running, used, began)
         arrivals = {one.view: one.arrivals(load.drain_s) for one in collectors}
+        if not load.rate:  # the work on a burst only begins when all of it is offered
+            spent = _spent(running, used, began)
     finally:
         for one in collectors:
             one.close()

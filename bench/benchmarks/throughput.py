@@ -9,8 +9,6 @@ from bench.catalogs import CONTRACT_ONLY_TYPE, agents
 from bench.flink_systems import (
     ASYNC,
     ASYNC_TUNED,
-    FAST_ROUTER,
-    HAS_FAST_MODE,
     ML_PREDICT,
     ML_PREDICT_TUNED,
     PASS_THROUGH,
@@ -60,7 +58,8 @@ def run(session: Session) -> Report:
 
 
 def _systems(session: Session) -> list[System]:
-    own: list[System] = [ROUTER, *([FAST_ROUTER] if HAS_FAST_MODE else []), PLAIN, PLAIN_SAME_CLIENT]
+    # Fast mode does the same work for a message; P5 and P6 have it.
+    own: list[System] = [ROUTER, PLAIN, PLAIN_SAME_CLIENT]
     if session.smoke:
         return own
     tuned: list[System] = [FAUST_TUNED, ASYNC_TUNED, ML_PREDICT, ML_PREDICT_TUNED, LANGGRAPH_BARE]
@@ -71,7 +70,7 @@ def _loads(system: System) -> dict[str, Load]:
     """What is offered to a system; rates and counts come later."""
     models = {f"model {ms} ms": Load(rate=0, count=0, how=f"l{ms}") for ms in MODELS_MS}
     alone = Load(rate=0, count=0, how="l0", kind=CONTRACT_ONLY_TYPE, agent=agents()[0].name)
-    if system in (ROUTER, FAST_ROUTER):
+    if system is ROUTER:
         return {**models, CONTRACT_ONLY: alone}
     if system is PASS_THROUGH:
         return {CONTRACT_ONLY: alone}
