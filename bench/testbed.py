@@ -97,7 +97,12 @@ class FlinkCluster:
         self.folder = folder
         self._stack = LocalStack(
             StackOptions(
-                data_dir=folder, jars_dir=JARS, free_ports=True, parallelism=slots, checkpoint_interval_ms=1000
+                data_dir=folder,
+                jars_dir=JARS,
+                free_ports=True,
+                parallelism=slots,
+                checkpoint_interval_ms=1000,
+                long_lived=True,
             )
         )
         try:

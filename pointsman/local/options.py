@@ -59,6 +59,8 @@ class StackOptions:
         always_ask_model: the router asks the model for every message that has a candidate.
         archive: also keep records as files; takes one TaskManager more.
         secure: everybody logs in and everything is encrypted: Kafka and MongoDB with TLS, passwords and rights.
+        long_lived: TaskManagers compile what runs often as well as they can, as on a cluster: slower to start, and
+            faster once they have worked for some time.
     """
 
     data_dir: Path = Path(".pointsman")
@@ -82,6 +84,7 @@ class StackOptions:
     always_ask_model: bool = False
     archive: bool = False
     secure: bool = False
+    long_lived: bool = False
 
     @property
     def task_managers(self) -> int:

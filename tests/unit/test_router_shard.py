@@ -1,5 +1,7 @@
 """First in, first out per workflow; workflows overtake each other."""
 
+import gc
+import weakref
 from concurrent.futures import Future
 
 from flink_jobs.operators.deciding import Answer, Question
@@ -50,6 +52,22 @@ def test_an_answered_message_waits_for_the_one_before_it_in_its_workflow() -> No
     answer(first)
     assert leaving(shard) == ["a1", "a2"]
     assert not shard
+
+
+def test_a_message_that_has_left_is_gone_without_a_look_at_the_heap() -> None:
+    shard, first = Shard(), asked("a", 1)
+    shard.add(first)
+    answer(first)
+    assert first.answer
+    left = weakref.ref(first.answer)
+    del first
+
+    gc.disable()
+    try:
+        assert leaving(shard) == ["a1"]
+        assert left() is None
+    finally:
+        gc.enable()
 
 
 def test_another_workflow_overtakes() -> None:
