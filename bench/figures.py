@@ -117,7 +117,7 @@ SHOWN: Final[Mapping[str, Shown]] = MappingProxyType(
             counts=False,
         ),
         "P8": Shown(
-            main="bytes per workflow", columns=("bytes per workflow", "checkpoint, ms", "memory, MiB"), counts=False
+            main="bytes per workflow", columns=("bytes per workflow", "checkpoint, ms", P50, P99, "memory, MiB")
         ),
         "P9": Shown(
             main="longest silence, s", columns=("longest silence, s", "repeated calls"), shows_void=True, log=False

@@ -196,16 +196,6 @@ def _expected(run: str, agents: list[str] | None, load: Load) -> Callable[[int],
     return lambda number: chosen(names, message_id(run, number).encode()).decode()
 
 
-def offer(bed: Testbed, running: Running, load: Load) -> None:
-    """Offer a load and collect nothing.
-
-    Raises:
-        BenchError: the generator failed.
-    """
-    run = _run_name(load)
-    _written(_generator(bed, running, load, run, time.time() + _LEAD_S), load)
-
-
 def _run_name(load: Load) -> str:
     return "z".join(filter(None, (uuid.uuid4().hex[:8], load.how)))
 

@@ -114,6 +114,10 @@ class Budget:
         """As headers of a routed message."""
         return _headers(self, BUDGET_HEADERS, zero=True)
 
+    def to_json(self) -> dict[str, int | None]:
+        """As a JSON object for the decision log."""
+        return {"calls": self.calls, "tokens": self.tokens, "cost_microusd": self.cost_microusd}
+
     @staticmethod
     def from_headers(headers: Mapping[str, bytes]) -> Budget:
         """Read the headers of a routed message; what is missing or no number is no bound."""

@@ -24,6 +24,8 @@ MAX_KEPT_BYTES: Final = MAX_RECORD_BYTES - 64 * 1024
 """Largest record that is written: what the broker takes, less room for the protocol's own bytes."""
 _HEADER_OVERHEAD_BYTES: Final = 16
 _LONGEST_SHORT_TEXT: Final = 1000
+# Made once: `json.dumps` would make one for each message.
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
 _REPLACED_HEADERS: Final = frozenset({
     *USAGE_HEADERS.values(), *BUDGET_HEADERS.values(), ROUTING_HEADER, CLAIM_HEADER, "ce_targetagent",
     "ce_targetversion", "ce_release",
@@ -97,8 +99,9 @@ def shortened(letter: Record) -> Record:
 
 def size_of(record: Record) -> int:
     """About how many bytes `record` takes on the wire, never less than it does."""
-    headers = sum(len(name.encode()) + len(value) + _HEADER_OVERHEAD_BYTES for name, value in record.headers.items())
-    return len(record.key or b"") + len(record.value or b"") + headers
+    headers = record.headers
+    names, values = len("".join(headers).encode()), sum(map(len, headers.values()))
+    return len(record.key or b"") + len(record.value or b"") + names + values + len(headers) * _HEADER_OVERHEAD_BYTES
 
 
 def _outcome(decided: Decided) -> Iterable[Record]:
@@ -176,7 +179,7 @@ def _logged(decided: Decided, entry: Any, about: str, message: Envelope | None) 
         "ce_causationid": message.id if message else None,
     }
     headers = {name: text.encode(errors="replace") for name, text in attributes.items() if text is not None}
-    value = json.dumps(entry, ensure_ascii=False, separators=(",", ":"), default=str)
+    value = _JSON.encode(entry)
     return Record(
         topic=DECISIONS, key=about.encode(errors="replace"), value=value.encode(errors="replace"), headers=headers
     )

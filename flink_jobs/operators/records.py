@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
@@ -95,7 +95,10 @@ def read_message(row: Row, topic: str) -> Arrived:
 
 def write_row(record: Record) -> Row:
     """The row that makes the sink write `record`."""
-    headers = {_header_name(name): octets for name, octets in record.headers.items()}
+    headers: Mapping[str, bytes] = record.headers
+    names = "".join(headers)
+    if not (names.isascii() and names.isprintable()):
+        headers = {_header_name(name): octets for name, octets in headers.items()}
     return Row(record.topic, _to_hex(record.key), _to_hex(record.value), headers)  # type: ignore[no-untyped-call]
 
 
@@ -148,7 +151,7 @@ def _to_hex(octets: bytes | None) -> str | None:
 
 def _headers(text: str | None) -> dict[str, bytes]:
     named: dict[str, str | None] = json.loads(bytes.fromhex(text)) if text else {}
-    return {name: base64.b64decode(octets) for name, octets in (named or {}).items() if octets is not None}
+    return {name: a2b_base64(octets) for name, octets in (named or {}).items() if octets is not None}
 
 
 def _header_name(name: str) -> str:
@@ -157,8 +160,8 @@ def _header_name(name: str) -> str:
 
 
 def _to_text(octets: bytes | None) -> str | None:
-    return None if octets is None else base64.b64encode(octets).decode()
+    return None if octets is None else b2a_base64(octets, newline=False).decode()
 
 
 def _to_bytes(text: str | None) -> bytes | None:
-    return None if text is None else base64.b64decode(text)
+    return None if text is None else a2b_base64(text)

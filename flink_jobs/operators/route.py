@@ -234,7 +234,8 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         if arrived.is_cancelled and workflow not in shard.cancelled:
             self._cancelled.put(workflow.hex(), arrived.record.timestamp_ms)
             shard.cancelled.add(workflow)
-        return arrived._replace(is_cancelled=workflow in shard.cancelled)
+        is_cancelled = workflow in shard.cancelled
+        return arrived if arrived.is_cancelled == is_cancelled else arrived._replace(is_cancelled=is_cancelled)
 
     def _begin(self, waiting: Waiting) -> None:
         if self._deciding is None:
@@ -242,7 +243,8 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         record = self._values.readable(waiting.arrived.record)
         if record is None:
             return  # it stays idle until its schema and its key are known
-        waiting.arrived = waiting.arrived._replace(record=record)
+        if record is not waiting.arrived.record:
+            waiting.arrived = waiting.arrived._replace(record=record)
         if not waiting.arrived.is_message:
             waiting.decide([record])
             return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -173,5 +173,5 @@ class Decision:
             "model_call": vars(self.model_call).copy() if self.model_call else None,
             "model_failure": vars(self.model_failure).copy() if self.model_failure else None,
             "local_call": vars(self.local_call).copy() if self.local_call else None,
-            "budget": asdict(self.budget) if self.budget is not None else None,
+            "budget": self.budget.to_json() if self.budget is not None else None,
         }

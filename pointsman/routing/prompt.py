@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from pointsman.definitions.model import AgentDefinition
@@ -44,8 +45,19 @@ class PromptPrefix:
 
     def hash_with(self, user: str) -> str:
         """SHA-256 of system turn, user turn and schema, hex."""
-        schema = json.dumps(self.schema, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256("\x1f".join((self.system, user, schema)).encode()).hexdigest()
+        digest = self._begun.copy()
+        digest.update(f"{user}\x1f{self._schema_text}".encode())
+        said: str = digest.hexdigest()
+        return said
+
+    @cached_property
+    def _begun(self) -> Any:
+        """The hash of what comes before the user turn: the same for thousands of messages."""
+        return hashlib.sha256(f"{self.system}\x1f".encode())
+
+    @cached_property
+    def _schema_text(self) -> str:
+        return json.dumps(self.schema, sort_keys=True, separators=(",", ":"))
 
 
 def prefix_for(candidates: Sequence[AgentDefinition], instructions: str = "") -> PromptPrefix:
