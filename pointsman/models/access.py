@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -67,7 +67,7 @@ class ModelAccess:
         try:
             async with self._slots.taken(priority, self._patience_s):
                 self._check()  # Much may have happened while this attempt waited for its slot.
-                async with self._observed():
+                with self._observed():
                     yield
         except PausedError as error:
             raise ModelUnavailableError(f"the model {self._model} asked for a pause", error.left_s) from None
@@ -78,8 +78,8 @@ class ModelAccess:
             what = f"the model {self._model} is left alone after several calls without an answer"
             raise ModelUnavailableError(what, round(refused_for_s, 3))
 
-    @asynccontextmanager
-    async def _observed(self) -> AsyncIterator[None]:
+    @contextmanager
+    def _observed(self) -> Iterator[None]:
         was_open = self._breaker.is_open
         is_probe = self._breaker.begin()
         try:

@@ -44,9 +44,7 @@ class MeasuredModel:
         name = request.model or self.model.options.model
         began, error_type = self._monotonic(), ""
         try:
-            with self._telemetry.spans.current(f"chat {name}", SpanKind.CLIENT, self._question(request, name)) as span:
-                answer = await self.model.complete(request)
-                self._tell_answer(span, request, answer)
+            answer = await self._asked(request, name)
         except BaseException as error:
             error_type = type(error).__name__
             raise
@@ -61,6 +59,14 @@ class MeasuredModel:
     async def close(self) -> None:
         """Give connections back."""
         await self.model.close()
+
+    async def _asked(self, request: ChatRequest, name: str) -> ChatAnswer:
+        if not self._telemetry.spans.is_on:
+            return await self.model.complete(request)
+        with self._telemetry.spans.current(f"chat {name}", SpanKind.CLIENT, self._question(request, name)) as span:
+            answer = await self.model.complete(request)
+            self._tell_answer(span, request, answer)
+            return answer
 
     def _question(self, request: ChatRequest, name: str) -> Attributes:
         asked: Attributes = {

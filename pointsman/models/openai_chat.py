@@ -89,6 +89,7 @@ class OpenAIChatModel:
         self._access: dict[str, ModelAccess] = {}
         self._without_temperature: set[str] = set()
         self._http = CompletionsHttp(api_key, options.base_url or OPENAI)
+        self._latest_shape: tuple[dict[str, Any], Shape] | None = None
 
     async def complete(self, request: ChatRequest) -> ChatAnswer:
         """Ask the model; an answer of no use is sent back once with what is wrong with it.
@@ -101,7 +102,7 @@ class OpenAIChatModel:
             ModelRefusedError: the model or its content filter declined to answer; nobody is asked again.
             ConfigurationError: the key or the model's name is wrong.
         """
-        shape = shape_of(request.schema)
+        shape = self._shape_of(request.schema)
         tally = _Tally(started=self._monotonic())
         turns = [{"role": "system", "content": request.system}, {"role": "user", "content": request.user}]
         turns += round_turns(request.rounds)
@@ -231,6 +232,12 @@ class OpenAIChatModel:
         if error.retry_after_s is None:
             return True
         return error.retry_after_s if error.retry_after_s <= self.options.access.patience_s else False
+
+    def _shape_of(self, schema: dict[str, Any]) -> Shape:
+        # Most questions of a process have the same schema, and it is the same object.
+        if self._latest_shape is None or self._latest_shape[0] is not schema:
+            self._latest_shape = schema, shape_of(schema)
+        return self._latest_shape[1]
 
     def _access_to(self, model: str) -> ModelAccess:
         if model not in self._access:

@@ -85,6 +85,9 @@ class PrioritySlots:
         paused_s = self.pause_left_s()
         if paused_s > patience_s:
             raise PausedError(paused_s)
+        if self._free and not self._waiting and not paused_s:
+            self._free -= 1
+            return
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[None] = loop.create_future()
         heapq.heappush(self._waiting, _Waiting(-priority, next(self._arrivals), loop.time() + patience_s, turn))
