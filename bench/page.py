@@ -37,7 +37,7 @@ How it is measured:
   system. The systems of a benchmark are all up while one of them is measured; an idle Flink job takes up to a tenth of
   a core.
 - TaskManagers run with both of the JVM's compilers, as on a cluster (`pointsman up` starts them with the first alone,
-  which is up sooner), and every system gets 2,000 messages before it is measured.
+  which is up sooner), and every system gets up to 2,000 messages before it is measured.
 - Every run counts what was lost, came twice or went to the wrong agent. A run with a loss is **void**: its figures
   are not shown, and the table says so.
 - Rivals get the same prompt, payload, partitions and concurrency, and write to one topic without looking at

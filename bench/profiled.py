@@ -190,7 +190,7 @@ PROFILES: Final[Mapping[str, _Take]] = MappingProxyType(
             system=replace(FAST_ROUTER, told={**FAST_ROUTER.told, "parallelism": 2}),
         ).take,
         "P7": _of_decisions,
-        "P8": Watched(load=Load(rate=1000, count=0, how="l5000"), workload=Workload(concurrency=2000)).take,
+        "P8": Watched(load=Load(rate=200, count=0), workload=Workload()).take,
         "P9": Watched(
             load=Load(rate=50, count=0), workload=Workload(model="l2000", checkpoint_ms=500), spare_slots=1,
             watch=_after_a_kill, said="the TaskManagers that are left after a kill",

@@ -27,7 +27,7 @@ MINUTES = 42.0
 MODELS_MS = (200, 0, 1000)
 CONTRACT_ONLY = "contract only"
 MARGIN_MS = 50.0
-STEPS = (0.9, 0.75, 0.6, 0.45)
+STEPS = (0.8, 0.65, 0.5, 0.35)
 """Shares of what a burst came to, tried from the highest."""
 BURST = 6000
 _SLOW_PER_S: Final = 100
