@@ -34,8 +34,8 @@ How it is measured:
   *due*.
 - The model is a mock with a set latency that always names the same agent for the same message, so that a message
   that went to the wrong agent is seen. Broker, mock, load and consumers run on other cores than the measured
-  system. The systems of a benchmark are all up while one of them is measured; an idle Flink job takes up to a tenth of
-  a core.
+  system. The systems of a benchmark are all up while one of them is measured; an idle Flink job takes up to a seventh
+  of a core in its first minutes.
 - TaskManagers run with both of the JVM's compilers, as on a cluster (`pointsman up` starts them with the first alone,
   which is up sooner), and every system gets up to 2,000 messages before it is measured.
 - Every run counts what was lost, came twice or went to the wrong agent. A run with a loss is **void**: its figures

@@ -202,7 +202,7 @@ class Shard:
                 self._count -= 1
                 self._bytes -= waiting.size
                 # The answer knows whom to tell, and that is this message: together they would be garbage in a circle,
-                # which only a look at the whole heap finds, at a tenth of a second each.
+                # which only a look at the whole heap finds, at a fifth of a second each.
                 waiting.forget_answer()
                 yield waiting, concluded
             if not queue:

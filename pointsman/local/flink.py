@@ -138,7 +138,7 @@ class Flink:
 
     def _taskmanager(self, name: str) -> Program:
         # How soon routing goes on after a kill is how much processor time a new JVM takes to get going, and the second
-        # compiler alone takes a third of it. Under a load that lasts it pays: half as much again is routed.
+        # compiler alone takes a third of it. Under a load that lasts it pays: 1.4 times as much is routed.
         jvm = LONG_LIVED_JVM if self._options.long_lived else SMALL_JVM
         options = (*_TASKMANAGER_MEMORY, *jvm, *self._login, *self._warm_python())
         main_class = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
