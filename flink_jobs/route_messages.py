@@ -20,7 +20,7 @@ from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import DataTypes, Schema, StreamTableEnvironment
 
-from flink_jobs.operators.model_calls import ModelAddress
+from flink_jobs.model_process.address import ModelAddress
 from flink_jobs.operators.route import RouteOptions, route
 from flink_jobs.sql_files import GUARD_STATE, definitions, statement
 from pointsman.job_options import FAST, JobOptions

@@ -1,148 +1,228 @@
-"""Model calls beside Flink's own thread: one asyncio loop per process, shared by every operator in it."""
+"""Model calls beside Flink: a process of their own per TaskManager, shared by every operator in it."""
 
 from __future__ import annotations
 
-import asyncio
+import logging
+import os
+import socket
+import subprocess  # nosec B404
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any, BinaryIO, Final, cast
 
+from opentelemetry import trace
+
+from flink_jobs.model_process.address import ModelAddress
+from flink_jobs.model_process.wire import Answered, Ask, Retried, Stop, framed, pickled, received
 from flink_jobs.operators.telling import SHARED
-from pointsman.errors import ConfigurationError, PointsmanError
-from pointsman.models.factory import chat_model
-from pointsman.models.opinions import OpinionsModel
-from pointsman.models.port import ChatAnswer, ChatModel, ChatRequest
-from pointsman.settings import settings
+from pointsman.errors import ModelUnavailableError
+from pointsman.models.port import ChatAnswer, ChatRequest
+from pointsman.telemetry.context import headers_of
+from pointsman.telemetry.metrics import Metrics, ModelCalled
 
-CALL_LIMIT_S: Final = 120.0
-"""Seconds after which a call is given up whatever the adapter does; far above its own attempts and time-outs."""
+_MODULE: Final = "flink_jobs.model_process"
+_READ_AHEAD_BYTES: Final = 64 * 1024
 
-SHADOW_CONCURRENCY: Final = 8
-"""Calls in flight per process for a rollout's candidate in shadow."""
+_log: Final = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelAddress:
-    """Which model to call; the key comes from the worker's own environment.
-
-    Attributes:
-        base_url: address of the API, ending in `/v1`; None leaves it to the environment.
-        model: model name; None leaves it to the environment.
-        concurrency: calls in flight per process; None leaves it to the environment.
-        timeout_s: seconds for one attempt; None leaves it to the environment.
-        is_shadow: for what nobody waits for: connections, slots and breaker of its own.
-    """
-
-    base_url: str | None = None
-    model: str | None = None
-    concurrency: int | None = None
-    timeout_s: float | None = None
-    is_shadow: bool = False
-
-
-class ModelCalls:
-    """Starts calls on a loop of its own and hands out their answers as futures.
+class ModelProcess:
+    """One such process, from its start to its end. For any thread.
 
     Args:
-        model: called once, on the loop's thread, for the model to call.
-        limit_s: seconds after which a call is given up.
+        address: the model that it asks.
+        metrics: hears what it counts.
+
+    Raises:
+        OSError: it cannot be started.
     """
 
-    def __init__(self, model: Callable[[], ChatModel], limit_s: float = CALL_LIMIT_S) -> None:
-        self._make = model
-        self._model: ChatModel | None = None
-        self._limit_s = limit_s
-        self._loop = asyncio.new_event_loop()
-        # The loop itself refers to its tasks only weakly: without this a call could be garbage-collected under way.
-        self._running: set[asyncio.Task[None]] = set()
-        self._thread = threading.Thread(target=self._run, name="model-calls", daemon=True)
-        self._thread.start()
+    def __init__(self, address: ModelAddress, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._lock = threading.Lock()
+        self._numbers = count(1)
+        self._open: dict[int, Future[ChatAnswer]] = {}
+        self._schema: tuple[dict[str, Any], bytes] = ({}, pickled({}))
+        self._is_closed = False
+        self.has_ended = False
+        self._socket, theirs = socket.socketpair()
+        with theirs:
+            self._process = _started(theirs.fileno())
+        self._send(address)
+        threading.Thread(target=self._read, name="model-answers", daemon=True).start()
 
     def submit(self, request: ChatRequest) -> Future[ChatAnswer]:
         """Start a call. Cancelling the future stops it."""
         answer: Future[ChatAnswer] = Future()
-        self._loop.call_soon_threadsafe(self._start, request, answer)
+        span = trace.get_current_span()
+        told = headers_of(span) if span.get_span_context().is_valid else {}
+        with self._lock:
+            number = next(self._numbers)
+            self._open[number] = answer
+            if self.has_ended or not self._send(Ask.of(number, request, self._pickled(request.schema), told)):
+                self._settle(Answered(number, _gone()))
+        answer.add_done_callback(partial(self._stop_if_cancelled, number))
         return answer
 
     def close(self) -> None:
-        """Stop; calls under way are cancelled."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-
-    def _run(self) -> None:
-        self._loop.run_forever()
-        self._loop.run_until_complete(self._end())
-        self._loop.close()
-
-    async def _end(self) -> None:
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        if self._model is not None:
-            await self._model.close()
-
-    def _start(self, request: ChatRequest, answer: Future[ChatAnswer]) -> None:
-        if answer.cancelled():
-            return
-        task = self._loop.create_task(self._complete(request, answer))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        answer.add_done_callback(lambda done: self._stop(task) if done.cancelled() else None)
-
-    def _stop(self, task: asyncio.Task[None]) -> None:
-        self._loop.call_soon_threadsafe(task.cancel)
-
-    async def _complete(self, request: ChatRequest, answer: Future[ChatAnswer]) -> None:
+        """Have it end, without waiting for that; calls under way are cancelled."""
+        self._is_closed = True
         try:
-            async with asyncio.timeout(self._limit_s):
-                result = await self._the_model().complete(request)
-        except Exception as error:
-            _settle(answer, error)
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            return  # it has ended already
+
+    def _send(self, message: object) -> bool:
+        try:
+            self._socket.sendall(framed(message))
+        except OSError:
+            return False
+        return True
+
+    def _pickled(self, schema: dict[str, Any]) -> bytes:
+        # Most questions of a job have the same schema, and it is the same object.
+        if self._schema[0] is not schema:
+            self._schema = schema, pickled(schema)
+        return self._schema[1]
+
+    def _read(self) -> None:
+        try:
+            with cast("BinaryIO", self._socket.makefile("rb", buffering=_READ_AHEAD_BYTES)) as stream:
+                while (message := received(stream)) is not None:
+                    self._heed(message)
+        except OSError as error:
+            _log.warning("the connection to the model process broke (%s)", type(error).__name__)
+        finally:
+            self._end()
+
+    def _heed(self, message: object) -> None:
+        if isinstance(message, Answered):
+            self._settle(message)
+        elif isinstance(message, ModelCalled):
+            self._metrics.model_called(message)
+        elif isinstance(message, Retried):
+            self._metrics.retried(message.error_type)
+
+    def _end(self) -> None:
+        with self._lock:
+            self.has_ended = True
+            left = list(self._open)
+        for number in left:
+            self._settle(Answered(number, _gone()))
+        self._socket.close()
+        status = self._process.wait()
+        if not self._is_closed:
+            _log.error("the model process ended with %d; the next call starts another", status)
+
+    def _settle(self, answered: Answered) -> None:
+        answer = self._open.pop(answered.number, None)
+        # `set_running_or_notify_cancel` is False when the operator has cancelled the call meanwhile.
+        if answer is None or not answer.set_running_or_notify_cancel():
+            return
+        if isinstance(answered.outcome, Exception):
+            answer.set_exception(answered.outcome)
         else:
-            _settle(answer, result)
+            answer.set_result(answered.outcome)
 
-    def _the_model(self) -> ChatModel:
-        if self._model is None:
-            self._model = self._make()
-        return self._model
-
-
-_lock: Final = threading.Lock()
-_shared: Final[dict[ModelAddress, ModelCalls]] = {}
+    def _stop_if_cancelled(self, number: int, answer: Future[ChatAnswer]) -> None:
+        if answer.cancelled() and self._open.pop(number, None) is not None:
+            with self._lock:
+                self._send(Stop(number))
 
 
-def shared_model_calls(address: ModelAddress) -> ModelCalls:
-    """The process's calls to that model: operators that share a process share connections and the concurrency limit."""
-    with _lock:
-        if address not in _shared:
-            _shared[address] = ModelCalls(lambda: _model_at(address))
-        return _shared[address]
+class ModelCalls:
+    """Calls to one model; a process that ended, by whatever cause, is started again with the next call.
+
+    Args:
+        start: starts the process. That takes about a second, and calls wait for it: the first one is started at once.
+    """
+
+    def __init__(self, start: Callable[[], ModelProcess]) -> None:
+        self._start = start
+        self._lock = threading.Lock()
+        self._process = start()
+
+    def submit(self, request: ChatRequest) -> Future[ChatAnswer]:
+        """Start a call. Cancelling the future stops it.
+
+        Raises:
+            OSError: the process had ended, and another cannot be started.
+        """
+        with self._lock:
+            if self._process.has_ended:
+                self._process = self._start()
+            return self._process.submit(request)
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.close()
 
 
-def _model_at(address: ModelAddress) -> ChatModel:
-    told = {
-        "openai_base_url": address.base_url,
-        "model": address.model,
-        "model_concurrency": SHADOW_CONCURRENCY if address.is_shadow else address.concurrency,
-        "model_timeout_s": address.timeout_s,
-    }
-    try:
-        known = settings().model_copy(update={k: v for k, v in told.items() if v is not None})
-        return OpinionsModel(chat_model(known, SHARED.telemetry))
-    except PointsmanError:
-        raise
-    except Exception as error:
-        # A validation error would quote what the environment holds.
-        raise ConfigurationError(f"the chat model cannot be made ({type(error).__name__})") from None
+class SharedModelCalls:
+    """The calls of this process: operators in it share connections and the concurrency limit of a model.
+
+    In thread mode a Python process outlives its jobs; the model processes end with the last operator.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._calls: dict[ModelAddress, ModelCalls] = {}
+
+    def take(self, address: ModelAddress) -> ModelCalls:
+        """The calls to that model, for an operator that starts and will `give_back`."""
+        with self._lock:
+            self._users += 1
+        return self.to(address)
+
+    def to(self, address: ModelAddress) -> ModelCalls:
+        """The calls to that model, for an operator that has taken some.
+
+        Raises:
+            RuntimeError: the last operator has stopped: nobody would end what starts now.
+        """
+        with self._lock:
+            if not self._users:
+                raise RuntimeError("no operator runs")
+            if address not in self._calls:
+                self._calls[address] = ModelCalls(partial(ModelProcess, address, SHARED.telemetry.metrics))
+            return self._calls[address]
+
+    def give_back(self) -> None:
+        """An operator stops."""
+        with self._lock:
+            self._users -= 1
+            if self._users:
+                return
+            left, self._calls = self._calls, {}
+        for calls in left.values():
+            calls.close()
 
 
-def _settle(answer: Future[ChatAnswer], result: ChatAnswer | Exception) -> None:
-    # `set_running_or_notify_cancel` is False when the operator has cancelled the call meanwhile.
-    if not answer.set_running_or_notify_cancel():
-        return
-    if isinstance(result, Exception):
-        answer.set_exception(result)
-    else:
-        answer.set_result(result)
+MODEL_CALLS: Final = SharedModelCalls()
+
+
+def _gone() -> ModelUnavailableError:
+    return ModelUnavailableError("the process that asks the model has ended")
+
+
+def _started(socket_number: int) -> subprocess.Popen[bytes]:
+    # A group of its own: who interrupts a TaskManager at a terminal means that one, and this one follows.
+    return subprocess.Popen(  # nosec B603  # noqa: S603 (our own interpreter and arguments)
+        [_python(), "-m", _MODULE, str(socket_number)],
+        pass_fds=[socket_number],
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        process_group=0,
+    )
+
+
+def _python() -> str:
+    # In a JVM `sys.executable` may be empty, or the JVM.
+    named = Path(sys.executable or "java")
+    return str(named if named.name.startswith("python") else Path(sys.exec_prefix) / "bin" / "python3")

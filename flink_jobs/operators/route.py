@@ -18,14 +18,14 @@ from pyflink.common import Row, Types
 from pyflink.datastream import BroadcastStream, DataStream, KeyedBroadcastProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor
 
+from flink_jobs.model_process.address import ModelAddress
 from flink_jobs.operators.answer_times import AnswerTimes
 from flink_jobs.operators.arms_deciding import ArmsDeciding
 from flink_jobs.operators.asking_again import AskingAgain, outage_limit_s
 from flink_jobs.operators.catalog_in_force import CatalogInForce
-from flink_jobs.operators.collector import settle_collector
 from flink_jobs.operators.deciding import Concluded, Question
 from flink_jobs.operators.keyed import keyed_by_first_column
-from flink_jobs.operators.model_calls import ModelAddress, ModelCalls, shared_model_calls
+from flink_jobs.operators.model_calls import MODEL_CALLS, ModelCalls
 from flink_jobs.operators.outputs import error_record, shortened
 from flink_jobs.operators.plan_keeping import PlanKeeping
 from flink_jobs.operators.planning import PlanMatter
@@ -45,6 +45,7 @@ from flink_jobs.operators.shipped import with_own_code
 from flink_jobs.operators.telling import SHARED, Telling
 from flink_jobs.operators.values import Values
 from pointsman.avro.codec import process_codec
+from pointsman.collector import settle_collector
 from pointsman.envelope import Record
 from pointsman.errors import ErrorReason, PermanentError
 from pointsman.rollouts.arms import Arms
@@ -153,7 +154,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         )
         self._is_first = _index_of_subtask(runtime_context) == 0
         self._telling = Telling(SHARED.take(), self._options.name)
-        self._calls = shared_model_calls(self._options.model)
+        self._calls = MODEL_CALLS.take(self._options.model)
         self._values = Values(process_codec(), sealing=_sealing(encrypted=self._options.encrypted))
         self._shadow = Shadow(self._calls_beside, _now, SHARED.telemetry.metrics)
         self._again = AskingAgain(outage_limit_s())
@@ -172,6 +173,8 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
                     waiting.answer.cancel()
         if hasattr(self, "_shadow"):
             self._shadow.close()
+        if hasattr(self, "_calls"):
+            MODEL_CALLS.give_back()
         if hasattr(self, "_telling"):
             self._telling.forget()
             SHARED.give_back(process_ends=self._options.python_mode == "process")
@@ -326,7 +329,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
                 _log.info("rollout %s: %s, %d %%", rollout.id, rollout.stage.value, rollout.percent)
 
     def _calls_beside(self) -> ModelCalls:
-        return shared_model_calls(replace(self._options.model, is_shadow=True))
+        return MODEL_CALLS.to(replace(self._options.model, is_shadow=True))
 
     def _report_fault(self, arrived: Arrived, error: Exception) -> None:
         self._telling.faulted(error)

@@ -14,6 +14,7 @@ from pointsman.models.completions_http import OPENAI
 from pointsman.models.openai_chat import OpenAIChatModel
 from pointsman.models.port import ChatAnswer, ChatRequest, ToolCall, ToolRound
 from pointsman.telemetry import Telemetry, names
+from pointsman.telemetry.metrics import ModelCalled
 from pointsman.telemetry.spans import Attributes
 
 _PORTS: Final = {"https": 443, "http": 80}
@@ -42,19 +43,21 @@ class MeasuredModel:
     async def complete(self, request: ChatRequest) -> ChatAnswer:
         """Ask the model; raises what it raises."""
         name = request.model or self.model.options.model
-        began, error_type = self._monotonic(), ""
+        began = self._monotonic()
         try:
             answer = await self._asked(request, name)
         except BaseException as error:
-            error_type = type(error).__name__
+            self._count(name, began, error_type=type(error).__name__)
             raise
-        else:
-            self._count_answer(name, answer)
-            return answer
-        finally:
-            metrics = self._telemetry.metrics
-            metrics.model_duration.labels(name, error_type).observe(self._monotonic() - began)
-            metrics.breaker_open.labels(name).set(self.model.is_left_alone(name))
+        self._count(
+            name,
+            began,
+            attempts=answer.attempts,
+            input_tokens=answer.input_tokens,
+            output_tokens=answer.output_tokens,
+            cost_usd=answer.cost_usd,
+        )
+        return answer
 
     async def close(self) -> None:
         """Give connections back."""
@@ -105,15 +108,10 @@ class MeasuredModel:
             told[names.GEN_AI_OUTPUT_MESSAGES] = json.dumps([message])
         span.set_attributes(told)
 
-    def _count_answer(self, name: str, answer: ChatAnswer) -> None:
-        metrics = self._telemetry.metrics
-        metrics.model_attempts.labels(name).inc(answer.attempts)
-        metrics.model_tokens.labels(name, "input").observe(answer.input_tokens)
-        metrics.model_tokens.labels(name, "output").observe(answer.output_tokens)
-        if answer.cost_usd is None:
-            metrics.model_unpriced.labels(name).inc()
-        else:
-            metrics.model_cost.labels(name).inc(answer.cost_usd)
+    def _count(self, name: str, began: float, **outcome: Any) -> None:
+        seconds, is_left_alone = self._monotonic() - began, self.model.is_left_alone(name)
+        called = ModelCalled(model=name, seconds=seconds, is_left_alone=is_left_alone, **outcome)
+        self._telemetry.metrics.model_called(called)
 
 
 def _part(text: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ Names with `gen_ai` and `messaging` in them are the conventions' metrics of the 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -15,6 +16,31 @@ _CALL_BUCKETS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.
 _TOKEN_BUCKETS: Final = tuple(4.0**power for power in range(14))
 _PROCESS_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 60.0)
 _ROUTING_BUCKETS: Final = (0.0005, 0.001, 0.0025, *_PROCESS_BUCKETS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCalled:
+    """A model call that has ended.
+
+    Attributes:
+        model: the model that was asked for.
+        seconds: from the question to its answer or failure, retries included.
+        is_left_alone: whether the model is left alone now, because it does not answer.
+        error_type: name of the error; empty when there is an answer.
+        attempts: calls made for the answer; 0 when there is none, and so the other figures.
+        input_tokens: tokens of the question.
+        output_tokens: tokens of the answer.
+        cost_usd: price of the answer in US dollars; None when it is not known.
+    """
+
+    model: str
+    seconds: float
+    is_left_alone: bool
+    error_type: str = ""
+    attempts: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float | None = None
 
 
 class Metrics:
@@ -71,6 +97,25 @@ class Metrics:
         )
         self.shadow_skipped = self._counter("shadow_skipped", "Messages that a busy candidate did not look at.", ())
         self.router_faults = self._counter("router_faults", "Defects met while routing.", ("error_type",))
+
+    def model_called(self, called: ModelCalled) -> None:
+        """Count a model call."""
+        model = called.model
+        self.model_duration.labels(model, called.error_type).observe(called.seconds)
+        self.breaker_open.labels(model).set(called.is_left_alone)
+        if called.error_type:
+            return
+        self.model_attempts.labels(model).inc(called.attempts)
+        self.model_tokens.labels(model, "input").observe(called.input_tokens)
+        self.model_tokens.labels(model, "output").observe(called.output_tokens)
+        if called.cost_usd is None:
+            self.model_unpriced.labels(model).inc()
+        else:
+            self.model_cost.labels(model).inc(called.cost_usd)
+
+    def retried(self, error_type: str) -> None:
+        """Count a try that followed a failure of this name."""
+        self.retries.labels(error_type).inc()
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
         return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)

@@ -68,7 +68,7 @@ def count_retries(metrics: Metrics) -> None:
     """Have stamina count each try that follows a failure, by the kind of failure, beside logging it."""
 
     def count(details: stamina.instrumentation.RetryDetails) -> None:
-        metrics.retries.labels(type(details.caused_by).__name__).inc()
+        metrics.retried(type(details.caused_by).__name__)
 
     stamina.instrumentation.set_on_retry_hooks([stamina.instrumentation.StructlogOnRetryHook, count])
 

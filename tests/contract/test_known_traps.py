@@ -1,7 +1,7 @@
 """Traps that have lost messages before: each is either impossible by how the code is written, or has a test elsewhere.
 
 - A task that only the event loop knows is garbage-collected under way:
-  `unit/test_router_model_calls.py::test_calls_under_way_survive_the_garbage_collector`, and no call here drops one.
+  `unit/test_model_process_serving.py::test_calls_under_way_survive_the_garbage_collector`, and no call here drops one.
 - A list that two threads swap loses what comes in between:
   `unit/test_router_asking_again.py::test_what_many_threads_answer_at_once_is_all_seen`.
 - `hash` of a text differs from process to process: nothing here calls it.

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pyflink.common import Row
 
+from flink_jobs.model_process.address import ModelAddress
 from flink_jobs.operators import route
 from flink_jobs.operators.answer_times import AnswerTimes
 from flink_jobs.operators.asking_again import AskingAgain
@@ -55,6 +56,24 @@ class Calls:
 
     def fail(self, index: int) -> None:
         self.open[index][1].set_exception(ModelUnavailableError("down"))
+
+
+class SharedCalls:
+    """Those of the process, for an operator under test: the traffic's, and those beside it."""
+
+    def __init__(self, live: Calls, beside: Calls | None = None) -> None:
+        self.live, self.beside = live, beside or live
+        self.users = 0
+
+    def take(self, address: ModelAddress) -> Calls:
+        self.users += 1
+        return self.to(address)
+
+    def to(self, address: ModelAddress) -> Calls:
+        return self.beside if address.is_shadow else self.live
+
+    def give_back(self) -> None:
+        self.users -= 1
 
 
 class Flink:
@@ -148,7 +167,7 @@ CATALOG = Catalog.of([agent("warm", "lead.scored"), agent("cold", "lead.scored")
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     calls = Calls()
-    monkeypatch.setattr(route, "shared_model_calls", lambda address: calls)
+    monkeypatch.setattr(route, "MODEL_CALLS", SharedCalls(calls))
     return calls
 
 

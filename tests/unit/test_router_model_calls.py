@@ -1,101 +1,154 @@
-"""Model calls on a thread of their own: every one of them ends, whatever happens to it."""
+"""The operator's side of the model process: a real one, asking a real server."""
 
 import asyncio
-import gc
-import threading
-from collections.abc import Iterator
-from concurrent.futures import Future, wait
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
+import psutil
 import pytest
 
-from flink_jobs.operators.model_calls import ModelCalls
-from pointsman.errors import ConfigurationError, ModelUnavailableError
-from pointsman.models.port import ChatAnswer, ChatModel, ChatRequest
+from flink_jobs.model_process.address import ModelAddress
+from flink_jobs.operators.model_calls import ModelCalls, ModelProcess, SharedModelCalls
+from pointsman.errors import ModelUnavailableError, PointsmanError
+from pointsman.models.offline.faults import FaultPlan, Faults
+from pointsman.models.offline.server import start
+from pointsman.models.port import ChatAnswer, ChatRequest
+from pointsman.telemetry.metrics import Metrics
 
-REQUEST = ChatRequest(system="", user="u", schema={})
-ANSWER = ChatAnswer(content={}, raw="", model="m", input_tokens=0, output_tokens=0, latency_ms=0)
+SCHEMA = {
+    "type": "object",
+    "properties": {"mood": {"type": "string", "enum": ["good", "bad"]}},
+    "required": ["mood"],
+    "additionalProperties": False,
+}
+MODULE = "flink_jobs.model_process"
+QUESTION = ChatRequest(system="Say the mood.", user='{"text": "x"}', schema=SCHEMA)
 
 
-class Model:
-    """Answers when its gate opens; without one at once."""
+@pytest.fixture
+def faults() -> Faults:
+    return Faults()
 
-    def __init__(self, error: Exception | None = None, gate: threading.Event | None = None) -> None:
-        self.error, self.gate = error, gate
-        self.cancelled = threading.Event()
-        self.entered = threading.Event()
 
-    async def complete(self, request: ChatRequest) -> ChatAnswer:
-        self.entered.set()
-        try:
-            while self.gate and not self.gate.is_set():
-                # Nobody but this coroutine refers to this future: only the caller's own reference keeps the call alive.
-                await asyncio.wait_for(asyncio.shield(asyncio.sleep(0.005)), 30)
-        except asyncio.CancelledError:
-            self.cancelled.set()
-            raise
-        if self.error:
-            raise self.error
-        return ANSWER
-
-    async def close(self) -> None:
-        return None
+@pytest.fixture
+async def address(faults: Faults) -> AsyncIterator[ModelAddress]:
+    runner, port = await start("127.0.0.1", 0, faults)
+    yield ModelAddress(base_url=f"http://127.0.0.1:{port}/v1", model="m")
+    await runner.cleanup()
 
 
 @contextmanager
-def calls_to(model: ChatModel, limit_s: float = 20) -> Iterator[ModelCalls]:
-    calls = ModelCalls(lambda: model, limit_s)
+def calls_to(address: ModelAddress, metrics: Metrics | None = None) -> Iterator[ModelCalls]:
+    counted = metrics or Metrics()
+    calls = ModelCalls(lambda: ModelProcess(address, counted))
     try:
         yield calls
     finally:
         calls.close()
 
 
-def test_an_answer_arrives() -> None:
-    with calls_to(Model()) as calls:
-        assert calls.submit(REQUEST).result(5) == ANSWER
+async def answered(calls: ModelCalls) -> object:
+    return await asyncio.wait_for(asyncio.wrap_future(calls.submit(QUESTION)), 20)
 
 
-def test_an_error_of_the_model_arrives_as_it_is() -> None:
-    with calls_to(Model(ModelUnavailableError("down"))) as calls, pytest.raises(ModelUnavailableError):
-        calls.submit(REQUEST).result(5)
+def processes() -> list[psutil.Process]:
+    """The model processes of this one."""
+    return [one for one in psutil.Process().children(recursive=True) if MODULE in _command(one)]
 
 
-def test_a_model_that_cannot_be_made_is_an_error_of_each_call() -> None:
-    def no_model() -> ChatModel:
-        raise ConfigurationError("no key")
-
-    calls = ModelCalls(no_model)
+def _command(process: psutil.Process) -> list[str]:
     try:
-        for _ in range(2):
-            with pytest.raises(ConfigurationError):
-                calls.submit(REQUEST).result(5)
-    finally:
-        calls.close()
+        return process.cmdline()
+    except psutil.Error:  # it has just ended
+        return []
 
 
-def test_a_call_that_hangs_is_given_up() -> None:
-    with calls_to(Model(gate=threading.Event()), limit_s=0.05) as calls, pytest.raises(TimeoutError):
-        calls.submit(REQUEST).result(5)
+async def until(probe: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not probe():  # noqa: ASYNC110 - another process: there is nothing to wait on
+            await asyncio.sleep(0.01)
 
 
-def test_calls_under_way_survive_the_garbage_collector() -> None:
-    gate = threading.Event()
-    model = Model(gate=gate)
-    with calls_to(model) as calls:
-        answers: list[Future[ChatAnswer]] = [calls.submit(REQUEST) for _ in range(200)]
-        assert model.entered.wait(5)
-        for _ in range(3):
-            gc.collect()
-        gate.set()
-        assert len(wait(answers, timeout=10).done) == 200
-        assert all(answer.result() == ANSWER for answer in answers)
+async def test_answers_come_from_another_process_and_are_counted_in_this_one(address: ModelAddress) -> None:
+    metrics = Metrics()
+    with calls_to(address, metrics) as calls:
+        found = await answered(calls)
+        assert isinstance(found, ChatAnswer)
+        assert found.content["mood"] in {"good", "bad"}
+        attempts = {"model": "m"}
+        await until(lambda: metrics.registry.get_sample_value("pointsman_model_attempts_total", attempts) == 1)
 
 
-def test_a_cancelled_answer_stops_its_call() -> None:
-    model = Model(gate=threading.Event())
-    with calls_to(model) as calls:
-        answer = calls.submit(REQUEST)
-        assert model.entered.wait(5)
+async def test_a_failure_and_its_retries_come_back_as_they_are(address: ModelAddress, faults: Faults) -> None:
+    faults.plan(FaultPlan(fail_next=100, status=503))
+    metrics = Metrics()
+    with calls_to(address, metrics) as calls:
+        with pytest.raises(ModelUnavailableError):
+            await answered(calls)
+        retried = {"error_type": "ModelUnavailableError"}
+        assert metrics.registry.get_sample_value("pointsman_retries_total", retried) == 2
+
+
+async def test_a_model_that_is_not_named_rightly_is_a_clear_error_of_the_call() -> None:
+    with calls_to(ModelAddress(base_url="nowhere")) as calls, pytest.raises(PointsmanError):
+        await answered(calls)
+
+
+async def test_a_cancelled_answer_stops_its_call(address: ModelAddress, faults: Faults) -> None:
+    faults.plan(FaultPlan(hang_next=1))
+    with calls_to(address) as calls:
+        answer = calls.submit(QUESTION)
+        await until(lambda: faults.in_flight == 1)
         answer.cancel()
-        assert model.cancelled.wait(5)
+        await until(lambda: faults.in_flight == 0)
+
+
+async def test_a_model_process_that_dies_fails_its_calls_and_the_next_call_starts_another(
+    address: ModelAddress, faults: Faults
+) -> None:
+    faults.plan(FaultPlan(hang_next=1))
+    with calls_to(address) as calls:
+        lost = calls.submit(QUESTION)
+        await until(lambda: faults.in_flight == 1)
+        [process] = processes()
+        process.kill()
+        with pytest.raises(ModelUnavailableError):
+            await asyncio.wait_for(asyncio.wrap_future(lost), 20)
+        assert isinstance(await answered(calls), ChatAnswer)
+    await until(lambda: not processes())
+
+
+async def test_the_model_processes_end_with_the_last_operator(address: ModelAddress) -> None:
+    shared = SharedModelCalls()
+    assert shared.take(address) is shared.take(address)
+    shared.to(replace(address, is_shadow=True))
+    assert len(processes()) == 2
+    shared.give_back()
+    assert len(processes()) == 2
+    shared.give_back()
+    await until(lambda: not processes())
+    with pytest.raises(RuntimeError):
+        shared.to(address)
+
+
+def test_a_model_process_ends_when_its_operators_process_is_killed() -> None:
+    program = (
+        "import time\n"
+        "from flink_jobs.model_process.address import ModelAddress\n"
+        "from flink_jobs.operators.model_calls import ModelProcess\n"
+        "from pointsman.telemetry.metrics import Metrics\n"
+        "ModelProcess(ModelAddress(), Metrics())\n"
+        "print('up', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as operator:
+        try:
+            assert operator.stdout is not None
+            assert operator.stdout.readline() == b"up\n"
+            [process] = processes()
+        finally:
+            operator.kill()
+    process.wait(20)

@@ -17,7 +17,7 @@ from pointsman.definitions.model import Accepts, AgentDefinition, Emits
 from pointsman.envelope import Envelope, Record, TaskRef, decode
 from pointsman.workflow_states import Status, WorkflowState
 from tests.plans import UNDO, proposal, task
-from tests.unit.test_router_durable_call import Calls, Flink, row_of
+from tests.unit.test_router_durable_call import Calls, Flink, SharedCalls, row_of
 
 OPEN = {"type": "object"}
 
@@ -122,7 +122,7 @@ def reply(to: Envelope, event_type: str = "work.done", **payload: Any) -> Envelo
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     calls = Calls()
-    monkeypatch.setattr(route, "shared_model_calls", lambda address: calls)
+    monkeypatch.setattr(route, "MODEL_CALLS", SharedCalls(calls))
     return calls
 
 

@@ -21,7 +21,7 @@ from pointsman.envelope import Record
 from pointsman.models.port import ChatAnswer, ChatRequest
 from pointsman.replay import Replay
 from pointsman.rollouts.model import RampStep, Rollout, Stage, Version
-from tests.unit.test_router_durable_call import CATALOG, Calls, Flink, agent, message, started
+from tests.unit.test_router_durable_call import CATALOG, Calls, Flink, SharedCalls, agent, message, started
 from tests.witness import eventually
 
 NOW = datetime(2030, 1, 2, tzinfo=UTC)
@@ -35,7 +35,7 @@ NEWER = Catalog.of([
 def calls(monkeypatch: pytest.MonkeyPatch) -> tuple[Calls, Calls]:
     """Those of the traffic, and those beside it."""
     live, beside = Calls(), Calls()
-    monkeypatch.setattr(route, "shared_model_calls", lambda address: beside if address.is_shadow else live)
+    monkeypatch.setattr(route, "MODEL_CALLS", SharedCalls(live, beside))
     return live, beside
 
 

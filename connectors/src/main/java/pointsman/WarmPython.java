@@ -18,7 +18,6 @@ public final class WarmPython {
     /** What takes long of what the router's operators import. */
     private static final List<String> MODULES = List.of(
             "pyflink.fn_execution.embedded.operation_utils",
-            "aiohttp",
             "jinja2",
             "jsonschema_rs",
             "numpy",

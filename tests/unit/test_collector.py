@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from flink_jobs.operators.collector import settle_collector
+from pointsman.collector import settle_collector
 
 
 class Left:
