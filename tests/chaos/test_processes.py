@@ -14,6 +14,7 @@ LONGER_THAN_A_CHECKPOINT_MS = 700
 LEADS_BEFORE_A_KILL = 5
 ROUTING_BACK_WITHIN_S = 10
 AGENT_BACK_WITHIN_S = 5
+MODEL_PROCESS_BACK_WITHIN_S = 5
 DOWN_WITHIN_S = 40
 
 
@@ -33,6 +34,25 @@ def test_taskmanager_killed_with_model_calls_in_flight(lab: Lab) -> None:
     experiment.finish()
     eventually(lambda: lab.system.job_restarts() > 0, what="restarts in the job's own figures")
     assert experiment.back_within(ROUTING_BACK_WITHIN_S), experiment.recoveries_s
+
+
+def test_model_process_killed_with_calls_in_flight(lab: Lab) -> None:
+    experiment = lab.experiment("F1b", "SIGKILL of the process that asks the model, calls in flight")
+    kills, restarts = lab.tier.times(5), lab.system.job_restarts()
+    lab.partners.model.faults.latency_ms = LONGER_THAN_A_CHECKPOINT_MS
+    experiment.load(over_s=5 * kills)
+    for _ in range(kills):
+        experiment.pause(1, 3)
+        for _ in range(LEADS_BEFORE_A_KILL):
+            experiment.lead("hot")
+        eventually(lambda: lab.partners.model.faults.in_flight > 0, every_s=0.01, what="a model call in flight")
+        at = time.monotonic()
+        lab.system.model_process().kill()
+        experiment.injected += 1
+        experiment.routing_again(at)
+    experiment.finish()
+    assert lab.system.job_restarts() == restarts
+    assert experiment.back_within(MODEL_PROCESS_BACK_WITHIN_S), experiment.recoveries_s
 
 
 @pytest.mark.critical

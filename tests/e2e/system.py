@@ -23,6 +23,7 @@ from pathlib import Path
 from signal import Signals
 from typing import Any
 
+import psutil
 from pymongo import MongoClient
 
 from pointsman.local import LocalStack
@@ -245,6 +246,13 @@ class System:
         at = [self.flink(f"/jobs/{job}/vertices/{one}/taskmanagers")["taskmanagers"] for one in vertices]
         (name,) = {manager["taskmanager-id"] for managers in at for manager in managers}
         return str(name)
+
+    def model_process(self) -> psutil.Process:
+        """The process that asks the model for the router."""
+        (manager,) = (row for row in self.stack.status() if row.name == self.busy_taskmanager())
+        beside = psutil.Process(manager.pid).children(recursive=True)
+        (found,) = (one for one in beside if "flink_jobs.model_process" in one.cmdline())
+        return found
 
     def job_id(self) -> str:
         """Id of the one running router job."""
