@@ -60,6 +60,8 @@ TICK_MS: Final = 2
 BUSY_TICK_MS: Final = 5
 BUSY_FROM: Final = 16
 """Messages that wait in a shard. With many, a look at all of them costs more, and some answer is always there."""
+MOST_LATE_MS: Final = 50
+"""A look that comes later than that was held up by something else than messages."""
 IDLE_TICK_MS: Final = 100
 """While there is no catalog yet there is no answer to look for."""
 OUTAGE_TICK_MS: Final = 20
@@ -160,6 +162,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         self._again = AskingAgain(outage_limit_s())
         self._times = AnswerTimes()
         self._local = _local_model(self._options.local_model)
+        self._late_ms = 0
         self._shards: dict[str, Shard] = {}
         self._plans: dict[Shard, PlanKeeping] = {}
         self._catalog: CatalogInForce | None = None
@@ -216,6 +219,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
 
     def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[Row]:
         """Let go what has been decided."""
+        self._late_ms = min(MOST_LATE_MS, max(0, time.time_ns() // 1_000_000 - timestamp))
         self._catalog_in_force(ctx)
         shard = self._shard(ctx)
         if self._deciding is not None:
@@ -347,7 +351,8 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             return IDLE_TICK_MS
         if self._again:
             return OUTAGE_TICK_MS
-        soonest = BUSY_TICK_MS if len(shard) >= BUSY_FROM else TICK_MS
+        # Looks that come late have enough to do: more of them would only take time from messages.
+        soonest = max(BUSY_TICK_MS if len(shard) >= BUSY_FROM else TICK_MS, 2 * self._late_ms)
         if not shard.is_settled:
             return soonest
         return max(soonest, int(self._times.next_look_s(asked_at) * 1000))

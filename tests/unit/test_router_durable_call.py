@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Iterable
 from concurrent.futures import Future
 from typing import Any
@@ -120,8 +121,9 @@ class Flink:
     def definition(self, record: Record) -> list[str]:
         return topics(self.operator.process_broadcast_element(row_of(record), self))  # type: ignore[arg-type]
 
-    def tick(self) -> list[str]:
-        return topics(self.operator.on_timer(0, self))  # type: ignore[arg-type]
+    def tick(self, late_ms: int = 0) -> list[str]:
+        due = time.time_ns() // 1_000_000 - late_ms
+        return topics(self.operator.on_timer(due, self))  # type: ignore[arg-type]
 
 
 def topics(rows: Iterable[Row]) -> list[str]:
@@ -217,6 +219,18 @@ def test_the_next_look_is_one_for_all_and_less_soon_while_many_wait(
     clocks.ms += route.TICK_MS
     flink.tick()
     assert flink.timers == [1_000_000 + route.TICK_MS, 1_000_000 + route.TICK_MS + route.BUSY_TICK_MS]
+
+
+@pytest.mark.parametrize(("late_ms", "next_ms"), [(1, route.TICK_MS), (20, 40), (60_000, 2 * route.MOST_LATE_MS)])
+def test_a_look_that_came_late_is_followed_less_soon(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch, late_ms: int, next_ms: int
+) -> None:
+    flink = started(Flink())
+    clocks = Clocks(flink, monkeypatch)
+    flink.message(message("w", 1))
+    clocks.ms += route.TICK_MS
+    flink.tick(late_ms)
+    assert flink.timers[-1] == clocks.ms + next_ms
 
 
 def test_an_answer_is_looked_for_when_it_may_be_there_and_at_once_where_one_is(
