@@ -98,7 +98,9 @@ class Serving:
     def take(self, message: object) -> None:
         """Ask, or stop asking."""
         if isinstance(message, Ask):
-            self._running[message.number] = asyncio.create_task(self._answer(message))
+            self._running[message.number] = task = asyncio.create_task(self._answer(message))
+            # Not at the end of `_answer`, which a task that is stopped before its first step never comes to.
+            task.add_done_callback(lambda _: self._running.pop(message.number))
         elif isinstance(message, Stop) and message.number in self._running:
             self._running[message.number].cancel()
 
@@ -112,11 +114,7 @@ class Serving:
             await self._model.close()
 
     async def _answer(self, ask: Ask) -> None:
-        try:
-            outcome = await self._outcome(ask)
-        finally:
-            del self._running[ask.number]
-        self._send(Answered(ask.number, outcome))
+        self._send(Answered(ask.number, await self._outcome(ask)))
 
     async def _outcome(self, ask: Ask) -> ChatAnswer | Exception:
         try:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.chaos.lab import Lab
+from tests.chaos.lab import Experiment, Lab
 from tests.witness import eventually
 
 AGENTS = ("lead_ingestion", "lead_scoring", "active_outreach", "nurture_campaign", "send_email")
@@ -18,6 +18,12 @@ MODEL_PROCESS_BACK_WITHIN_S = 5
 DOWN_WITHIN_S = 40
 
 
+def _have_calls_in_flight(lab: Lab, experiment: Experiment) -> None:
+    for _ in range(LEADS_BEFORE_A_KILL):
+        experiment.lead("hot")
+    eventually(lambda: lab.partners.model.faults.in_flight > 0, every_s=0.01, what="a model call in flight")
+
+
 @pytest.mark.critical
 def test_taskmanager_killed_with_model_calls_in_flight(lab: Lab) -> None:
     experiment = lab.experiment("F1", "SIGKILL of the TaskManager at random, model calls in flight")
@@ -27,9 +33,7 @@ def test_taskmanager_killed_with_model_calls_in_flight(lab: Lab) -> None:
     experiment.load(over_s=10 * kills)
     for _ in range(kills):
         experiment.pause(2, 6)
-        for _ in range(LEADS_BEFORE_A_KILL):
-            experiment.lead("hot")
-        eventually(lambda: lab.partners.model.faults.in_flight > 0, every_s=0.01, what="a model call in flight")
+        _have_calls_in_flight(lab, experiment)
         experiment.routing_again(experiment.kill(lab.system.busy_taskmanager()))
     experiment.finish()
     eventually(lambda: lab.system.job_restarts() > 0, what="restarts in the job's own figures")
@@ -43,9 +47,7 @@ def test_model_process_killed_with_calls_in_flight(lab: Lab) -> None:
     experiment.load(over_s=5 * kills)
     for _ in range(kills):
         experiment.pause(1, 3)
-        for _ in range(LEADS_BEFORE_A_KILL):
-            experiment.lead("hot")
-        eventually(lambda: lab.partners.model.faults.in_flight > 0, every_s=0.01, what="a model call in flight")
+        _have_calls_in_flight(lab, experiment)
         at = time.monotonic()
         lab.system.model_process().kill()
         experiment.injected += 1

@@ -143,6 +143,14 @@ async def test_a_call_that_nobody_waits_for_is_stopped_and_not_answered() -> Non
         assert sent == []
 
 
+async def test_a_call_that_is_stopped_before_its_first_step_leaves_nothing_behind() -> None:
+    async with serving(Model()) as (served, sent):
+        served.take(ask(1))
+        served.take(Stop(1))
+        await until(lambda: not served._running)
+        assert sent == []
+
+
 async def test_a_question_keeps_its_trace_and_equal_schemas_are_one_object() -> None:
     model = Model()
     async with serving(model) as (served, sent):
