@@ -111,7 +111,12 @@ def _only_the_type_of_exceptions(_: Any, __: str, event: MutableMapping[str, Any
         information = information[1]
     if isinstance(information, BaseException):
         event["exception"] = type(information).__name__
-        frames = traceback.extract_tb(information.__traceback__)
-        if frames:
-            event["raised_at"] = f"{frames[-1].filename}:{frames[-1].lineno}"
+        if place := raised_at(information):
+            event["raised_at"] = place
     return event
+
+
+def raised_at(error: BaseException) -> str:
+    """File and line that raised `error`, empty where nobody did: what may be told of one whose text may not."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""

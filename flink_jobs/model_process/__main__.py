@@ -6,25 +6,19 @@ It ends when the other end does, however that came about.
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
 
 from flink_jobs.model_process.address import ModelAddress
 from flink_jobs.model_process.model import model_at
 from flink_jobs.model_process.serving import Outbox, SentMetrics, Serving
 from flink_jobs.model_process.wire import next_of
+from flink_jobs.telemetry import router_telemetry
 from pointsman.collector import settle_collector
-from pointsman.errors import PointsmanError
-from pointsman.settings import settings
 from pointsman.telemetry import Telemetry
 from pointsman.telemetry.telemetry import count_retries
-
-_SERVICE: Final = "router"
-_log: Final = logging.getLogger(__name__)
 
 
 def main(arguments: list[str]) -> int:
@@ -50,14 +44,9 @@ async def _serve(ours: socket.socket) -> None:
 
 def _telemetry(send: Callable[[object], None]) -> Telemetry:
     metrics = SentMetrics(send)
-    try:
-        told = Telemetry.of(settings().model_copy(update={"metrics_port": None}), _SERVICE)
-    except (PointsmanError, ValueError) as error:
-        # The operator's process says so, too; every call reports what is wrong with the environment.
-        _log.error("traces cannot be set up (%s): check the variables OTEL_*", type(error).__name__)
-        told = Telemetry()
+    told = replace(router_telemetry(), metrics=metrics)
     count_retries(metrics)
-    return replace(told, metrics=metrics)
+    return told
 
 
 if __name__ == "__main__":

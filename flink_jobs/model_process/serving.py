@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import traceback
 from collections.abc import Callable
 from typing import Final
 
@@ -12,6 +11,7 @@ from opentelemetry import context
 
 from flink_jobs.model_process.wire import Answered, Ask, Retried, Stop, framed
 from pointsman.errors import PointsmanError
+from pointsman.logging import raised_at
 from pointsman.models.port import ChatAnswer, ChatModel
 from pointsman.telemetry.context import read_context
 from pointsman.telemetry.metrics import Metrics, ModelCalled
@@ -126,15 +126,10 @@ class Serving:
             return error
         except Exception as error:
             # Not every error can be pickled and read again, and its text may quote the question.
-            _log.error("a model call failed with %s at %s", type(error).__name__, _place(error))
+            _log.error("a model call failed with %s at %s", type(error).__name__, raised_at(error))
             return RuntimeError(f"{type(error).__name__} in the model process")
 
     def _the_model(self) -> ChatModel:
         if self._model is None:
             self._model = self._make_model()
         return self._model
-
-
-def _place(error: Exception) -> str:
-    where = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{where.filename}:{where.lineno}"

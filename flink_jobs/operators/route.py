@@ -48,6 +48,7 @@ from pointsman.avro.codec import process_codec
 from pointsman.collector import settle_collector
 from pointsman.envelope import Record
 from pointsman.errors import ErrorReason, PermanentError
+from pointsman.logging import raised_at
 from pointsman.rollouts.arms import Arms
 from pointsman.routing.local_choice import LocalChooser
 from pointsman.routing.router import RoutingOptions
@@ -337,7 +338,9 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
 
     def _report_fault(self, arrived: Arrived, error: Exception) -> None:
         self._telling.faulted(error)
-        _log_fault(error, self._telling.log_ids(arrived.record))
+        # Where, without the exception's text, which may quote the record.
+        about = self._telling.log_ids(arrived.record)
+        _log.error("routing failed with %s at %s (%s)", type(error).__name__, raised_at(error), about)
 
     def _refuse(self, record: Record, reason: ErrorReason, detail: str) -> Iterator[Row]:
         # Every parallel instance reads the whole catalog: only one of them reports.
@@ -398,12 +401,3 @@ def _local_model(content: bytes | None) -> LocalChooser | None:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _log_fault(error: Exception, about: str) -> None:
-    # The trace without the exception's text, which may quote the record.
-    where = error.__traceback__
-    while where and where.tb_next:
-        where = where.tb_next
-    line = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "an unknown place"
-    _log.error("routing failed with %s at %s (%s)", type(error).__name__, line, about)

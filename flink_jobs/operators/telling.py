@@ -13,6 +13,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Span
 
 from flink_jobs.operators.records import Arrived, place_of
+from flink_jobs.telemetry import SERVICE, router_telemetry
 from pointsman.envelope import Record
 from pointsman.errors import PointsmanError
 from pointsman.routing.decision import Decision, Outcome
@@ -24,7 +25,6 @@ from pointsman.telemetry.spans import Attributes, bound_ids, failed, in_context_
 from pointsman.topics import DECISIONS, WORKFLOW_STATE
 
 _AT_ONCE: Final = nullcontext()
-_SERVICE: Final = "router"
 
 _log: Final = logging.getLogger(__name__)
 
@@ -208,22 +208,13 @@ class Shared:
 
     def _made(self) -> Telemetry:
         if self._telemetry is None:
-            self._telemetry = _telemetry()
+            self._telemetry = router_telemetry()
         return self._telemetry
-
-
-def _telemetry() -> Telemetry:
-    try:
-        return Telemetry.of(settings().model_copy(update={"metrics_port": None}), _SERVICE)
-    except (PointsmanError, ValueError) as error:
-        # Every model call reports what is wrong with the environment; messages are routed all the same.
-        _log.error("traces cannot be set up (%s): check the variables OTEL_*", type(error).__name__)
-        return Telemetry()
 
 
 def _endpoint(telemetry: Telemetry) -> MetricsEndpoint | None:
     try:
-        return MetricsEndpoint.of(settings(), telemetry.metrics.registry, _SERVICE)
+        return MetricsEndpoint.of(settings(), telemetry.metrics.registry, SERVICE)
     except (PointsmanError, OSError) as error:
         _log.error("metrics cannot be shown (%s): check POINTSMAN_METRICS_*", type(error).__name__)
         return None
