@@ -40,7 +40,9 @@ def record(value: bytes | None = b"{}", **headers: bytes | None) -> Record:
     return Record(topic="agent_messages", key=b"w", value=value, headers=kept, timestamp_ms=1_000)
 
 
-names = st.text(min_size=1, max_size=20).filter(lambda text: text.strip() == text and text.isprintable())
+# Printable from the start: to filter most of all texts out is what hypothesis gives up at, with some seeds.
+printable = st.characters(exclude_categories=("C", "Z"), include_characters=" ")
+names = st.text(printable, min_size=1, max_size=20).filter(lambda text: text.strip() == text and text.isprintable())
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | names,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
