@@ -3,9 +3,12 @@ r"""How good and how fast a local model is on messages that it has never seen, n
     python bench/local_model.py examples/evaluation/sdr.jsonl --catalog agent_definitions \
         --out bench/results/local-model.json
 
+    python bench/local_model.py test.jsonl --train train.jsonl
+
 Ten times a model is trained on nine tenths of the data set and judged on the last tenth; the figures are over all
 tenths. `open_set` trains without messages for nobody, as data sets of intents do (CLINC150); `closed_set` trains with
-them. Without --catalog every answer in the data set is a candidate for every message.
+them. With --train it is trained once, on that data set, and judged on all of the other (`apart`). Without --catalog
+every answer in the data sets is a candidate for every message.
 """
 
 from __future__ import annotations
@@ -43,15 +46,17 @@ TARGETS = {"accuracy 0.95": Target(accuracy=0.95), "keep 0.963": Target(keep=0.9
 def main() -> None:
     """Run it and print the result as JSON."""
     options = _options()
-    labelled = _labelled(read_dataset(options.dataset), options.catalog)
+    own = read_dataset(options.dataset)
+    others = read_dataset(options.train) if options.train else []
+    agents = _agents([*own, *others])
+    labelled, seen = _labelled(own, options.catalog, agents), _labelled(others, options.catalog, agents)
     result = {
         "dataset": options.dataset.name,
         "messages": len(labelled),
         "nobody": sum(each.answer == NOBODY for each in labelled),
         "machine": f"{platform.machine()}, Python {platform.python_version()}, load {os.getloadavg()[0]:.0f}",
-        "closed_set": {name: _judged(labelled, target, with_nobody=True) for name, target in TARGETS.items()},
-        "open_set": {name: _judged(labelled, target, with_nobody=False) for name, target in TARGETS.items()},
-        "time_us": _times(train(labelled, Target()), labelled),
+        **(_judged_apart(seen, labelled) if seen else _judged_by_folds(labelled)),
+        "time_us": _times(train(seen or labelled, Target()), labelled),
     }
     text = json.dumps(result, indent=2)
     sys.stdout.write(text + "\n")
@@ -63,18 +68,37 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--catalog", type=Path, help="folder of agent definitions")
+    parser.add_argument("--train", type=Path, help="data set to train on; without, nine tenths of the one judged on")
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
 
 
-def _labelled(examples: Sequence[Example], catalog: Path | None) -> list[Labelled]:
+def _agents(examples: Sequence[Example]) -> tuple[str, ...]:
+    return tuple(sorted({each.answer for each in examples if each.answer}))
+
+
+def _labelled(examples: Sequence[Example], catalog: Path | None, agents: tuple[str, ...]) -> list[Labelled]:
     if catalog:
         return choices(examples, Catalog.of(load_folder_or_raise(catalog).definitions))
-    agents = tuple(sorted({each.answer for each in examples if each.answer}))
     return [
         Labelled(event_type=each.event_type, payload=each.payload, agents=agents, answer=each.answer or NOBODY)
         for each in examples
     ]
+
+
+def _judged_apart(seen: Sequence[Labelled], labelled: Sequence[Labelled]) -> dict[str, Any]:
+    models = {name: train(seen, target) for name, target in TARGETS.items()}
+    return {
+        "trained_on": len(seen),
+        "apart": {name: shares([_choice(model, each) for each in labelled]) for name, model in models.items()},
+    }
+
+
+def _judged_by_folds(labelled: Sequence[Labelled]) -> dict[str, Any]:
+    return {
+        "closed_set": {name: _judged(labelled, target, with_nobody=True) for name, target in TARGETS.items()},
+        "open_set": {name: _judged(labelled, target, with_nobody=False) for name, target in TARGETS.items()},
+    }
 
 
 def _judged(labelled: Sequence[Labelled], target: Target, *, with_nobody: bool) -> dict[str, Any]:

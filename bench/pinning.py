@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+
+import psutil
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,3 +45,11 @@ def pinned(cores: frozenset[int]) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+def move(processes: Iterable[psutil.Process], cores: frozenset[int]) -> None:
+    """Have running processes, with all their threads and whatever they start from now on, run on `cores`."""
+    for process in processes:
+        for thread in process.threads():
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.sched_setaffinity(thread.id, cores)

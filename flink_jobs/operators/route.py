@@ -25,6 +25,7 @@ from flink_jobs.operators.asking_again import AskingAgain, outage_limit_s
 from flink_jobs.operators.catalog_in_force import CatalogInForce
 from flink_jobs.operators.deciding import Concluded, Question
 from flink_jobs.operators.keyed import keyed_by_first_column
+from flink_jobs.operators.looks import Looks
 from flink_jobs.operators.model_calls import MODEL_CALLS, ModelCalls
 from flink_jobs.operators.outputs import error_record, shortened
 from flink_jobs.operators.plan_keeping import PlanKeeping
@@ -57,12 +58,6 @@ from pointsman.shredding.cache import Sealing
 from pointsman.shredding.process import check_store_is_named, process_sealing
 from pointsman.topics import DEFINITIONS, MESSAGES
 
-TICK_MS: Final = 2
-BUSY_TICK_MS: Final = 5
-BUSY_FROM: Final = 16
-"""Messages that wait in a shard. With many, a look at all of them costs more, and some answer is always there."""
-MOST_LATE_MS: Final = 50
-"""A look that comes later than that was held up by something else than messages."""
 IDLE_TICK_MS: Final = 100
 """While there is no catalog yet there is no answer to look for."""
 OUTAGE_TICK_MS: Final = 20
@@ -161,9 +156,8 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         self._values = Values(process_codec(), sealing=_sealing(encrypted=self._options.encrypted))
         self._shadow = Shadow(self._calls_beside, _now, SHARED.telemetry.metrics)
         self._again = AskingAgain(outage_limit_s())
-        self._times = AnswerTimes()
+        self._looks = Looks(AnswerTimes())
         self._local = _local_model(self._options.local_model)
-        self._late_ms = 0
         self._shards: dict[str, Shard] = {}
         self._plans: dict[Shard, PlanKeeping] = {}
         self._catalog: CatalogInForce | None = None
@@ -220,7 +214,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
 
     def on_timer(self, timestamp: int, ctx: KeyedBroadcastProcessFunction.OnTimerContext) -> Iterator[Row]:
         """Let go what has been decided."""
-        self._late_ms = min(MOST_LATE_MS, max(0, time.time_ns() // 1_000_000 - timestamp))
+        self._looks.came(_clock_ms(), timestamp)
         self._catalog_in_force(ctx)
         shard = self._shard(ctx)
         if self._deciding is not None:
@@ -261,7 +255,7 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
         if isinstance(begun, Question):
             with self._telling.asking(waiting.arrived.record):
                 answer = self._calls.submit(begun.request)
-            waiting.ask(begun, answer, self._times.watch(answer))
+            waiting.ask(begun, answer, self._looks.watch(answer))
             self._again.watch(waiting)
         else:
             waiting.decide(begun)
@@ -354,15 +348,11 @@ class DurableCall(KeyedBroadcastProcessFunction):  # type: ignore[type-arg]  # n
             return IDLE_TICK_MS
         if self._again:
             return OUTAGE_TICK_MS
-        # Looks that come late have enough to do: more of them would only take time from messages.
-        soonest = max(BUSY_TICK_MS if len(shard) >= BUSY_FROM else TICK_MS, 2 * self._late_ms)
-        if not shard.is_settled:
-            return soonest
-        return max(soonest, int(self._times.next_look_s(asked_at) * 1000))
+        return self._looks.next_ms(shard, asked_at)
 
     def _tick(self, ctx: Any, shard: Shard, after_ms: int) -> None:
         """Have a look at `shard` in `after_ms`, unless an earlier one is due: each costs a way from Java to Python."""
-        now = time.time_ns() // 1_000_000
+        now = _clock_ms()
         at = now + after_ms
         if not now < shard.looks_at_ms <= at:
             shard.looks_at_ms = at
@@ -397,6 +387,10 @@ def _local_model(content: bytes | None) -> LocalChooser | None:
     model = from_bytes(content)
     _log.info("local model %s", model.version)
     return model
+
+
+def _clock_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _now() -> datetime:

@@ -11,9 +11,10 @@ import pytest
 from pyflink.common import Row
 
 from flink_jobs.model_process.address import ModelAddress
-from flink_jobs.operators import route
+from flink_jobs.operators import looks, route
 from flink_jobs.operators.answer_times import AnswerTimes
 from flink_jobs.operators.asking_again import AskingAgain
+from flink_jobs.operators.looks import Looks
 from flink_jobs.operators.route import DurableCall, RouteOptions
 from flink_jobs.operators.shard import MAX_WAITING
 from pointsman.catalog import Catalog
@@ -206,7 +207,7 @@ class Clocks:
     def __init__(self, flink: Flink, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ms = 1_000_000
         monkeypatch.setattr("flink_jobs.operators.route.time.time_ns", lambda: self.ms * 1_000_000)
-        flink.operator._times = AnswerTimes(lambda: self.ms / 1000)
+        flink.operator._looks = Looks(AnswerTimes(lambda: self.ms / 1000))
 
 
 def test_the_next_look_is_one_for_all_and_less_soon_while_many_wait(
@@ -214,21 +215,21 @@ def test_the_next_look_is_one_for_all_and_less_soon_while_many_wait(
 ) -> None:
     flink = started(Flink())
     clocks = Clocks(flink, monkeypatch)
-    for offset in range(route.BUSY_FROM):
+    for offset in range(looks.BUSY_FROM):
         flink.message(message(f"w{offset}", offset))
-    clocks.ms += route.TICK_MS
+    clocks.ms += looks.TICK_MS
     flink.tick()
-    assert flink.timers == [1_000_000 + route.TICK_MS, 1_000_000 + route.TICK_MS + route.BUSY_TICK_MS]
+    assert flink.timers == [1_000_000 + looks.TICK_MS, 1_000_000 + looks.TICK_MS + looks.BUSY_TICK_MS]
 
 
-@pytest.mark.parametrize(("late_ms", "next_ms"), [(1, route.TICK_MS), (20, 40), (60_000, 2 * route.MOST_LATE_MS)])
+@pytest.mark.parametrize(("late_ms", "next_ms"), [(1, looks.TICK_MS), (20, 40), (60_000, 2 * looks.MOST_LATE_MS)])
 def test_a_look_that_came_late_is_followed_less_soon(
     calls: Calls, monkeypatch: pytest.MonkeyPatch, late_ms: int, next_ms: int
 ) -> None:
     flink = started(Flink())
     clocks = Clocks(flink, monkeypatch)
     flink.message(message("w", 1))
-    clocks.ms += route.TICK_MS
+    clocks.ms += looks.TICK_MS
     flink.tick(late_ms)
     assert flink.timers[-1] == clocks.ms + next_ms
 
@@ -249,7 +250,7 @@ def test_an_answer_is_looked_for_when_it_may_be_there_and_at_once_where_one_is(
     flink.message(message("w", 3))
     calls.answer(2)
     flink.tick()
-    assert flink.timers == [clocks.ms + 80, clocks.ms + route.TICK_MS]
+    assert flink.timers == [clocks.ms + 80, clocks.ms + looks.TICK_MS]
 
 
 def test_a_decided_message_waits_behind_an_undecided_one_of_its_workflow(calls: Calls) -> None:
