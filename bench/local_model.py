@@ -7,7 +7,8 @@ r"""How good and how fast a local model is on messages that it has never seen, n
 
 Ten times a model is trained on nine tenths of the data set and judged on the last tenth; the figures are over all
 tenths. `open_set` trains without messages for nobody, as data sets of intents do (CLINC150); `closed_set` trains with
-them. With --train it is trained once, on that data set, and judged on all of the other (`apart`). Without --catalog
+them. With --train it is trained once, on that data set, and judged on all of the other (`apart`;
+`nobody_caught_where_kept`: by thresholds that the messages judged on are asked for). Without --catalog
 every answer in the data sets is a candidate for every message.
 """
 
@@ -41,6 +42,8 @@ from pointsman.local_model.training import Target, train
 FOLDS = 10
 SEED = 11
 TARGETS = {"accuracy 0.95": Target(accuracy=0.95), "keep 0.963": Target(keep=0.963, accuracy=None)}
+
+KEPT = (0.9, 0.95, 0.963, 0.98)
 
 
 def main() -> None:
@@ -91,7 +94,18 @@ def _judged_apart(seen: Sequence[Labelled], labelled: Sequence[Labelled]) -> dic
     return {
         "trained_on": len(seen),
         "apart": {name: shares([_choice(model, each) for each in labelled]) for name, model in models.items()},
+        "nobody_caught_where_kept": _caught_where_kept(models["keep 0.963"], labelled),
     }
+
+
+def _caught_where_kept(model: LocalModel, labelled: Sequence[Labelled]) -> dict[str, float]:
+    """The share of messages for nobody that is left alone where exactly such a share of the others is acted on."""
+    said = [(each.answer, model.choose(each.event_type, each.payload, each.agents)) for each in labelled]
+    sure = [(answer, choice.confidence) for answer, choice in said if choice]
+    kept = sorted(confidence for answer, confidence in sure if answer != NOBODY)
+    nobody = [confidence for answer, confidence in sure if answer == NOBODY]
+    least = {share: kept[int((1 - share) * len(kept))] for share in KEPT}
+    return {str(share): round(sum(one < least[share] for one in nobody) / max(1, len(nobody)), 4) for share in KEPT}
 
 
 def _judged_by_folds(labelled: Sequence[Labelled]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from pointsman.errors import ConfigurationError
 from pointsman.local_model.features import GROUPS
 from pointsman.local_model.model import Calibration, Linear, LocalModel
 
-FORMAT: Final = 2
-"""1 knew three signs of how sure a choice is, and not four."""
+FORMAT: Final = 3
+"""1 knew three signs of how sure a choice is, and not four; 2 held each unknown word for as telling as a known one."""
 MAX_BYTES: Final = 8 * 1024 * 1024
 """Largest file: it travels inside the job's graph."""
 _TRAIN: Final = "train one with `pointsman local-model train`"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -88,9 +89,18 @@ class Linear:
         return dict(zip(self.classes, found.tolist(), strict=True))
 
     def known_share(self, counts: Mapping[str, int]) -> float:
-        """Which share of a message's words the classifier was trained with; all, where it holds none."""
+        """Which share of what a message's words could tell the classifier was trained with; all, where it holds none.
+
+        A word that it was not trained with could tell as much as the most telling one.
+        """
         words = [name for name in counts if name[0] == WORD and " " not in name]
-        return sum(name in self.vocabulary for name in words) / len(words) if words else 1.0
+        known = sum(float(self.idf[self.vocabulary[name]]) for name in words if name in self.vocabulary)
+        unknown = self._most_telling * sum(name not in self.vocabulary for name in words)
+        return known / (known + unknown) if words else 1.0
+
+    @cached_property
+    def _most_telling(self) -> float:
+        return float(self.idf.max(initial=1.0))
 
     def strongest(self, counts: Mapping[str, int], chosen: str, against: str) -> tuple[str, ...]:
         """The words and fields that spoke most for `chosen` and not for `against`, in words for a person."""
@@ -143,7 +153,7 @@ def best_and_next(scores: Mapping[str, float], agents: Sequence[str]) -> tuple[s
 
 
 def signs(scores: Mapping[str, float], chosen: str, agents: Sequence[str], known_share: float) -> tuple[float, ...]:
-    """What tells how sure a choice is: its score, its leads on the next agent and on nobody, known words."""
+    """What tells how sure a choice is: its score, its leads on the next agent and on nobody, what is known."""
     others = [scores[agent] for agent in agents if agent != chosen and agent in scores]
     lead = scores[chosen] - max(others, default=0.0)
     return scores[chosen], lead, scores[chosen] - scores.get(NOBODY, 0.0), known_share

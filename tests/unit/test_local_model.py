@@ -53,6 +53,10 @@ def model() -> LocalModel:
     return from_bytes(to_bytes(trained(EXAMPLES)))
 
 
+def choose_among(model: LocalModel, message: Labelled) -> Any:
+    return model.choose(message.event_type, message.payload, message.agents)
+
+
 def choose(model: LocalModel, text: str, **also: Any) -> Any:
     return model.choose("thing.brought", {"text": text, **also}, AGENTS)
 
@@ -71,7 +75,12 @@ def test_what_belongs_to_nobody_is_not_acted_on(model: LocalModel) -> None:
 
 def test_what_holds_no_word_is_not_held_to_be_unknown(model: LocalModel) -> None:
     assert model.linear.known_share({"f:weight >= 3": 1}) == 1
-    assert model.linear.known_share({"w:qwxz": 1, "w:pallet": 1}) == 0.5
+
+
+def test_an_unknown_word_weighs_more_than_a_common_one(model: LocalModel) -> None:
+    assert model.linear.known_share({"w:pallet": 1}) == 1
+    assert 0 < model.linear.known_share({"w:and": 1, "w:qwxz": 1}) < 0.5
+    assert model.linear.known_share({"w:qwxz": 1}) == 0
 
 
 def test_it_is_never_sure_about_types_that_it_was_not_trained_on(model: LocalModel) -> None:
@@ -98,6 +107,25 @@ def test_no_payload_makes_it_fail(model: LocalModel, payload: dict[str, Any]) ->
     choice = model.choose("thing.brought", payload, AGENTS)
     assert choice is not None
     assert 0 <= choice.confidence <= 1
+
+
+def test_what_no_agent_is_for_is_left_alone_though_nobody_labelled_such_messages() -> None:
+    subjects = {
+        **SUBJECTS,
+        "returns": ["refund", "broken", "returned", "damaged", "back", "wrong", "claim", "complaint"],
+    }
+    subjects["pickups"] = ["pickup", "collect", "courier", "van", "driver", "doorstep", "slot", "fetch"]
+    nobody, agents = subjects.pop(NOBODY), tuple(subjects)
+
+    def said(words: Sequence[str], number: int, answer: str) -> Labelled:
+        text = f"please {words[number % 8]} {words[(number * 3 + 1) % 8]} and {words[(number * 5 + 2) % 8]} today"
+        return Labelled(event_type="thing.brought", payload={"text": text}, agents=agents, answer=answer)
+
+    model = trained([said(words, number, agent) for agent, words in subjects.items() for number in range(24)])
+    kept = [choose_among(model, said(words, 30, agent)) for agent, words in subjects.items()]
+    left = [choose_among(model, said(nobody, number, NOBODY)) for number in range(8)]
+    assert all(choice.is_sure for choice in kept)
+    assert not any(choice.is_sure for choice in left)
 
 
 def test_it_says_how_good_it_is_on_messages_that_it_has_not_seen(model: LocalModel) -> None:
