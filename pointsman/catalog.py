@@ -61,8 +61,12 @@ class Catalog:
         """Short hash of the content: equal for equal definitions, whatever the sequence."""
         if self.published_as:
             return self.published_as
-        digests = {name: digest(definition) for name, definition in self.definitions.items()}
-        return hashlib.sha256(_canonical(digests).encode()).hexdigest()[:12]
+        return hashlib.sha256(_canonical(self.digests).encode()).hexdigest()[:12]
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """What tells each definition from every other, by agent name."""
+        return {name: digest(definition) for name, definition in self.definitions.items()}
 
     @cached_property
     def terminal_types(self) -> frozenset[str]:
@@ -83,8 +87,7 @@ class Catalog:
         return [*agents, *removed, _record(MANIFEST_KEY, self._manifest())]
 
     def _manifest(self) -> str:
-        agents = {name: digest(definition) for name, definition in self.definitions.items()}
-        return _canonical({"sequence": self.sequence, "version": self.version, "agents": agents})
+        return _canonical({"sequence": self.sequence, "version": self.version, "agents": self.digests})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +104,10 @@ class CatalogDiff:
 
 def diff(before: Catalog, after: Catalog) -> CatalogDiff:
     """Which agents `after` adds, changes and removes."""
-    old, new = before.definitions, after.definitions
+    old, new = before.digests, after.digests
     return CatalogDiff(
         added=tuple(name for name in new if name not in old),
-        changed=tuple(name for name in new if name in old and digest(new[name]) != digest(old[name])),
+        changed=tuple(name for name in new if name in old and new[name] != old[name]),
         removed=tuple(name for name in old if name not in new),
     )
 
@@ -183,7 +186,8 @@ class CatalogReader:
 
         The two differ where the record is of another release than this code, whose definitions have other fields.
         """
-        return wanted[definition.name] in {self._written[definition.name], digest(definition)}
+        meant = wanted[definition.name]
+        return meant == self._written[definition.name] or meant == digest(definition)
 
 
 def parse_definition(value: bytes) -> AgentDefinition:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, Protocol
 
 from pointsman.avro.codec import process_registry
 from pointsman.avro.subjects import register
 from pointsman.catalog import Catalog, CatalogDiff, diff
 from pointsman.catalog_history import Author, audit_records, kept_record
-from pointsman.definitions.checks import check
+from pointsman.definitions.checks import contradictions
 from pointsman.definitions.model import AgentDefinition
 from pointsman.definitions.words import did_you_mean
 from pointsman.envelope import Record
@@ -98,7 +99,7 @@ class Move:
     kept: tuple[str, ...] = ()
     topics_made: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def changes(self) -> CatalogDiff:
         """What the step adds, changes and removes."""
         return diff(self.before, self.after)
@@ -179,7 +180,7 @@ def _publish(topic: CatalogTopic, plan: Callable[[Catalog], Move], author: Autho
 
     def records() -> Iterator[Record]:
         move = plan(topic.load())
-        errors = [problem for problem in check([*move.after.definitions.values()]) if problem.severity == "error"]
+        errors = contradictions([*move.after.definitions.values()])
         if errors:
             raise InvalidDefinitionsError(errors)
         # Before anybody can write by the new contracts. A schema that no catalog follows does no harm.

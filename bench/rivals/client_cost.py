@@ -12,8 +12,8 @@ import sys
 import time
 
 SCHEMA = {
-    "type": "object", "properties": {"agent": {"type": "string", "enum": ["billing", "delivery", "none"]}},
-    "required": ["agent"], "additionalProperties": False,
+    "type": "object", "required": ["agent", "reason"], "additionalProperties": False,
+    "properties": {"agent": {"type": "string", "enum": ["billing", "delivery", "none"]}, "reason": {"type": "string"}},
 }  # fmt: skip
 SYSTEM = "You route one message to the agent that should act on it. " * 40
 FORMAT = {"type": "json_schema", "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True}}

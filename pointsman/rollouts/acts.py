@@ -10,7 +10,7 @@ from typing import Any, Final
 from pointsman.audit import Action, AuditEntry
 from pointsman.catalog import Catalog, diff
 from pointsman.catalog_history import Author, audit_records, catalog_json, kept_record, parse_catalog
-from pointsman.definitions.checks import check
+from pointsman.definitions.checks import contradictions
 from pointsman.envelope import Record
 from pointsman.errors import InvalidDefinitionsError, RefusedError
 from pointsman.publish import planned
@@ -184,7 +184,7 @@ def _promoted(in_force: Catalog, before: Rollout | None, author: Author) -> tupl
     if rollout.candidate.agents is None:
         return moved, []
     move = planned(in_force, [*parse_catalog(rollout.candidate.agents).definitions.values()], prune=True)
-    errors = [problem for problem in check([*move.after.definitions.values()]) if problem.severity == "error"]
+    errors = contradictions([*move.after.definitions.values()])
     if errors:
         raise InvalidDefinitionsError(errors)
     changed = {name: in_force.definitions[name].version for name in move.changes.changed}

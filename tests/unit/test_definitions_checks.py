@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pointsman.definitions import AgentDefinition
-from pointsman.definitions.checks import check
+from pointsman.definitions.checks import check, contradictions
 
 ANY: dict[str, Any] = {"type": "object"}
 
@@ -106,3 +106,10 @@ def test_what_the_router_takes_itself_reaches_no_agent() -> None:
     assert (
         first == "agent taker: error: plan.proposed is taken by the router job itself and reaches no agent: remove it"
     )
+
+
+def test_what_may_not_be_published_is_told_apart_from_what_may_be_meant() -> None:
+    doubtful = agent("taker", ["order.received"], ["order.checkt"])
+    wrong = agent("shipper", ["order.checked"], [{"type": "order.shipped", "next_agent": "nobody"}])
+    assert contradictions([doubtful]) == []
+    assert [problem.severity for problem in contradictions([doubtful, wrong])] == ["error"]
