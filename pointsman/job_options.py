@@ -74,7 +74,7 @@ class JobOptions:
     state_ttl_s: int = 7 * 24 * 3600
     min_catalog: int = 0
     always_ask_model: bool = False
-    max_shown: int = 8
+    max_shown: int = 7
     limits: str = ""
     local_model: str = ""
     local_first: bool = False

@@ -46,7 +46,7 @@ def run(session: Session) -> Report:
         "The decision is the router's own code in one process, up to the question to the model; tokens are characters "
         "by four. Edit to use is from when an edit is published until a decision names the new catalog. `labelled`: "
         "the agents and messages of examples/evaluation/sdr.jsonl among others that take all the same messages, with "
-        "the shortlist of eight and with all agents in the prompt. `reachable`: messages that a perfect model would "
+        "the shortlist and with all agents in the prompt. `reachable`: messages that a perfect model would "
         "bring to the right agent; `right`: those that the offline stand-in does; `points lost`: fewer than so.",
         notes=[STAND_IN],
     )  # fmt: skip

@@ -74,7 +74,7 @@ class RoutingOptions:
     timeout_s: float | None = None
     max_output_tokens: int = 300
     local_first: bool = False
-    max_shown: int = 8
+    max_shown: int = 7
     instructions: str = ""
     confidence: str = ""
     second_model: str = ""

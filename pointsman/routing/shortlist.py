@@ -53,10 +53,18 @@ class Shortlist:
         for word in dict.fromkeys(_stems(_texts(payload))):
             for name, weight in self._weights.get(word, ()):
                 scores[name] = scores.get(name, 0.0) + weight
-        nearest = heapq.nsmallest(most, ((-score, name) for name, score in scores.items() if name in allowed))
-        found = {name for _, name in nearest}
-        others = islice((name for name in sorted(names) if name not in found), most - len(found))
-        return tuple(sorted(found.union(others)))
+        found = _highest({name: score for name, score in scores.items() if name in allowed}, most)
+        if len(found) < most:
+            found |= set(islice((name for name in sorted(names) if name not in found), most - len(found)))
+        return tuple(sorted(found))
+
+
+def _highest(scores: Mapping[str, float], most: int) -> set[str]:
+    """The names of the `most` highest scores, of equal ones those that come first by name."""
+    least = heapq.nlargest(most, scores.values())[-1:]
+    # Few reach the least of them, and only these are compared with their names.
+    reached = sorted((-score, name) for name, score in scores.items() if score >= least[0])
+    return {name for _, name in reached[:most]}
 
 
 def _weights(counts: Mapping[str, Counter[str]]) -> dict[str, list[tuple[str, float]]]:

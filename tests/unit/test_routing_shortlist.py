@@ -74,12 +74,12 @@ def answer(agent: str) -> ChatAnswer:
 def test_the_agent_that_is_meant_is_shown_of_five_hundred(text: str, nearest: str) -> None:
     question = asked(Router(Catalog.of(agents(495))), text)
     assert nearest in enum(question)
-    assert len(enum(question)) == 8 + 1
+    assert len(enum(question)) == 7 + 1
     assert enum(question)[-1] == "none"
 
 
-def test_the_prompt_of_five_hundred_agents_is_hardly_longer_than_that_of_eight() -> None:
-    few, many = (asked(Router(Catalog.of(agents(count))), "a refund") for count in (3, 495))
+def test_the_prompt_of_five_hundred_agents_is_hardly_longer_than_that_of_seven() -> None:
+    few, many = (asked(Router(Catalog.of(agents(count))), "a refund") for count in (2, 495))
     assert len(many.request.system) < 1.1 * len(few.request.system)
 
 
@@ -88,14 +88,14 @@ def test_the_decision_says_who_was_shown_and_who_was_considered() -> None:
     decision = router.conclude(asked(router, "my invoice"), answer("invoices"))
     logged = decision.to_json()
     assert decision.agent == "invoices"
-    assert len(logged["shown"]) == 8
+    assert len(logged["shown"]) == 7
     assert len(logged["candidates"]) == 25
 
 
 def test_where_all_are_shown_the_decision_does_not_list_them_twice() -> None:
-    router = Router(Catalog.of(agents(3)))
+    router = Router(Catalog.of(agents(2)))
     question = asked(router, "my invoice")
-    assert len(enum(question)) == 8 + 1
+    assert len(enum(question)) == 7 + 1
     assert router.conclude(question, answer("invoices")).to_json()["shown"] is None
 
 
