@@ -35,7 +35,7 @@ def _held(row: Mapping[str, Any]) -> float | None:
 
 
 def _burst(row: Mapping[str, Any]) -> float | None:
-    return row["per_s"] if _phase(row) == "burst" else None
+    return row["per_s"] if _phase(row).endswith("burst") else None
 
 
 def _phase(row: Mapping[str, Any]) -> str:

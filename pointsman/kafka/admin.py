@@ -10,6 +10,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, IsolationLevel, KafkaE
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource
 from confluent_kafka.admin._listoffsets import OffsetSpec
+from confluent_kafka.admin._metadata import TopicMetadata
 from confluent_kafka.admin._resource import ResourceType
 from confluent_kafka.cimpl import NewTopic
 
@@ -47,9 +48,7 @@ class KafkaAdmin:
         Raises:
             BrokerUnavailableError: Kafka does not answer.
         """
-        with translated("listing topics", self._bootstrap):
-            known = self._client.list_topics(timeout=REQUEST_TIMEOUT_S).topics
-        return {name for name in known if not name.startswith("__")}
+        return {name for name in self._known() if not name.startswith("__")}
 
     def ensure_topics(self, topics: Iterable[Topic]) -> list[str]:
         """Make the topics that are missing and wait until they can be used; what exists stays as it is.
@@ -61,10 +60,12 @@ class KafkaAdmin:
             BrokerUnavailableError: Kafka does not answer, or a new topic does not become usable.
             ConfigurationError: making topics is not allowed.
         """
-        wanted = list(topics)
-        existing = self.topics()
-        made = self._create([topic for topic in wanted if topic.name not in existing])
-        self._wait_until_usable({topic.name for topic in wanted})
+        wanted = {topic.name: topic for topic in topics}
+        known = self._known()
+        if _usable(known) >= wanted.keys():
+            return []  # the usual case, and with hundreds of topics each listing takes a while
+        made = self._create([topic for name, topic in wanted.items() if name not in known])
+        self._wait_until_usable(set(wanted))
         return made
 
     def describe(self, names: Iterable[str]) -> dict[str, tuple[int, dict[str, str]]]:
@@ -159,20 +160,16 @@ class KafkaAdmin:
 
     def _wait_until_usable(self, names: set[str]) -> None:
         deadline = time.monotonic() + _USABLE_WITHIN_S
-        while missing := names - self._usable():
+        while missing := names - _usable(self._known()):
             if time.monotonic() > deadline:
                 what = f"Kafka at {self._bootstrap}: no leader for {', '.join(sorted(missing))}"
                 raise BrokerUnavailableError(f"{what} after {_USABLE_WITHIN_S:g} s; see the broker's log")
             time.sleep(_LOOK_AGAIN_S)
 
-    def _usable(self) -> set[str]:
-        with translated("waiting for topics", self._bootstrap):
-            known = self._client.list_topics(timeout=REQUEST_TIMEOUT_S).topics
-        return {
-            name
-            for name, topic in known.items()
-            if topic.error is None and topic.partitions and all(part.leader >= 0 for part in topic.partitions.values())
-        }
+    def _known(self) -> dict[str, TopicMetadata]:
+        with translated("listing topics", self._bootstrap):
+            found: dict[str, TopicMetadata] = self._client.list_topics(timeout=REQUEST_TIMEOUT_S).topics
+        return found
 
     def _partitions(self, topic: str) -> list[TopicPartition]:
         metadata = self._client.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
@@ -192,6 +189,14 @@ class KafkaAdmin:
             request_timeout=REQUEST_TIMEOUT_S,
         )
         return {part.partition: future.result().offset for part, future in futures.items()}
+
+
+def _usable(topics: Mapping[str, TopicMetadata]) -> set[str]:
+    return {
+        name
+        for name, topic in topics.items()
+        if topic.error is None and topic.partitions and all(part.leader >= 0 for part in topic.partitions.values())
+    }
 
 
 def _created(future: object) -> bool:

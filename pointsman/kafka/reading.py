@@ -22,6 +22,8 @@ from pointsman.topics import CONTROLS, DEFINITIONS, READERS
 
 _SILENT_FOR_S: Final = 30.0
 _POLL_S: Final = 0.2
+# To who may not see it, a topic does not exist.
+_NO_SUCH_TOPIC: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED)
 
 _PartitionId = tuple[str, int]
 
@@ -150,7 +152,8 @@ def accepted(reader: Reader, record: Record) -> Catalog | None:
 
 def _exists(bootstrap: str, topic: str, login: KafkaLogin | None = None) -> bool:
     with _consumer(bootstrap, login) as consumer, translated("listing topics", bootstrap):
-        return topic in consumer.list_topics(timeout=REQUEST_TIMEOUT_S).topics
+        error = consumer.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic].error
+    return error is None or error.code() not in _NO_SUCH_TOPIC
 
 
 @contextmanager
