@@ -8,8 +8,8 @@ r"""How good and how fast a local model is on messages that it has never seen, n
 Ten times a model is trained on nine tenths of the data set and judged on the last tenth; the figures are over all
 tenths. `open_set` trains without messages for nobody, as data sets of intents do (CLINC150); `closed_set` trains with
 them. With --train it is trained once, on that data set, and judged on all of the other (`apart`;
-`nobody_caught_where_kept`: by thresholds that the messages judged on are asked for). Without --catalog
-every answer in the data sets is a candidate for every message.
+`nobody_caught_where_kept`: by thresholds taken from the messages judged on).
+Without --catalog every answer in the data sets is a candidate for every message.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ from pointsman.local_model.training import Target, train
 FOLDS = 10
 SEED = 11
 TARGETS = {"accuracy 0.95": Target(accuracy=0.95), "keep 0.963": Target(keep=0.963, accuracy=None)}
-
 KEPT = (0.9, 0.95, 0.963, 0.98)
 
 

@@ -34,7 +34,8 @@ def check(definitions: Sequence[AgentDefinition], sources: Mapping[str, Source] 
         definitions: all that would be in force at the same time.
         sources: their files by agent name, for line and column; an agent without one is named by `agent NAME`.
     """
-    return _found_by((*_CONTRADICTIONS, *_DOUBTS), definitions, sources or {})
+    errors, doubts = _Places(sources or {}, warning=False), _Places(sources or {}, warning=True)
+    return _found_by(_CONTRADICTIONS, definitions, errors) + _found_by(_DOUBTS, definitions, doubts)
 
 
 def contradictions(definitions: Sequence[AgentDefinition]) -> list[Problem]:
@@ -43,26 +44,24 @@ def contradictions(definitions: Sequence[AgentDefinition]) -> list[Problem]:
     Args:
         definitions: all that would be in force at the same time.
     """
-    return _found_by(_CONTRADICTIONS, definitions, {})
+    return _found_by(_CONTRADICTIONS, definitions, _Places({}, warning=False))
 
 
-def _found_by(
-    finders: Sequence[_Finder], definitions: Sequence[AgentDefinition], sources: Mapping[str, Source]
-) -> list[Problem]:
+def _found_by(finders: Sequence[_Finder], definitions: Sequence[AgentDefinition], places: _Places) -> list[Problem]:
     by_name = {definition.name: definition for definition in sorted(definitions, key=lambda one: one.name)}
-    places = _Places(sources)
     return [problem for finder in finders for problem in finder(by_name, places)]
 
 
 class _Places:
-    def __init__(self, sources: Mapping[str, Source]) -> None:
+    def __init__(self, sources: Mapping[str, Source], *, warning: bool) -> None:
         self._sources = sources
+        self._warning = warning
 
-    def problem(self, agent: str, path: Path, message: str, *, warning: bool = True) -> Problem:
+    def problem(self, agent: str, path: Path, message: str) -> Problem:
         source = self._sources.get(agent)
         if source:
-            return source.problem(source.value_place(path), message, warning=warning)
-        return Problem(path=f"agent {agent}", message=message, severity="warning" if warning else "error")
+            return source.problem(source.value_place(path), message, warning=self._warning)
+        return Problem(path=f"agent {agent}", message=message, severity="warning" if self._warning else "error")
 
 
 _Agents = Mapping[str, AgentDefinition]
@@ -77,12 +76,12 @@ def _next_agents(agents: _Agents, places: _Places) -> Iterator[Problem]:
         here = (*path, "next_agent")
         if rule not in agents:
             message = f"there is no agent {rule}{did_you_mean(rule, agents)}"
-            yield places.problem(definition.name, here, message, warning=False)
+            yield places.problem(definition.name, here, message)
         elif not agents[rule].accepted(emitted.type):
             message = (
                 f"{rule} does not accept {emitted.type}; it accepts {', '.join(sorted(_accepted_by(agents[rule])))}"
             )
-            yield places.problem(definition.name, here, message, warning=False)
+            yield places.problem(definition.name, here, message)
 
 
 def _reserved(agents: _Agents, places: _Places) -> Iterator[Problem]:
@@ -90,7 +89,7 @@ def _reserved(agents: _Agents, places: _Places) -> Iterator[Problem]:
         for index, accepted in enumerate(definition.accepts):
             if accepted.type in RESERVED_TYPES:
                 message = f"{accepted.type} is taken by the router job itself and reaches no agent: remove it"
-                yield places.problem(definition.name, ("accepts", index, "type"), message, warning=False)
+                yield places.problem(definition.name, ("accepts", index, "type"), message)
 
 
 def _lost_events(agents: _Agents, places: _Places) -> Iterator[Problem]:
