@@ -58,6 +58,9 @@ def configuration(options: JobOptions) -> Configuration:
         "python.fn-execution.bundle.time": "2",
         # A record crosses five exchanges, and would wait for half an interval at each.
         "execution.buffer-timeout.interval": "0 ms",
+        "state.backend.type": options.state_backend,
+        # Otherwise each checkpoint of RocksDB's would hold everything, too; `hashmap` knows no other.
+        "execution.checkpointing.incremental": "true",
         "execution.checkpointing.interval": f"{options.checkpoint_interval_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",

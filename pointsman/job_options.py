@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 PYTHON_MODES: Final = ("thread", "process")
+STATE_BACKENDS: Final = ("rocksdb", "hashmap")
 EXACTLY_ONCE: Final = "exactly-once"
 """What the job writes becomes visible with the next checkpoint, and is written once."""
 FAST: Final = "fast"
@@ -39,6 +40,8 @@ class JobOptions:
         encrypted: values are encrypted, leads among them; the keys come from the TaskManager's environment.
         parallelism: parallel instances of the operator that decides.
         python_mode: `thread` (Python inside the TaskManager) or `process`.
+        state_backend: `rocksdb` (state on disk; a checkpoint writes what is new) or `hashmap` (state in memory; a
+            checkpoint writes all of it).
         checkpoint_interval_ms: milliseconds between checkpoints; exactly once, what is written becomes visible with the
             next one.
         delivery: `exactly-once` or `fast`.
@@ -68,6 +71,7 @@ class JobOptions:
     encrypted: bool = False
     parallelism: int = 1
     python_mode: str = "thread"
+    state_backend: str = "rocksdb"
     checkpoint_interval_ms: int = 1000
     delivery: str = EXACTLY_ONCE
     transactional_id_prefix: str = "pointsman-router"
@@ -110,7 +114,7 @@ class JobOptions:
         return JobOptions(**parse_into(JobOptions, arguments, prog="route_messages"))
 
 
-_CHOICES: Final = {"python_mode": PYTHON_MODES, "delivery": DELIVERIES}
+_CHOICES: Final = {"python_mode": PYTHON_MODES, "state_backend": STATE_BACKENDS, "delivery": DELIVERIES}
 _KINDS: Final[dict[str, Any]] = {"str": str, "int": int, "float": float}
 
 

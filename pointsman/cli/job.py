@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from pointsman import job
-from pointsman.cli.options import DeliveryOption, DryRun, Yes, confirm, duration
+from pointsman.cli.options import DeliveryOption, DryRun, StateBackendOption, Yes, confirm, duration
 from pointsman.cli.output import Output, OutputOption, print_lines
 from pointsman.errors import ConfigurationError, RefusedError
 from pointsman.flink_rest import FlinkRest
@@ -77,6 +77,7 @@ def submit(
     python_mode: PythonMode = _DEFAULTS.python_mode,
     checkpoint_interval_ms: Interval = _DEFAULTS.checkpoint_interval_ms,
     delivery: DeliveryOption = None,
+    state_backend: StateBackendOption = None,
     state_ttl: StateTtl = None,
     limits: Limits = None,
     always_ask_model: AlwaysAsk = False,
@@ -115,6 +116,7 @@ def submit(
         checkpoint_interval_ms=checkpoint_interval_ms,
         delivery=delivery.value if delivery else _DEFAULTS.delivery,
         transactional_id_prefix=name,
+        state_backend=state_backend.value if state_backend else _DEFAULTS.state_backend,
         state_ttl_s=_seconds(state_ttl) if state_ttl else _DEFAULTS.state_ttl_s,
         min_catalog=load_catalog(told.kafka_bootstrap).sequence,
         limits=_limits(limits or told.workflow_limits),
@@ -182,6 +184,7 @@ def upgrade(
     parallelism: Annotated[int | None, typer.Option(min=1, max=MOST_PARALLEL, help="Another parallelism.")] = None,
     checkpoint_interval_ms: Annotated[int | None, typer.Option(min=10, help="Another interval.")] = None,
     delivery: DeliveryOption = None,
+    state_backend: StateBackendOption = None,
     state_ttl: StateTtl = None,
     limits: Limits = None,
     max_shown: MaxShown = None,
@@ -205,6 +208,7 @@ def upgrade(
         "parallelism": parallelism,
         "checkpoint_interval_ms": checkpoint_interval_ms,
         "delivery": delivery.value if delivery else None,
+        "state_backend": state_backend.value if state_backend else None,
         "state_ttl_s": _seconds(state_ttl) if state_ttl else None,
         "limits": _limits(limits) if limits else None,
         "max_shown": max_shown,

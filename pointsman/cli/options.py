@@ -14,7 +14,7 @@ import typer
 
 from pointsman.envelope import from_rfc3339
 from pointsman.errors import ConfigurationError
-from pointsman.job_options import EXACTLY_ONCE, FAST
+from pointsman.job_options import EXACTLY_ONCE, FAST, STATE_BACKENDS
 from pointsman.plaintext import one_line
 from pointsman.settings import settings
 
@@ -28,9 +28,20 @@ class DeliveryChoice(StrEnum):
     FAST = FAST
 
 
+class StateBackendChoice(StrEnum):
+    """Where the job keeps its state."""
+
+    ROCKSDB = STATE_BACKENDS[0]
+    HASHMAP = STATE_BACKENDS[1]
+
+
 DeliveryOption = Annotated[
     DeliveryChoice | None,
     typer.Option("--delivery", help="Output exactly once with each checkpoint, or at once: docs/guarantees.md."),
+]
+StateBackendOption = Annotated[
+    StateBackendChoice | None,
+    typer.Option("--state-backend", help="State on disk or in memory: docs/operations.md."),
 ]
 By = Annotated[str | None, typer.Option("--by", help="In whose name; else POINTSMAN_OPERATOR, else this user.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")]

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from tests.e2e.system import System, hot_lead
 from tests.witness import eventually
 
@@ -32,17 +34,24 @@ def leads_coming(system: System) -> Iterator[dict[str, str]]:
         thread.join()
 
 
-def test_an_upgrade_under_traffic_loses_nothing_and_repeats_nothing(system: System) -> None:
+# In this order: the job that the other tests find keeps its state as it is shipped.
+@pytest.mark.parametrize(
+    ("state_backend", "flink_says"), [("hashmap", "HashMapStateBackend"), ("rocksdb", "EmbeddedRocksDBStateBackend")]
+)
+def test_an_upgrade_under_traffic_loses_nothing_and_repeats_nothing(
+    system: System, state_backend: str, flink_says: str
+) -> None:
     job = system.job_id()
     with leads_coming(system) as leads:
         eventually(lambda: len(leads) >= 3, what="leads before the upgrade")
         before = len(leads)
-        system.cli("job", "upgrade")
+        system.cli("job", "upgrade", "--state-backend", state_backend)
         meanwhile = len(leads) - before
         eventually(lambda: len(leads) >= before + meanwhile + 3, what="leads after the upgrade")
     assert meanwhile > 0
     eventually(lambda: all(system.mails_of(leads.values()).values()), within_s=90, what="all mails")
     assert system.job_id() != job
+    assert system.flink(f"/jobs/{system.job_id()}/checkpoints/config")["state_backend"] == flink_says
     assert set(system.mails_of(leads.values()).values()) == {1}
     eventually(lambda: system.are_completed(leads), within_s=60, what="all completions")
     assert set(system.messages_of(leads).values()) == {5}

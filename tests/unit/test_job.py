@@ -51,7 +51,9 @@ def test_a_running_job_says_what_it_was_told() -> None:
     assert JobOptions.from_parameters({**told.parameters(), "of_a_later_version": "1"}) == told
 
 
-@pytest.mark.parametrize("wrong", [["--python-mode=fast"], ["--nonsense=1"], ["--parallel=1"], []])
+@pytest.mark.parametrize(
+    "wrong", [["--python-mode=fast"], ["--state-backend=forst"], ["--nonsense=1"], ["--parallel=1"], []]
+)
 def test_unknown_arguments_are_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         JobOptions.parse([*wrong, "--kafka-bootstrap=k"] if wrong else [])
