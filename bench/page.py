@@ -34,10 +34,12 @@ How it is measured:
   *due*.
 - The model is a mock with a set latency that always names the same agent for the same message, so that a message
   that went to the wrong agent is seen. Broker, mock, load and consumers run on other cores than the measured
-  system. The systems of a benchmark are all up while one of them is measured; an idle Flink job takes up to a seventh
-  of a core in its first minutes.
+  system. The systems of a benchmark are all up while one of them is measured, but for Flink jobs where a note says so:
+  an idle one takes a tenth to a fifth of a core of those that are measured, and a router beside two of them routed 660
+  messages of a burst per second instead of 900.
 - TaskManagers run with both of the JVM's compilers, as on a cluster (`pointsman up` starts them with the first alone,
-  which is up sooner), and every system gets up to 2,000 messages before it is measured.
+  which is up sooner), and every system gets up to 4,800 messages before it is measured (2,000 without that
+  note).
 - Every run counts what was lost, came twice or went to the wrong agent. A run with a loss is **void**: its figures
   are not shown, and the table says so.
 - Rivals get the same prompt, payload, partitions and concurrency, and write to one topic without looking at

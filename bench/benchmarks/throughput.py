@@ -49,14 +49,12 @@ def run(session: Session) -> Report:
     entrants = [Entrant(system=one, workload=workload, loads=_loads(one)) for one in _systems(session)]
     shares = _Shares()
     with session.started(report, entrants) as lives:
-        for turn in range(session.repeats):
-            for live in lives:
-                for name, load in live.entrant.loads.items():
-                    try:
-                        _climb(session, report, live, (name, load), turn, shares)
-                    except EXPECTED_TROUBLE as error:
-                        report.failed(f"{live.entrant.system.name}, {name}", error)
-            report.write(session.results)
+        for turn, live in session.turns(report, lives):
+            for name, load in live.entrant.loads.items():
+                try:
+                    _climb(session, report, live, (name, load), turn, shares)
+                except EXPECTED_TROUBLE as error:
+                    report.failed(f"{live.entrant.system.name}, {name}", error)
     return report
 
 

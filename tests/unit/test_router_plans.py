@@ -16,8 +16,8 @@ from pointsman.catalog import Catalog
 from pointsman.definitions.model import Accepts, AgentDefinition, Emits
 from pointsman.envelope import Envelope, Record, TaskRef, decode
 from pointsman.workflow_states import Status, WorkflowState
+from tests.durable_call import Calls, Flink, SharedCalls, row_of
 from tests.plans import UNDO, proposal, task
-from tests.unit.test_router_durable_call import Calls, Flink, SharedCalls, row_of
 
 OPEN = {"type": "object"}
 

@@ -21,7 +21,7 @@ from pointsman.envelope import Record
 from pointsman.models.port import ChatAnswer, ChatRequest
 from pointsman.replay import Replay
 from pointsman.rollouts.model import RampStep, Rollout, Stage, Version
-from tests.unit.test_router_durable_call import CATALOG, Calls, Flink, SharedCalls, agent, message, started
+from tests.durable_call import CATALOG, Calls, Flink, SharedCalls, agent, message, started
 from tests.witness import eventually
 
 NOW = datetime(2030, 1, 2, tzinfo=UTC)

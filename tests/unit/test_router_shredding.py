@@ -20,7 +20,7 @@ from pointsman.shredding.cache import KEPT_FOR_S, Sealing
 from pointsman.shredding.sealing import is_sealed
 from pointsman.shredding.values import ValueCodec
 from pointsman.topics import DECISIONS, ERRORS, LEADS, MESSAGES, SHADOW_DECISIONS
-from tests.unit.test_router_durable_call import Calls, Flink, calls, row_of, started
+from tests.durable_call import Calls, Flink, calls, row_of, started
 from tests.unit.test_router_values import Later
 from tests.unit.test_shredding import MemoryKeys
 

@@ -13,8 +13,8 @@ from pointsman.avro.codec import PayloadCodec, subject_of
 from pointsman.avro.framing import PayloadSchema, framed
 from pointsman.avro.schema import schema_of
 from pointsman.envelope import AVRO, Record
+from tests.durable_call import Calls, Flink, calls, row_of, started
 from tests.memory_registry import MemoryRegistry
-from tests.unit.test_router_durable_call import Calls, Flink, calls, row_of, started
 
 assert calls, "a fixture"
 
