@@ -137,7 +137,7 @@ class Session:
         chosen = [one for one in entrants if not self.systems or one.system.name.startswith(self.systems)]
         wanted = sum(entrant.system.needs_flink for entrant in chosen)
         flink = self.bed.flink(wanted + spare_slots) if wanted else None
-        lives = [Live(entrant, self.bed, flink) for entrant in chosen]
+        lives = [Live(entrant, self.bed, flink, thoroughly=not self.smoke) for entrant in chosen]
         try:
             with ThreadPoolExecutor(max_workers=_STARTED_AT_ONCE) as pool:
                 started = list(pool.map(lambda live: self._start(report, live), lives))
@@ -151,7 +151,7 @@ class Session:
     def _start(self, report: Report, live: Live) -> bool:
         name = live.entrant.system.name
         try:
-            live.start(thoroughly=not self.smoke)
+            live.start()
         except EXPECTED_TROUBLE as error:
             report.failed(name, error)
             self.say(f"{report.benchmark} {name} does not start: {error}")
@@ -168,12 +168,14 @@ class Live:
         entrant: who.
         bed: broker and model.
         flink: where Flink jobs run.
+        thoroughly: after a start, enough messages are sent through for what is compiled while it runs.
     """
 
-    def __init__(self, entrant: Entrant, bed: Testbed, flink: FlinkCluster | None) -> None:
+    def __init__(self, entrant: Entrant, bed: Testbed, flink: FlinkCluster | None, *, thoroughly: bool = True) -> None:
         self.entrant = entrant
         self._bed = bed
         self.flink = flink
+        self._thoroughly = thoroughly
         self._running: Running | None = None
         self._is_spoilt = False
         self._agents: subprocess.Popen[str] | None = None
@@ -197,14 +199,14 @@ class Live:
         return {"guarantee": self.entrant.system.guarantee, "agents": names}
 
     def start(self, *, thoroughly: bool = True) -> None:
-        """Start it and send some messages through; `thoroughly`: enough for what is compiled while it runs."""
+        """Start it and send some messages through; not `thoroughly`: a few in any case."""
         self._running = self.entrant.system.start(self._bed, self.entrant.workload, self.flink)
         if self.entrant.is_answered:
             committed = self.entrant.system.guarantee == "G2"
             self._agents = start_agents(self._bed, self._running, self.entrant.workload.hops, committed=committed)
         hop = self.entrant.workload.hops - 1
         warmed(self._bed, self._running, hop=hop, **self.about)
-        if thoroughly:
+        if thoroughly and self._thoroughly:
             rate = min(_WARM_UP_RATE, self.entrant.system.most_per_s / 2)
             measure(self._bed, self._running, Load.steady(rate, _WARM_UP_S, hop=hop), **self.about)
 
