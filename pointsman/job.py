@@ -221,27 +221,6 @@ def parameters(flink_url: str, name: str) -> Mapping[str, str]:
     return rest.parameters(_live(rest, name).id)
 
 
-def last_snapshot(flink_url: str, name: str) -> str | None:
-    """The latest savepoint or retained checkpoint of ended jobs of that name, as far as the cluster remembers them.
-
-    A job that starts without it starts with empty state: what waited for a model then is lost.
-    """
-    rest = FlinkRest(flink_url)
-    ended = (job for job in rest.jobs() if job.name == name and job.has_ended)
-    # One that failed before its first checkpoint has none; the one before it does.
-    return next((place for job in ended if (place := rest.last_snapshot(job.id))), None)
-
-
-def newest_snapshot_below(folder: Path) -> Path | None:
-    """The last complete checkpoint or savepoint in `folder`'s `checkpoints` and `savepoints`; None when there is none.
-
-    For clusters that forget their jobs when they are stopped.
-    """
-    complete = [*(folder / "checkpoints").glob("*/chk-*/_metadata"), *(folder / "savepoints").glob("*/_metadata")]
-    newest = max(complete, key=lambda marker: marker.stat().st_mtime_ns, default=None)
-    return newest.parent if newest else None
-
-
 def _give_up(flink_url: str, name: str) -> None:
     """Cancel a job that did not come up: while it tries again and again, nothing else can take its place."""
     rest = FlinkRest(flink_url)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pointsman import job
+from pointsman import job, job_state
 from pointsman.archive.files import Archive, Day, files_of
 from pointsman.archive.options import ARCHIVE_JOB, ENTRY_MODULE, STATE, ArchiveOptions
 from pointsman.cli.options import DryRun
@@ -60,7 +60,7 @@ def start(
         told, to, state, name=name, parallelism=parallelism, checkpoint_interval_ms=checkpoint_interval_ms,
         kafka_login_dir=login_dir,
     )  # fmt: skip
-    place = restore or job.last_snapshot(told.flink_url, name) or newest_state(options.state)
+    place = restore or job_state.last_snapshot(told.flink_url, name) or newest_state(options.state)
     would = "would be submitted" if dry_run else "submitting"
     typer.echo(f"{name}: {would}{f', from {place}' if place else ', with empty state'}", err=True)
     if dry_run:
@@ -116,7 +116,7 @@ def list_days(
 
 def newest_state(state: str) -> str | None:
     """The newest checkpoint or savepoint in the folder `state`; None where it is no folder of this machine."""
-    newest = None if "://" in state else job.newest_snapshot_below(Path(state))
+    newest = None if "://" in state else job_state.newest_snapshot_below(Path(state))
     return str(newest) if newest else None
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pointsman import job
+from pointsman import job, job_state
 from pointsman.cli.options import DeliveryOption, DryRun, StateBackendOption, Yes, confirm, duration
 from pointsman.cli.output import Output, OutputOption, print_lines
 from pointsman.errors import ConfigurationError, RefusedError
@@ -131,6 +131,8 @@ def submit(
         model=told.model,
     )
     place = restore or (None if fresh else _last_state(told.flink_url, name, restore_newest))
+    if place:
+        job_state.check_state_backend(told.flink_url, name, place, options.state_backend)
     would = "would be submitted" if dry_run else "submitting"
     typer.echo(f"{name}: {would}{f', from {place}' if place else ', with empty state'}", err=True)
     if dry_run:
@@ -262,8 +264,8 @@ def _would(name: str, what: str) -> None:
 
 
 def _last_state(flink_url: str, name: str, folder: Path | None) -> str | None:
-    remembered = job.last_snapshot(flink_url, name)
-    newest = job.newest_snapshot_below(folder) if folder and not remembered else None
+    remembered = job_state.last_snapshot(flink_url, name)
+    newest = job_state.newest_snapshot_below(folder) if folder and not remembered else None
     return str(newest) if newest else remembered
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pointsman.flink_rest import FlinkRest
-from pointsman.job import JobSubmissionError, SubmitOptions, newest_snapshot_below, running_options, stop, submit
+from pointsman.job import JobSubmissionError, SubmitOptions, running_options, stop, submit
 from pointsman.job_options import JOB_NAME, JobOptions
+from pointsman.job_state import newest_snapshot_below
 from pointsman.kafka import load_catalog
 from pointsman.local.addresses import Addresses
 from pointsman.local.layout import Layout

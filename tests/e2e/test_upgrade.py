@@ -68,3 +68,20 @@ def test_a_job_is_not_stopped_for_slots_that_the_cluster_does_not_have(system: S
     job = system.job_id()
     assert "has 1 slots, and 3 are needed" in system.cli("job", "rescale", "3", expect=1).stderr
     assert system.job_id() == job
+
+
+def test_a_checkpoint_that_the_state_backend_cannot_read_is_refused_before_anything_starts(system: System) -> None:
+    system.cli("job", "upgrade", "--state-backend", "hashmap")
+    eventually(lambda: system.flink(f"/jobs/{system.job_id()}/checkpoints")["latest"]["completed"], what="a checkpoint")
+    system.cli("job", "cancel", "--yes")
+
+    assert "submit it with --state-backend hashmap" in system.cli("job", "submit", expect=1).stderr
+
+    as_before = ("--limits", str(system.data_dir / "workflow_limits.toml"), "--checkpoint-interval-ms", "200")
+    system.cli("job", "submit", "--state-backend", "hashmap", *as_before)
+    system.wait_for_router()
+    system.cli("job", "upgrade", "--state-backend", "rocksdb")
+    system.wait_for_router()
+    workflow, address = system.insert(hot_lead())
+    eventually(lambda: system.mails_to(address), within_s=60, what="a mail")
+    eventually(lambda: system.are_completed([workflow]), within_s=30, what="its completion")

@@ -117,17 +117,6 @@ def test_a_live_job_of_the_name_is_not_submitted_again(tmp_path: Path, monkeypat
     assert submit(options(tmp_path, "exit 1")) == ID
 
 
-def test_the_last_snapshot_is_that_of_the_latest_job_that_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    failed = FlinkJob(id="f", name="r", state="FAILED", started_ms=3)
-    stopped = FlinkJob(id="s", name="r", state="FINISHED", started_ms=2)
-    other = FlinkJob(id="o", name="other", state="FINISHED", started_ms=1)
-    snapshots = {"f": None, "s": "/savepoint", "o": "/other"}
-    monkeypatch.setattr(FlinkRest, "jobs", lambda self: [failed, stopped, other])
-    monkeypatch.setattr(FlinkRest, "last_snapshot", lambda self, job_id: snapshots[job_id])
-
-    assert job.last_snapshot("http://flink:8081", "r") == "/savepoint"
-
-
 def test_an_upgrade_to_another_python_mode_is_refused_before_the_job_is_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
