@@ -75,7 +75,7 @@ def test_a_checkpoint_that_the_state_backend_cannot_read_is_refused_before_anyth
     eventually(lambda: system.flink(f"/jobs/{system.job_id()}/checkpoints")["latest"]["completed"], what="a checkpoint")
     system.cli("job", "cancel", "--yes")
 
-    assert "submit it with --state-backend hashmap" in system.cli("job", "submit", expect=1).stderr
+    assert "submit it with --state-backend hashmap" in system.cli("job", "submit", expect=3).stderr
 
     as_before = ("--limits", str(system.data_dir / "workflow_limits.toml"), "--checkpoint-interval-ms", "200")
     system.cli("job", "submit", "--state-backend", "hashmap", *as_before)
