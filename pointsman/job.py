@@ -143,16 +143,16 @@ def savepoint(flink_url: str, name: str, directory: str | None = None) -> str:
     return rest.savepoint(_live(rest, name).id, directory, OPERATION_TIMEOUT_S)
 
 
-def stop(flink_url: str, name: str, directory: str | None = None) -> str:
-    """Stop the running job with a savepoint; its place.
+def stop(flink_url: str, name: str, directory: str | None = None, timeout_s: float = OPERATION_TIMEOUT_S) -> str:
+    """Stop the running job with a savepoint, for which it has `timeout_s` seconds; its place.
 
     Raises:
         FlinkRefusedError: no such job runs, or the savepoint failed; then the job runs on.
     """
     rest = FlinkRest(flink_url)
     job = _live(rest, name)
-    place = rest.stop(job.id, directory, OPERATION_TIMEOUT_S)
-    rest.wait_for(f"stopping {name}", lambda: rest.live_job(name) is None, OPERATION_TIMEOUT_S)
+    place = rest.stop(job.id, directory, timeout_s)
+    rest.wait_for(f"stopping {name}", lambda: rest.live_job(name) is None, timeout_s)
     return place
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pointsman.flink_rest import FlinkRest
-from pointsman.job import JobSubmissionError, SubmitOptions, running_options, stop, submit
+from pointsman.job import OPERATION_TIMEOUT_S, JobSubmissionError, SubmitOptions, running_options, stop, submit
 from pointsman.job_options import JOB_NAME, JobOptions
 from pointsman.job_state import newest_snapshot_below
 from pointsman.kafka import load_catalog
@@ -74,8 +74,10 @@ def _job_options(addresses: Addresses, options: StackOptions) -> JobOptions:
     )
 
 
-def stop_router_job(flink_url: str) -> JobOptions | None:
+def stop_router_job(flink_url: str, timeout_s: float = OPERATION_TIMEOUT_S) -> JobOptions | None:
     """Stop the job with a savepoint, if it runs; what it was told, so that it can go on from there told the same.
+
+    The savepoint has `timeout_s` seconds.
 
     Raises:
         FlinkRefusedError: the savepoint failed; the job runs on.
@@ -84,7 +86,7 @@ def stop_router_job(flink_url: str) -> JobOptions | None:
     if FlinkRest(flink_url).live_job(JOB_NAME) is None:
         return None
     told = running_options(flink_url, JOB_NAME)
-    stop(flink_url, JOB_NAME)
+    stop(flink_url, JOB_NAME, timeout_s=timeout_s)
     return told
 
 

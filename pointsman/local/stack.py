@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from signal import Signals
@@ -17,7 +18,7 @@ import psutil
 from pointsman.catalog_history import Author
 from pointsman.definitions.loader import load_folder_or_raise
 from pointsman.deployment import kafka_users
-from pointsman.errors import ConfigurationError, TransientError
+from pointsman.errors import ConfigurationError, PointsmanError, TransientError
 from pointsman.job_health import job_runs, refuse_failing_job
 from pointsman.job_options import JobOptions
 from pointsman.kafka import KafkaAdmin, load_catalog
@@ -52,6 +53,7 @@ from pointsman.topics import ALL
 READY_WITHIN_S: Final = 120.0
 _LOOK_AGAIN_S: Final = 0.05
 _LOOK_AT_STATES_S: Final = 1.0
+_SAVEPOINT_WITHIN_S: Final = 20.0
 
 
 class LocalStack:
@@ -112,7 +114,8 @@ class LocalStack:
         self._stopped.set()
         with locked(self._layout.lock_file, wait=False):
             steps = [
-                Step(name="stop", action=self._stop_programs),
+                Step(name="savepoint", action=self._leave_savepoint),
+                Step(name="stop", action=self._stop_programs, after=("savepoint",)),
                 Step(name="tidy", action=self._tidy, after=("stop",)),
             ]
             run_steps(steps, progress or Silent(), Event())
@@ -309,6 +312,12 @@ class LocalStack:
                 look()
                 looked = now
             time.sleep(_LOOK_AGAIN_S)
+
+    def _leave_savepoint(self) -> None:
+        """Stop the router job with a savepoint, where it can: a checkpoint is of no use in another folder."""
+        if any(state.name == "jobmanager" and state.pid for state in self._supervisor.states()):
+            with suppress(PointsmanError):  # it goes on from its last checkpoint, then
+                stop_router_job(self.addresses.flink_url, _SAVEPOINT_WITHIN_S)
 
     def _stop_programs(self) -> None:
         states = self._supervisor.states()
