@@ -12,6 +12,8 @@ from pydantic import SecretStr
 from pointsman.settings import Settings
 from pointsman.store import DocumentStore
 
+PATH: Final = "/u"
+"""Of the page that takes the links."""
 _SALT: Final = "pointsman.unsubscribe"
 
 

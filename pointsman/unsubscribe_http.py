@@ -18,9 +18,8 @@ from pointsman.errors import PointsmanError
 from pointsman.settings import Settings
 from pointsman.store import DocumentStore
 from pointsman.suppressions import suppress
-from pointsman.unsubscribe import UnsubscribeLinks, unsubscribe_links
+from pointsman.unsubscribe import PATH, UnsubscribeLinks, unsubscribe_links
 
-PATH: Final = "/u"
 _HEADERS: Final = {
     "Content-Security-Policy": ("default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"),
     "Cache-Control": "no-store",

@@ -20,11 +20,6 @@ from pointsman.settings import settings
 from pointsman.topics import AUDIT, CATALOGS
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command("history")(history)
-
-
 def history(
     name: Annotated[str | None, typer.Argument(help="Only this agent; all of them if left out.")] = None,
     output: OutputOption = Output.TABLE,

@@ -20,7 +20,7 @@ from pointsman.a2a_card import agent_card
 from pointsman.avro.codec import process_registry
 from pointsman.avro.subjects import problems as schema_problems
 from pointsman.catalog_history import Author, named
-from pointsman.cli.agent_history import catalogs
+from pointsman.cli.agent_history import catalogs, history
 from pointsman.cli.catalog_changes import change_data, change_lines, summary
 from pointsman.cli.options import By, DryRun, Yes, confirm, operator
 from pointsman.cli.output import Output, OutputOption, print_data, print_rows
@@ -44,6 +44,7 @@ from pointsman.topics import inbox
 EXIT_INVALID = 3
 
 app = typer.Typer(no_args_is_help=True)
+app.command("history")(history)
 
 Folder = Annotated[
     Path | None,

@@ -20,6 +20,7 @@ from pointsman.cli.local_model import (
     CatalogFolder,
     Keep,
     Output,
+    app,
     labelled_choices,
     load_definitions,
     trained,
@@ -39,11 +40,7 @@ EXIT_NOT_BETTER: Final = 1
 _MOST_FEATURES: Final = 40_000
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command of this module to `app`."""
-    app.command()(propose)
-
-
+@app.command()
 def propose(
     output: Output,
     datasets: Annotated[

@@ -16,11 +16,6 @@ from pointsman.topics import DECISIONS, MESSAGES, WORKFLOW_STATE
 from pointsman.workflow_states import WorkflowState
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command to `app`."""
-    app.command("rebuild")(rebuild_states)
-
-
 def rebuild_states(
     workflow_id: Annotated[str | None, typer.Argument(help="Only this workflow; all of them if left out.")] = None,
     output: OutputOption = Output.TABLE,

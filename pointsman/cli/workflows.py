@@ -12,6 +12,7 @@ import typer
 
 from pointsman.cli.options import By, DryRun, Yes, confirm, duration, operator
 from pointsman.cli.output import Output, OutputOption, print_lines, print_rows
+from pointsman.cli.rebuilding import rebuild_states
 from pointsman.deadletter_queue import Selection
 from pointsman.deadletter_work import DeadLetterTopics, DeadLetterWork, KafkaDeadLetterTopics
 from pointsman.envelope import PLAN_FAILED, Record
@@ -34,6 +35,7 @@ from pointsman.workflow_control import (
 from pointsman.workflow_states import Status, WorkflowState, latest_states
 
 app = typer.Typer(no_args_is_help=True)
+app.command("rebuild")(rebuild_states)
 
 _CELL: Final = 60
 _PLAN_ID: Final = 36

@@ -22,7 +22,7 @@ from pointsman.local.programs import (
     Program,
 )
 from pointsman.local.rest import request
-from pointsman.unsubscribe_http import PATH as UNSUBSCRIBE_PATH
+from pointsman.unsubscribe import PATH as UNSUBSCRIBE_PATH
 
 _SWEEP_EVERY: Final = "5m"
 

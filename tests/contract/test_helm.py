@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import typer
 from ruamel.yaml import YAML
 
 from pointsman.archive.options import ARCHIVED, ArchiveOptions
-from pointsman.cli.main import app
 from pointsman.contracts import Contract
 from pointsman.definitions.loader import load_folder_or_raise
 from pointsman.deployment import (
@@ -33,9 +31,10 @@ from pointsman.job_options import JobOptions
 from pointsman.kafka.users import bindings
 from pointsman.settings import Settings
 from pointsman.topics import DECISIONS, ERRORS, ESCALATIONS, MESSAGES, inbox
+from tests.command_tree import commands, options
 
 if TYPE_CHECKING:
-    import click
+    pass
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "docker" / "helm" / "pointsman"
@@ -148,8 +147,7 @@ def test_the_chart_names_kafkas_login_module_as_flinks_connector_carries_it() ->
 def test_the_nightly_proposal_is_told_options_that_its_command_knows() -> None:
     text = (CHART / "templates" / "proposal.yaml").read_text()
     told = re.findall(r"^ +- (--[a-z-]+)=", text, re.MULTILINE)
-    commands = cast("click.Group", cast("click.Group", typer.main.get_command(app)).commands["local-model"]).commands
-    known = {option for parameter in commands["propose"].params for option in parameter.opts}
+    known = options(dict(commands())["local-model propose"])
     assert "--current" in told
     assert set(told) <= known
 

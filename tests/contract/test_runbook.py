@@ -6,10 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-import typer
 from ruamel.yaml import YAML
 
-from pointsman.cli.main import app
+from tests.command_tree import commands
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "docker" / "prometheus"
@@ -37,16 +36,8 @@ def test_every_section_says_what_it_means_where_to_look_and_what_to_do() -> None
 def test_every_command_that_the_page_names_exists() -> None:
     named = set(re.findall(r"`pointsman ((?:[a-z]+(?:-[a-z]+)* ?){1,2})", PAGE))
     assert named
-    there = commands()
+    there = [tuple(words.split()) for words, _ in commands()]
     assert sorted(words for words in named if not any(is_said(words, command) for command in there)) == []
-
-
-def commands(group: Any = None, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """Every command's words."""
-    inner = getattr(group or typer.main.get_command(app), "commands", None)
-    if inner is None:
-        return [path]
-    return [found for name, each in inner.items() for found in commands(each, (*path, name))]
 
 
 def is_said(words: str, command: tuple[str, ...]) -> bool:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-from typer.main import get_command
-
-from pointsman.cli.main import app
+from tests.command_tree import commands, options
 
 ONLY_LOOK = {
     "status", "logs", "trace", "costs", "capacity", "doctor", "agents validate", "agents diff", "agents ls",
@@ -25,16 +20,7 @@ CLEAN_UP_AFTER_THEMSELVES = {"demo"}
 STAY_AND_ACT_BY_A_DECLARED_RULE = {"rollout watch"}
 
 
-def commands(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, set[str]]]:
-    if hasattr(node, "commands"):
-        for name, below in node.commands.items():
-            yield from commands(below, (*path, name))
-    else:
-        yield " ".join(path), {option for each in node.params for option in each.opts}
-
-
 def test_every_command_that_changes_something_takes_dry_run() -> None:
-    known = dict(commands(get_command(app)))
-    without = {name for name, options in known.items() if "--dry-run" not in options}
+    without = {words for words, command in commands() if "--dry-run" not in options(command)}
     named = ONLY_LOOK | MAKE_A_FILE_OF_THE_CALLER | CLEAN_UP_AFTER_THEMSELVES | STAY_AND_ACT_BY_A_DECLARED_RULE
     assert without == named

@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 import typer
@@ -25,6 +23,7 @@ from pointsman.errors import (
     StoreUnavailableError,
 )
 from pointsman.settings import settings
+from tests.command_tree import commands, options
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 ROWS = [
@@ -42,36 +41,22 @@ SHOWING = {"case run", "eval run", "local-model eval", "agents diff", "topics ap
 LISTING = ("ls", "show", "status", "history", "tail", "trace", "doctor", "costs", "replay", "route", "rebuild")
 
 
-def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Every command and its words."""
-    inner = getattr(command, "commands", None)
-    if inner is None:
-        yield " ".join(path), command
-        return
-    for name, each in inner.items():
-        yield from leaves(each, (*path, name))
-
-
-COMMANDS = dict(leaves(typer.main.get_command(entry.app)))
-
-
-def options(words: str) -> set[str]:
-    return {option for parameter in COMMANDS[words].params for option in parameter.opts}
+COMMANDS = dict(commands())
 
 
 @pytest.mark.parametrize("words", [words for words in COMMANDS if words.split()[-1] in LISTING or words in SHOWING])
 def test_what_shows_something_shows_it_as_table_json_or_yaml(words: str) -> None:
-    assert {"--output", "-o"} <= options(words)
+    assert {"--output", "-o"} <= options(COMMANDS[words])
 
 
 @pytest.mark.parametrize("words", CHANGING)
 def test_what_changes_something_can_be_tried_dry(words: str) -> None:
-    assert "--dry-run" in options(words)
+    assert "--dry-run" in options(COMMANDS[words])
 
 
 @pytest.mark.parametrize("words", ASKING)
 def test_what_asks_can_be_told_not_to(words: str) -> None:
-    assert {"--yes", "-y"} <= options(words)
+    assert {"--yes", "-y"} <= options(COMMANDS[words])
 
 
 @pytest.mark.parametrize("words", list(COMMANDS))

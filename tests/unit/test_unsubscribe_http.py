@@ -15,8 +15,8 @@ from pointsman.errors import StoreUnavailableError
 from pointsman.settings import Settings
 from pointsman.suppressions import is_suppressed, suppression_key
 from pointsman.testing import InMemoryStore
-from pointsman.unsubscribe import UnsubscribeLinks
-from pointsman.unsubscribe_http import PATH, stored_unsubscriptions, unsubscribe_router
+from pointsman.unsubscribe import PATH, UnsubscribeLinks
+from pointsman.unsubscribe_http import stored_unsubscriptions, unsubscribe_router
 
 PERSON = "mara.lind@nordhafen.example"
 TOLD = Settings(mail_unsubscribe_secret="s3cret", mail_unsubscribe_base_url=f"http://testserver{PATH}")
