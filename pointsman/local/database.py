@@ -80,6 +80,8 @@ class Database:
             # The least that mongod's own option takes is 256 MB; a quarter of it holds all that a local stack touches.
             "--wiredTigerEngineConfigString": "cache_size=64M",
             "--oplogSize": "256",
+            # An operation that takes longer is logged whole, with what it says about a lead: none does.
+            "--slowms": "2147483647",
             **(_secure_options() if self._logins else {}),
         }
         words = tuple(word for option in options.items() for word in option if word)

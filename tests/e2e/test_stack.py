@@ -34,6 +34,12 @@ def test_logs_hold_no_address_of_a_lead(system: System) -> None:
     assert [address for address in system.known_addresses() if address in logs] == []
 
 
+def test_an_operation_on_leads_that_takes_long_is_not_in_mongods_log(system: System) -> None:
+    took_long = {"email": system.early_address, "$where": "sleep(200) || true"}  # mongod takes 100 ms for long
+    assert list(system.database.leads.find(took_long))
+    assert system.early_address not in (system.data_dir / "logs" / "mongod.log").read_text()
+
+
 def test_a_program_s_log_is_shown(system: System) -> None:
     log = (system.data_dir / "logs" / "kafka.log").read_text()
     assert system.cli("logs", "kafka", "-n", "1").stdout.strip() in log
