@@ -17,7 +17,7 @@ help:
 	@echo "make down       stop it; its state stays in .pointsman"
 	@echo "make test       all tests, on real Kafka, MongoDB and Flink, and the critical half of the faults"
 	@echo "make test-fast  the tests that need no Java"
-	@echo "make test-long  what make test leaves out for time: archive, schema registry, fast delivery, rollouts, restore"
+	@echo "make test-long  what make test leaves out for time: archive, schema registry, fast delivery, rollouts, restore, process mode"
 	@echo "make nightly    make test-long, make chaos-nightly, make bench-smoke"
 	@echo "make chaos      breaks one thing after the other under load, counts, and writes docs/guarantees.md"
 	@echo "make compose    the whole system in containers (needs a Docker engine)"

@@ -6,6 +6,8 @@ import json
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from pointsman.local import LocalStack, StackOptions
 from tests.e2e.system import ROOT, System, address, hot_lead
 from tests.witness import eventually
@@ -18,6 +20,7 @@ def metrics_of_router(data_dir: Path) -> str:
         return str(answer.read().decode())
 
 
+@pytest.mark.long
 def test_the_loop_runs_with_python_in_processes_of_its_own(tmp_path: Path) -> None:
     options = StackOptions(
         data_dir=tmp_path / "data", jars_dir=ROOT / ".pointsman" / "jars", free_ports=True, python_mode="process",
