@@ -63,7 +63,7 @@ def configuration(options: JobOptions) -> Configuration:
         "execution.checkpointing.incremental": "true",
         # Nearly every id is new: what says so without reading a file keeps the price of a message the same (ADR 28).
         "state.backend.rocksdb.use-bloom-filter": "true",
-        # Four checkpoints make four files, which are merged into the first level: with 256 MB, that is all of the state.
+        # Each four checkpoints' files are merged into the first level, which were all of the state with 256 MB.
         "state.backend.rocksdb.compaction.level.max-size-level-base": "1 mb",
         "state.backend.rocksdb.compaction.level.target-file-size-base": "4 mb",
         "execution.checkpointing.interval": f"{options.checkpoint_interval_ms} ms",
