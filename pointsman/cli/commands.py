@@ -81,6 +81,7 @@ ENTRIES: Final = (
     Entry("keys", "keys", "Encryption of values: make a key, change to another."),
     Entry("knowledge", "knowledge", "The team's documents that agents cite: add, search, measure."),
     Entry("leads", "leads", "Leads in MongoDB."),
+    # The module of its last command, which imports those of the others.
     Entry("local-model", "local_model_proposal", "The local model: train, judge, look at it, propose one."),
     Entry("logins", "logins", "Logins of processes on Kafka and MongoDB: give passwords and rights."),
     Entry("mail", "mail", "Mails that came back."),
