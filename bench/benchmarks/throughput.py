@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from bench.catalogs import CONTRACT_ONLY_TYPE, agents
@@ -47,12 +47,12 @@ def run(session: Session) -> Report:
     )  # fmt: skip
     workload = Workload(model="l200", concurrency=4000, checkpoint_ms=1000)
     entrants = [Entrant(system=one, workload=workload, loads=_loads(one)) for one in _systems(session)]
-    shares = _Shares()
+    search = _Search(session=session, report=report)
     with session.started(report, entrants) as lives:
         for turn, live in session.turns(report, lives):
             for name, load in live.entrant.loads.items():
                 try:
-                    _climb(session, report, live, (name, load), turn, shares)
+                    search.measure(live, turn, name, load)
                 except EXPECTED_TROUBLE as error:
                     report.failed(f"{live.entrant.system.name}, {name}", error)
     return report
@@ -78,42 +78,47 @@ def _loads(system: System) -> dict[str, Load]:
     return dict(list(models.items())[:1]) if system in (FAUST, ASYNC, QUIX) else models
 
 
-class _Shares:
-    """Where the search for the rate that a system holds goes on in the next repeat: it is made in full once.
+@dataclass(frozen=True, kw_only=True)
+class _Search:
+    """Looks for the highest rate that a system holds; the rows go into `report`.
 
-    That is where this repeat ended, or one share higher if it ended with its first.
+    Attributes:
+        session: the sitting.
+        report: where what was measured goes.
     """
 
-    def __init__(self) -> None:
-        self._begin: dict[tuple[str, str], int] = {}
+    session: Session
+    report: Report
+    _begin: dict[tuple[str, str], int] = field(default_factory=dict)
+    """The step to begin at, by system and load: all are tried in the first repeat only."""
 
-    def to_try(self, system: System, name: str) -> Iterator[float]:
-        """The shares of this repeat, from the highest, for a load of that name."""
-        begin = self._begin.get((system.name, name), 0)
+    def measure(self, live: Live, turn: int, name: str, load: Load) -> None:
+        """A burst, and steady rates below what it came to, until one is held."""
+        at_once = replace(load, count=_burst(self.session, live.entrant.system, load), drain_s=45)
+        capacity = self._measured(live, turn, name, at_once, "burst")["per_s"]
+        for share in self._shares(live.entrant.system.name, name):
+            rate = max(1.0, round(capacity * share))
+            count = round(rate * (1 + self.session.seconds(5, 3, 1)))
+            steady = replace(load, rate=rate, count=count, warm_up_s=1.0, drain_s=15)
+            line = self._measured(live, turn, name, steady, "steady")
+            line["held"] = _is_held(line)
+            if line["held"]:
+                return
+
+    def _shares(self, system: str, name: str) -> Iterator[float]:
+        """From the highest; the next repeat begins where this one ended, one higher if it ended with its first."""
+        begin = self._begin.get((system, name), 0)
         for step in range(begin, len(STEPS)):
-            self._begin[system.name, name] = step if step > begin else max(0, step - 1)
+            self._begin[system, name] = step if step > begin else max(0, step - 1)
             yield STEPS[step]
 
-
-def _climb(session: Session, report: Report, live: Live, what: tuple[str, Load], turn: int, shares: _Shares) -> None:
-    system = live.entrant.system
-    name, load = what
-
-    def measured(phase: str, offered: Load) -> dict[str, Any]:
+    def _measured(self, live: Live, turn: int, name: str, offered: Load, phase: str) -> dict[str, Any]:
+        system = live.entrant.system
         found = live.measure(offered)
         line = {**row(system, live.entrant.workload, name, turn, found), "phase": phase}
-        report.rows.append(line)
-        session.say(f"P1 {system.name}, {name}, {phase} {offered.rate:g}/s: {brief(found)}")
+        self.report.rows.append(line)
+        self.session.say(f"P1 {system.name}, {name}, {phase} {offered.rate:g}/s: {brief(found)}")
         return line
-
-    capacity = measured("burst", replace(load, count=_burst(session, system, load), drain_s=45))["per_s"]
-    for share in shares.to_try(system, name):
-        rate = max(1.0, round(capacity * share))
-        count = round(rate * (1 + session.seconds(5, 3, 1)))
-        line = measured("steady", replace(load, rate=rate, count=count, warm_up_s=1.0, drain_s=15))
-        line["held"] = _is_held(line)
-        if line["held"]:
-            return
 
 
 def _burst(session: Session, system: System, load: Load) -> int:
