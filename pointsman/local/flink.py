@@ -27,6 +27,7 @@ from pointsman.local.ports import HOST
 from pointsman.local.programs import ENCRYPTION_SECRETS, MODEL_SECRETS, REGISTRY_SECRETS, Program
 from pointsman.local.rest import get_json
 from pointsman.local.security import Logins
+from pointsman.local.working_state import make_folder
 from pointsman.telemetry.endpoint import leave_target
 
 _CONF: Final = "flink/conf"
@@ -90,6 +91,7 @@ class Flink:
             # Flink quotes a path itself: percent signs in it would become part of the folder's name.
             "checkpoints": _yaml(f"file://{self._layout.checkpoints}"),
             "savepoints": _yaml(f"file://{self._layout.savepoints}"),
+            "working_state": _yaml(str(make_folder(self._layout.working_state))),
             "python_mode": self._options.python_mode,
             "python": _yaml(sys.executable),
         }

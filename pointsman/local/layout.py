@@ -79,6 +79,11 @@ class Layout:
         return self.flink / "savepoints"
 
     @property
+    def working_state(self) -> Path:
+        """Leads to where RocksDB works."""
+        return self.flink / "state"
+
+    @property
     def archive(self) -> Path:
         """The cold tier: a folder for each topic and day."""
         return self.data_dir / "archive"

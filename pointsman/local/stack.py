@@ -44,6 +44,7 @@ from pointsman.local.services import agents, agents_among
 from pointsman.local.status import ProgramStatus, status_of
 from pointsman.local.steps import Step, run_steps
 from pointsman.local.supervision import Supervisor
+from pointsman.local.working_state import remove_folder
 from pointsman.publish import KafkaCatalogTopic, apply
 from pointsman.rollouts.topic import KafkaRolloutTopic
 from pointsman.rollouts.versions import versions_of
@@ -332,6 +333,7 @@ class LocalStack:
         self._layout.socket.unlink(missing_ok=True)
         for folder in (self._layout.run, self._layout.flink / "tmp"):
             shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(self._layout.working_state)
 
     def _programs_named(self, name: str) -> list[str]:
         known = [state.name for state in self._supervisor.states()]

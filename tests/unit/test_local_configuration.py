@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from pointsman.local.ports import DEFAULT_PORTS
 from pointsman.local.programs import ENCRYPTION_SECRETS, MAIL_SECRETS, MODEL_SECRETS, REGISTRY_SECRETS, Program
 from pointsman.local.routerjob import forget_checkpoints, newest_snapshot
 from pointsman.local.services import agents
+from pointsman.local.working_state import remove_folder
 from pointsman.settings import Settings
 from pointsman.telemetry.endpoint import ports_in
 from pointsman.topics import LEADS, MAX_RECORD_BYTES
@@ -33,10 +35,11 @@ JAVA = Path("/jdk/bin/java")
 
 
 @pytest.fixture
-def layout(tmp_path: Path) -> Layout:
+def layout(tmp_path: Path) -> Iterator[Layout]:
     layout = Layout(data_dir=tmp_path / "my #data: 50%")
     layout.make_folders()
-    return layout
+    yield layout
+    remove_folder(layout.working_state)
 
 
 @pytest.fixture
@@ -79,6 +82,7 @@ def test_flinks_configuration_is_yaml_whatever_the_path(layout: Layout) -> None:
     config = YAML(typ="safe").load(layout.flink / "conf" / "config.yaml")
     assert config["execution.checkpointing.dir"] == f"file://{layout.checkpoints}"
     assert config["execution.checkpointing.interval"] == "300 ms"
+    assert Path(config["state.backend.rocksdb.localdir"]) == layout.working_state.resolve()
     assert config["python.execution-mode"] == "process"
     assert config["taskmanager.numberOfTaskSlots"] == 1
 
