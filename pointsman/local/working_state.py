@@ -12,7 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder made in it has a name nobody can foresee, and is its owner's
+# What is made in it has a name that nobody can foresee, and is its owner's.
+MEMORY: Final = Path("/dev/shm")  # noqa: S108  # nosec B108
 _ENOUGH_BYTES: Final = 1 << 30
 """A week of ten messages per second; a container's file system in memory has 64 MB, which is too little."""
 
