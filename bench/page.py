@@ -40,6 +40,9 @@ How it is measured:
 - TaskManagers run with both of the JVM's compilers, as on a cluster (`pointsman up` starts them with the first alone,
   which is up sooner), and every system gets up to 4,800 messages before it is measured (2,000 without that
   note).
+- `RocksDB in memory`: what TaskManagers work with is in `/dev/shm`, as on the local stack. Without that note it is on
+  the machine's disk, and each checkpoint stops messages for as long as that takes, or on the heap (commits before
+  015da01, where a checkpoint writes everything).
 - Every run counts what was lost, came twice or went to the wrong agent. A run with a loss is **void**: its figures
   are not shown, and the table says so.
 - Rivals get the same prompt, payload, partitions and concurrency, and write to one topic without looking at
@@ -138,10 +141,11 @@ def section(
 def _where(machine: dict[str, Any], *, is_timed: bool = True) -> list[str]:
     """Where and when it was measured, and a warning where that says little."""
     cores = f"{len(machine['cores_system'])} cores for the system" if machine["cores_apart"] else "cores shared"
+    state = ", RocksDB in memory" if machine.get("rocksdb_in_memory") else ""
     place = (
         f"*{machine['at'][:10]}, commit {machine['commit']}, {machine['processor']}, {cores}, "
         f"{machine['busy_before_percent']:g} % busy with other work before, Python {machine['python']}, "
-        f"Flink {machine['versions']['apache-flink']}.*"
+        f"Flink {machine['versions']['apache-flink']}{state}.*"
     )
     if not is_timed or machine["busy_before_percent"] <= _QUIET_PERCENT:
         return [place]

@@ -15,6 +15,7 @@ import psutil
 
 from bench.pinning import Cores
 from bench.programs import ROOT
+from pointsman.local.working_state import has_room
 
 RESULTS: Final = ROOT / "bench" / "results"
 _NAMED: Final = ("apache-flink", "confluent-kafka", "openai", "aiohttp", "uvloop", "pydantic", "jsonschema-rs")
@@ -58,7 +59,7 @@ class Report:
 
 
 def machine(cores: Cores) -> dict[str, Any]:
-    """Processor, cores, versions, commit, and how busy the machine was with other work."""
+    """Processor, cores, versions, commit, where RocksDB works, and how busy the machine was with other work."""
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
@@ -68,6 +69,7 @@ def machine(cores: Cores) -> dict[str, Any]:
         "cores_apart": cores.are_apart,
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "busy_before_percent": round(psutil.cpu_percent(interval=1.0), 1),
+        "rocksdb_in_memory": has_room(),
         "python": platform.python_version(),
         "kernel": platform.release(),
         "versions": {name: _version(name) for name in _NAMED},

@@ -26,7 +26,7 @@ def make_folder(link: Path, memory: Path = MEMORY) -> Path:
         memory: the file system in memory.
     """
     remove_folder(link)
-    if not _has_room(memory):
+    if not has_room(memory):
         link.mkdir(mode=0o700, parents=True)
         return link
     folder = Path(tempfile.mkdtemp(prefix="pointsman-", dir=memory))
@@ -44,7 +44,8 @@ def remove_folder(link: Path) -> None:
         shutil.rmtree(link, ignore_errors=True)
 
 
-def _has_room(memory: Path) -> bool:
+def has_room(memory: Path = MEMORY) -> bool:
+    """Whether there is such a file system, and enough of it free."""
     try:
         return os.access(memory, os.W_OK) and shutil.disk_usage(memory).free >= _ENOUGH_BYTES
     except OSError:

@@ -205,7 +205,7 @@ class System:
         """Ledger states of one lead's mails."""
         return [effect["state"] for effect in self.database.effects.find({"facts.lead_id": workflow})]
 
-    def cli(self, *arguments: str, expect: int = 0, within_s: float = 60) -> subprocess.CompletedProcess[str]:
+    def cli(self, *arguments: str, expect: int = 0, within_s: float = 120) -> subprocess.CompletedProcess[str]:
         """Run `pointsman` as a user would."""
         result = subprocess.run(
             [sys.executable, "-m", "pointsman", *arguments], cwd=ROOT, env=self.env, capture_output=True, text=True,
