@@ -145,3 +145,14 @@ def medians(rows: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
     names = dict.fromkeys(name for row in rows for name in row)
     found = {name: [value for row in rows if (value := row.get(name)) is not None] for name in names}
     return {name: statistics.median(values) for name, values in found.items() if values}
+
+
+def stolen_percent(before: Mapping[str, float], after: Mapping[str, float]) -> float:
+    """Share of all cores' time that a virtual machine was ready to work and its host gave to others, in per cent.
+
+    Args:
+        before: seconds since the start by what they were spent on (`/proc/stat`), `steal` among them where it is known.
+        after: the same later.
+    """
+    passed = sum(after.values()) - sum(before.values())
+    return round(100 * (after.get("steal", 0.0) - before.get("steal", 0.0)) / passed, 1) if passed else 0.0

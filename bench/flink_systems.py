@@ -15,8 +15,9 @@ from bench.flink_submit import submit_python
 from bench.programs import ROOT, BenchError, family_of, wait_for
 from bench.systems import Running, Workload, common_config
 from bench.testbed import FlinkCluster, Testbed, fetch_model_function
+from pointsman.flink_client import SubmitOptions
 from pointsman.flink_rest import FlinkRest
-from pointsman.job import SubmitOptions, submit
+from pointsman.job import submit
 from pointsman.job_health import job_runs
 from pointsman.job_options import JobOptions
 from pointsman.kafka import load_catalog

@@ -11,7 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from bench.arithmetic import Arrival, Offered, account, latencies_ms, longest_gap_s, per_second, summary
+import psutil
+
+from bench.arithmetic import (
+    Arrival,
+    Offered,
+    account,
+    latencies_ms,
+    longest_gap_s,
+    per_second,
+    stolen_percent,
+    summary,
+)
 from bench.messages import chosen, message_id
 from bench.programs import BenchError, cpu_seconds, end, module, rss_bytes, start
 from bench.systems import COMMITTED, UNCOMMITTED, Running
@@ -104,7 +115,7 @@ def measure(
     run = _run_name(load)
     views = [UNCOMMITTED, *([COMMITTED] if guarantee == "G2" else [])]
     bed.model.forget_peak()
-    before = bed.model.counters()
+    before, host = bed.model.counters(), psutil.cpu_times()._asdict()
     if running.offers is not None:
         found = _in_process(running, load, run, during)
     else:
@@ -116,6 +127,7 @@ def measure(
         "rss_mib": rss_bytes(running.processes()) >> 20,
         "asked": {name: after[name] - before[name] for name in ("calls", "prompt_tokens", "output_tokens", "refused")},
         "peak_in_flight": after["peak"],
+        "stolen_percent": stolen_percent(host, psutil.cpu_times()._asdict()),
     }  # fmt: skip
     found.figures = figures
     return found

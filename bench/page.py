@@ -6,6 +6,7 @@ python -m bench page
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -133,9 +134,20 @@ def section(
         parts.append("Targets: " + "; ".join(f"{each.target.said}: {each.words}" for each in verdicts) + ".")
     parts += [f"![{report['title']}]({plot})"] if plot else []
     parts.append(_table(rows, shown))
-    parts += report["notes"]
+    parts += [*report["notes"], *_stolen(report.get("rows", ()))]
     parts += [f"Not measured: {failure['system']}: {failure['why']}" for failure in _distinct(report["failures"])]
     return "\n\n".join([*parts, *_where(report["machine"], is_timed=shown.is_timed)]) + "\n"
+
+
+def _stolen(runs: Sequence[dict[str, Any]]) -> list[str]:
+    """How much of a virtual machine its host gave to others, where that was looked at."""
+    taken = [run["stolen_percent"] for run in runs if "stolen_percent" in run]
+    if not taken:
+        return []
+    usual, most = statistics.median(taken), max(taken)
+    return [
+        f"The machine's host kept {usual:.1f} % of its processor time back in the median run, {most:.1f} % at most."
+    ]
 
 
 def _where(machine: dict[str, Any], *, is_timed: bool = True) -> list[str]:

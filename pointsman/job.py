@@ -1,86 +1,24 @@
-"""Our jobs on a Flink cluster: pack one, submit it, look at it, stop it, move it to a new version.
-
-Submitting runs Flink's own command-line client (`org.apache.flink.client.cli.CliFrontend`) by `java` directly: the
-scripts around it cannot live in a folder whose name has a space. Everything else goes over Flink's REST API.
-"""
+"""Our jobs on a Flink cluster: pack one, submit it, look at it, stop it, move it to a new version."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
 import shlex
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from pointsman.errors import ConfigurationError, PointsmanError, RefusedError
+from pointsman.flink_client import JobSubmissionError, SubmitOptions, run_client
 from pointsman.flink_rest import FlinkJob, FlinkRefusedError, FlinkRest
-from pointsman.job_health import refuse_foreign_state, wait_until_runs
+from pointsman.job_health import wait_until_runs
 from pointsman.job_options import JobOptions
 
-ENTRY_MODULE: Final = "flink_jobs.route_messages"
 ROOT: Final = Path(__file__).parents[1]
-SUBMIT_TIMEOUT_S: Final = 120.0
 OPERATION_TIMEOUT_S: Final = 120.0
-_SUBMITTED: Final = re.compile(r"Job has been submitted with JobID ([0-9a-f]{32})")
-_ERROR_LINE: Final = re.compile(r"[\w.]+(Error|Exception)\b")
-# What Java 17 must be told for Flink's client; the same as in Flink's stock configuration.
-_OPENED: Final = (
-    "java.base/java.lang", "java.base/java.lang.reflect", "java.base/java.net", "java.base/java.io",
-    "java.base/java.nio", "java.base/sun.nio.ch", "java.base/java.text", "java.base/java.time", "java.base/java.util",
-    "java.base/java.util.concurrent", "java.base/java.util.concurrent.atomic", "java.base/java.util.concurrent.locks",
-)  # fmt: skip
-
-
-class JobSubmissionError(PointsmanError):
-    """Flink's client did not submit the job."""
-
-
-class Job(Protocol):
-    """What a job is told."""
-
-    @property
-    def name(self) -> str:
-        """The job's name on the cluster."""
-        ...
-
-    def arguments(self) -> list[str]:
-        """As command-line arguments of its module."""
-        ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class SubmitOptions:
-    """How to submit the job.
-
-    Attributes:
-        job: what the job is told.
-        module: the module that builds the job.
-        flink_url: REST address of the JobManager.
-        flink_lib_dir: folder with the client's jars: those of the cluster's `lib`, flink-python, the Kafka connector.
-        restore_from: savepoint or retained checkpoint to start from; None starts with empty state.
-        java: the java to run.
-        python: the Python that runs the job module on this machine.
-        new_guard: leave out what the state holds for another guard (`GUARD_STATE` in `flink_jobs/sql_files.py`).
-        checkpoint_dir: where the job's checkpoints go, a URI; None leaves it to the cluster's configuration.
-    """
-
-    job: Job
-    flink_url: str
-    flink_lib_dir: Path
-    module: str = ENTRY_MODULE
-    restore_from: str | None = None
-    java: str = "java"
-    python: str = sys.executable
-    new_guard: bool = False
-    checkpoint_dir: str | None = None
 
 
 def submit(options: SubmitOptions) -> str:
@@ -97,10 +35,7 @@ def submit(options: SubmitOptions) -> str:
     if isinstance(options.job, JobOptions):
         check_local_model(options.job)
     with tempfile.TemporaryDirectory(prefix="pointsman-submit-") as folder:
-        archive = pack(Path(folder) / "pointsman-job.zip")
-        configuration = _write_configuration(Path(folder) / "conf", options)
-        said = _run_client(_command(options, archive, configuration), options, configuration)
-    return said
+        return run_client(options, pack(Path(folder) / "pointsman-job.zip"), Path(folder))
 
 
 def check_local_model(job: JobOptions) -> None:
@@ -247,89 +182,3 @@ def _live(rest: FlinkRest, name: str) -> FlinkJob:
 def _shipped(root: Path) -> Iterable[Path]:
     modules = [path for room in ("pointsman", "flink_jobs") for path in (root / room).rglob("*.py")]
     return sorted([*modules, *(root / "sql").glob("*.sql")])
-
-
-def _command(options: SubmitOptions, archive: Path, configuration: Path) -> list[str]:
-    host, port = FlinkRest(options.flink_url).host_and_port
-    command = [
-        options.java,
-        "-Xmx256m",
-        "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
-        *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENED),
-        f"-Dlog4j.configurationFile={(configuration / 'log4j.properties').as_uri()}",
-        "-cp",
-        str(options.flink_lib_dir / "*"),
-        "org.apache.flink.client.cli.CliFrontend",
-        "run",
-        "--detached",
-        "--jobmanager",
-        f"{host}:{port}",
-        "--pyModule",
-        options.module,
-        "--pyFiles",
-        str(archive),
-        "--pyClientExecutable",
-        options.python,
-    ]
-    restore = ["--fromSavepoint", options.restore_from] if options.restore_from else []
-    skip = ["--allowNonRestoredState"] if options.restore_from and options.new_guard else []
-    return [*command, *restore, *skip, *options.job.arguments()]
-
-
-def _write_configuration(folder: Path, options: SubmitOptions) -> Path:
-    """The client's own configuration folder: it must not depend on one that happens to be on this machine."""
-    host, port = FlinkRest(options.flink_url).host_and_port
-    settings: dict[str, str | int] = {"rest.address": host, "rest.port": port}
-    if options.checkpoint_dir:
-        settings["execution.checkpointing.dir"] = options.checkpoint_dir
-        settings["execution.checkpointing.savepoint-dir"] = options.checkpoint_dir
-    folder.mkdir()
-    lines = [f"{name}: {json.dumps(value)}\n" for name, value in settings.items()]
-    (folder / "config.yaml").write_text("".join(lines), encoding="utf-8")
-    (folder / "log4j.properties").write_text("rootLogger.level = ERROR\n", encoding="utf-8")
-    return folder
-
-
-def _run_client(command: list[str], options: SubmitOptions, configuration: Path) -> str:
-    _check_jars(options.flink_lib_dir)
-    environment = {
-        **os.environ,
-        "FLINK_CONF_DIR": str(configuration),
-        "FLINK_OPT_DIR": str(options.flink_lib_dir),
-        "FLINK_LIB_DIR": str(options.flink_lib_dir),
-    }
-    try:
-        done = subprocess.run(  # noqa: S603 (our own command line, no shell)
-            command,
-            env=environment,
-            cwd=configuration,
-            capture_output=True,
-            text=True,
-            timeout=SUBMIT_TIMEOUT_S,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-    except FileNotFoundError:
-        raise ConfigurationError(f"there is no {options.java}", "install a JDK 17 or newer, or set JAVA_HOME") from None
-    except subprocess.TimeoutExpired:
-        raise JobSubmissionError(f"Flink's client did not finish within {SUBMIT_TIMEOUT_S:g} s") from None
-    submitted = _SUBMITTED.search(done.stdout)
-    if submitted is None:
-        refuse_foreign_state(done.stderr + done.stdout)
-        raise JobSubmissionError(f"Flink's client did not submit the job (exit code {done.returncode}):\n{_end(done)}")
-    return submitted.group(1)
-
-
-def _check_jars(folder: Path) -> None:
-    for name in ("flink-dist", "flink-python", "flink-sql-connector-kafka"):
-        if not any(folder.glob(f"{name}-*.jar")):
-            remedy = "`pointsman up` makes that folder; see docs/operations.md for another cluster"
-            raise ConfigurationError(f"there is no {name} jar in {folder}", remedy)
-
-
-def _end(done: subprocess.CompletedProcess[str]) -> str:
-    """What a person needs of a long Java trace: its causes; without any, its last lines."""
-    said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    causes = [line for line in said if line.startswith("Caused by:") or _ERROR_LINE.match(line)]
-    return "\n".join(dict.fromkeys(causes[-12:])) or "\n".join(said[-12:])

@@ -15,8 +15,8 @@ from pointsman.archive.options import ARCHIVE_JOB, ENTRY_MODULE, STATE, ArchiveO
 from pointsman.cli.options import DryRun
 from pointsman.cli.output import Output, OutputOption, print_lines, print_rows
 from pointsman.errors import ConfigurationError
+from pointsman.flink_client import SubmitOptions
 from pointsman.flink_rest import FlinkRest
-from pointsman.job import SubmitOptions
 from pointsman.local.java import java_or_raise
 from pointsman.settings import Settings, settings
 

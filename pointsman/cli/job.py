@@ -13,8 +13,8 @@ from pointsman import job, job_state
 from pointsman.cli.options import DeliveryOption, DryRun, StateBackendOption, Yes, confirm, duration
 from pointsman.cli.output import Output, OutputOption, print_lines
 from pointsman.errors import ConfigurationError, RefusedError
+from pointsman.flink_client import SubmitOptions
 from pointsman.flink_rest import FlinkRest
-from pointsman.job import SubmitOptions
 from pointsman.job_options import MOST_PARALLEL, PYTHON_MODES, JobOptions
 from pointsman.kafka import load_catalog
 from pointsman.local.java import java_or_raise

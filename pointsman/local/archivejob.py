@@ -7,7 +7,8 @@ from typing import Final
 
 from pointsman.archive.options import ENTRY_MODULE, ArchiveOptions
 from pointsman.deployment import ARCHIVER
-from pointsman.job import SubmitOptions, submit
+from pointsman.flink_client import SubmitOptions
+from pointsman.job import submit
 from pointsman.job_state import newest_snapshot_below
 from pointsman.local.addresses import Addresses
 from pointsman.local.layout import Layout

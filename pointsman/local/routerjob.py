@@ -6,8 +6,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from pointsman.flink_client import JobSubmissionError, SubmitOptions
 from pointsman.flink_rest import FlinkRest
-from pointsman.job import OPERATION_TIMEOUT_S, JobSubmissionError, SubmitOptions, running_options, stop, submit
+from pointsman.job import OPERATION_TIMEOUT_S, running_options, stop, submit
 from pointsman.job_options import JOB_NAME, JobOptions
 from pointsman.job_state import newest_snapshot_below
 from pointsman.kafka import load_catalog

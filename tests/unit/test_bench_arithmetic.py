@@ -16,6 +16,7 @@ from bench.arithmetic import (
     per_second,
     percentile,
     ratio_of_medians,
+    stolen_percent,
     summary,
 )
 
@@ -102,3 +103,10 @@ def test_ratios_are_of_medians_and_there_is_none_without_values() -> None:
 
 def test_medians_leave_out_repeats_without_a_figure() -> None:
     assert medians([{"a": 1.0, "b": None}, {"a": 3.0, "b": 7.0}, {"a": 100.0}]) == {"a": 3.0, "b": 7.0}
+
+
+def test_what_the_host_kept_back_is_a_share_of_all_cores_time() -> None:
+    before = {"user": 10.0, "idle": 100.0, "steal": 1.0}
+    assert stolen_percent(before, {"user": 12.0, "idle": 105.0, "steal": 4.0}) == 30.0
+    assert stolen_percent({"user": 10.0, "idle": 1.0}, {"user": 11.0, "idle": 2.0}) == 0.0
+    assert stolen_percent(before, before) == 0.0

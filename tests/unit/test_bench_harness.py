@@ -142,6 +142,7 @@ def test_a_run_with_a_loss_counts_for_nothing_and_is_named_on_the_page() -> None
     assert line["p50 over the model, ms"] == pytest.approx(9.0)
     report = {
         "benchmark": "P2", "title": "t", "what": "w", "notes": [], "failures": [{"system": "faust", "why": "gone"}],
+        "rows": [{**each, "stolen_percent": taken} for each, taken in zip(rows, (0.2, 31.0, 4.0), strict=True)],
         "machine": {
             "at": "2030-01-01T", "commit": "c", "processor": "p", "cores_system": [2, 3], "cores_apart": True,
             "busy_before_percent": 60.0, "python": "3.11", "versions": {"apache-flink": "2.3.0"},
@@ -151,6 +152,7 @@ def test_a_run_with_a_loss_counts_for_nothing_and_is_named_on_the_page() -> None
     assert "| 100/s | Pointsman | G2 | 9.00 | 19.0 | 509 | 300 | 1.00 | 1 | 0 | 0 | 3 (1 void) |" in text
     assert "faust: gone" in text
     assert "busy with other work: these figures show that it runs" in text
+    assert "host kept 4.0 % of its processor time back in the median run, 31.0 % at most" in text
 
 
 def test_a_rivals_figure_is_shown_as_a_multiple_of_ours() -> None:

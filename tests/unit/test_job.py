@@ -10,8 +10,9 @@ import pytest
 
 from pointsman import job
 from pointsman.errors import ConfigurationError
+from pointsman.flink_client import JobSubmissionError, SubmitOptions
 from pointsman.flink_rest import FlinkJob, FlinkRest
-from pointsman.job import JobSubmissionError, SubmitOptions, check_local_model, pack, submit
+from pointsman.job import check_local_model, pack, submit
 from pointsman.job_options import JobOptions
 
 ID = "0123456789abcdef0123456789abcdef"
@@ -81,6 +82,16 @@ def test_the_client_is_called_with_everything_it_needs(tmp_path: Path) -> None:
     assert said[said.index("--pyClientExecutable") + 1] == sys.executable
     assert said[said.index("-cp") + 1] == str(tmp_path / "flink lib" / "*")
     assert {"--name=my router", "--always-ask-model", 'rest.address: "flink"', "rest.port: 8081"} <= set(said)
+
+
+@pytest.mark.usefixtures("_no_live_job")
+def test_what_every_cluster_has_of_python_does_not_travel_with_the_job(tmp_path: Path) -> None:
+    sent = tmp_path / "sent.jar"
+    # The client takes the one jar of that name.
+    client = f'cp "$FLINK_OPT_DIR"/flink-python*.jar "{sent}"; '
+    submit(options(tmp_path, client + f"echo Job has been submitted with JobID {ID}"))
+
+    assert zipfile.ZipFile(sent).namelist() == ["META-INF/MANIFEST.MF"]
 
 
 @pytest.mark.usefixtures("_no_live_job")

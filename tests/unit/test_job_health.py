@@ -12,8 +12,8 @@ from pointsman import job
 from pointsman.catalog import Catalog
 from pointsman.cli.main import app
 from pointsman.errors import ConfigurationError, RefusedError
+from pointsman.flink_client import JobSubmissionError, SubmitOptions
 from pointsman.flink_rest import FlinkJob, FlinkRefusedError, FlinkRest, FlinkUnavailableError
-from pointsman.job import JobSubmissionError, SubmitOptions
 from pointsman.job_health import wait_until_runs
 from pointsman.job_options import JobOptions
 
