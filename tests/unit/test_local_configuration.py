@@ -82,7 +82,7 @@ def test_flinks_configuration_is_yaml_whatever_the_path(layout: Layout) -> None:
     config = YAML(typ="safe").load(layout.flink / "conf" / "config.yaml")
     assert config["execution.checkpointing.dir"] == f"file://{layout.checkpoints}"
     assert config["execution.checkpointing.interval"] == "300 ms"
-    assert Path(config["state.backend.rocksdb.localdir"]) == layout.working_state.resolve()
+    assert Path(config["process.taskmanager.working-dir"]) == layout.working_state.resolve()
     assert config["python.execution-mode"] == "process"
     assert config["taskmanager.numberOfTaskSlots"] == 1
 
