@@ -83,7 +83,11 @@ class Flink:
         return [f"taskmanager-{one + 1}" for one in range(number)]
 
     def prepare(self) -> None:
-        """Write the configuration of the cluster and of its client."""
+        """Write the configuration of the cluster and of its client, and empty what they work in."""
+        temporary = self._layout.flink / "tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        working_state = make_folder(self._layout.working_state)
         values = {
             "rpc_port": self._rpc_port,
             "rest_port": self._rest_port,
@@ -91,7 +95,7 @@ class Flink:
             # Flink quotes a path itself: percent signs in it would become part of the folder's name.
             "checkpoints": _yaml(f"file://{self._layout.checkpoints}"),
             "savepoints": _yaml(f"file://{self._layout.savepoints}"),
-            "working_state": _yaml(str(make_folder(self._layout.working_state))),
+            "working_state": _yaml(str(working_state)),
             "python_mode": self._options.python_mode,
             "python": _yaml(sys.executable),
         }
@@ -99,9 +103,6 @@ class Flink:
         fill([CONFIG / "flink.yaml"], conf / "config.yaml", values)
         for name in ("log4j.properties", "log4j-cli.properties"):
             shutil.copyfile(CONFIG / "flink-log4j.properties", conf / name)
-        temporary = self._layout.flink / "tmp"
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
         self.leave_metrics_targets()
 
     def leave_metrics_targets(self) -> None:
