@@ -24,16 +24,9 @@ def test_a_lead_s_way_from_insertion_to_mail_is_one_connected_trace(system: Syst
         ],
         what="the span of the insertion",
     )
-    whole = eventually(
-        lambda: (
-            spans if (spans := traces.trace(start.trace)) and len(named(spans, "process agent_messages")) == 5 else []
-        ),
-        what="the span of the last decision",
-    )
+    whole = whole_trace(traces, start.trace, "process agent_messages", times=5)
 
     assert start.parent == ""
-    ids = {span.id for span in whole}
-    assert [span.name for span in whole if span.parent not in ids and span is not start] == []
     assert {span.service for span in whole} == {"cli", "router", *(f"agent/{agent}" for agent in AGENTS)}
     for agent in AGENTS:
         assert len(named(whole, f"process agents.{agent}.inbox")) == 1
@@ -48,19 +41,16 @@ def test_the_later_mails_of_a_series_are_in_the_lead_s_trace(system: System, tra
     workflow, address = system.insert(lukewarm_lead())
     eventually(lambda: len(system.mails_to(address)) == 3, within_s=60, what="the mails of a series")
     (trace,) = trace_of(traces, workflow)
-    mails = eventually(
-        lambda: found if len(found := named(traces.trace(trace), "send email")) == 3 else [], what="spans of the mails"
-    )
-    whole = traces.trace(trace)
+    whole = whole_trace(traces, trace, "send email", times=3)
+    mails = named(whole, "send email")
     assert all("send agents.nurture_campaign.inbox" in names_up(mail, whole) for mail in mails)
 
 
 def test_spans_say_what_the_conventions_ask_for(system: System, traces: Receiver) -> None:
     workflow, address = system.insert(hot_lead())
     eventually(lambda: system.mails_to(address), within_s=60, what="a mail to the lead")
-    whole = eventually(
-        lambda: [span for span in traces.spans if span.trace in trace_of(traces, workflow)], what="the lead's trace"
-    )
+    (trace,) = eventually(lambda: trace_of(traces, workflow), what="the lead's trace")
+    whole = whole_trace(traces, trace, "process agent_messages", times=5)
     by_model = [span for span in whole if span.attributes.get("app.route.method") == "model"]
 
     (flow,) = by_model
@@ -82,11 +72,12 @@ def test_no_span_holds_what_a_lead_wrote_or_is_called(system: System, traces: Re
         "last_name": "Quixotemarker",
         "phone": "+48600700800",
     }
-    _, address = system.insert(lead)
+    workflow, address = system.insert(lead)
     eventually(lambda: system.mails_to(address), within_s=60, what="a mail to the lead")
+    (trace,) = eventually(lambda: trace_of(traces, workflow), what="the lead's trace")
+    whole_trace(traces, trace, "process agent_messages", times=5)
     text = "\n".join(span.text for span in traces.spans)
     markers = (*system.known_addresses(), "Quixotemarker", "+48600700800", "12 warehouses", str(lead["_id"]))
-    assert traces.spans
     assert [marker for marker in markers if marker.lower() in text.lower()] == []
 
 
@@ -98,7 +89,7 @@ def test_a_trace_that_a_lead_brings_goes_on_and_a_malformed_one_counts_as_none(
     forged, _ = system.insert({**student_lead(), "traceparent": {"a": "<script>"}})
     eventually(lambda: trace_of(traces, known) == {trace}, within_s=60, what="the lead's own trace")
     (begun,) = eventually(lambda: trace_of(traces, forged), within_s=60, what="a trace that the router began")
-    first = [span for span in traces.trace(begun) if span.parent == ""]
+    first = [span for span in whole_trace(traces, begun, "process agent_messages") if span.parent == ""]
     assert [span.name for span in first] == ["process agent_messages"]
     eventually(lambda: system.outcomes(forged)[-1:] == ["completed"], within_s=60, what="the workflow's completion")
 
@@ -109,6 +100,21 @@ def test_log_lines_of_an_agent_name_workflow_and_trace(system: System, traces: R
     log = (system.data_dir / "logs" / "agent-lead_scoring.log").read_text(errors="replace")
     (line,) = [json.loads(line) for line in log.splitlines() if workflow in line and "message answered" in line]
     eventually(lambda: trace_of(traces, workflow) == {line["trace_id"]}, what="the trace that the log names")
+
+
+def whole_trace(traces: Receiver, trace: str, name: str, *, times: int = 1) -> list[SeenSpan]:
+    """Its spans, once `name` is among them so many times and each hangs on another that arrived.
+
+    A span ends, and is sent, before the one that it is below, and each process sends its own.
+    """
+
+    def whole() -> bool:
+        spans = traces.trace(trace)
+        ids = {"", *(span.id for span in spans)}
+        return len(named(spans, name)) >= times and all(span.parent in ids for span in spans)
+
+    eventually(whole, what=f"{times} {name!r} in a trace without gaps")
+    return traces.trace(trace)
 
 
 def named(spans: list[SeenSpan], name: str) -> list[SeenSpan]:
