@@ -27,15 +27,11 @@ def _plain(name: str) -> _Figure:
 def _per_cpu_second(row: Mapping[str, Any]) -> float | None:
     # A steady load below what a system can do holds its idle time, too: where there is a burst, that is what counts.
     is_beside_burst = "phase" in row and _phase(row) != "burst"
-    return row["count"] / row["cpu_s"] if row.get("cpu_s") and not is_beside_burst else None
-
-
-def _held(row: Mapping[str, Any]) -> float | None:
-    return row["rate"] if row.get("held") else None
+    return row["count"] / row["cpu_s"] if row.get("cpu_s") and not (is_beside_burst or row.get("void")) else None
 
 
 def _burst(row: Mapping[str, Any]) -> float | None:
-    return row["per_s"] if _phase(row).endswith("burst") else None
+    return row["per_s"] if _phase(row).endswith("burst") and not row.get("void") else None
 
 
 def _phase(row: Mapping[str, Any]) -> str:
@@ -51,11 +47,12 @@ FIGURES: Final[Mapping[str, _Figure]] = MappingProxyType(
         P99: _over_model("p99", UNCOMMITTED),
         COMMITTED_P50: _over_model("p50", COMMITTED),
         "served, %": lambda row: 100 * row["served"] if "served" in row else None,
-        "held, /s": _held,
+        "held, /s": _plain("held_per_s"),
         "burst, /s": _burst,
         "per CPU-second": _per_cpu_second,
         "longest silence, s": _plain("longest_gap_s"),
         "repeated calls": _plain("repeated_calls"),
+        "restarts": _plain("restarts"),
         "memory, MiB": _plain("rss_mib"),
         "seconds": _plain("start_s"),
         "CPU µs per call": _plain("cpu_us"),
@@ -86,7 +83,7 @@ class Shown:
         main: the figure that is drawn and sorted by.
         columns: the figures of its table.
         more: more of the main figure is better.
-        shows_void: runs with losses are shown, because losses are what it is about.
+        shows_void: figures of runs with losses count, because losses are what it is about, or a part of a search.
         counts: whether losses are counted at all.
         log: draw on a logarithmic scale.
         is_timed: other work on the machine makes a difference.
@@ -138,9 +135,11 @@ SHOWN: Final[Mapping[str, Shown]] = MappingProxyType(
         "P11": Shown(
             main="CPU µs per call", columns=("CPU µs per call", "calls/s", "p99 over the model, ms "), counts=False
         ),
-        "P12": Shown(main="served, %", columns=("served, %", P50, P99), more=True, shows_void=True, log=False),
+        "P12": Shown(
+            main="served, %", columns=("served, %", P50, P99, "restarts"), more=True, shows_void=True, log=False
+        ),
         "P13": Shown(main="seconds", columns=("seconds",), counts=False, log=False),
-        "P14": Shown(main=P99, columns=(P50, P99, "memory, MiB", "longest silence, s"), log=False),
+        "P14": Shown(main=P99, columns=(P50, P99, "served, %", "memory, MiB", "longest silence, s"), log=False),
     }
 )
 

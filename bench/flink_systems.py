@@ -121,6 +121,7 @@ def _running(bed: Testbed, cluster: FlinkCluster, job_id: str, source: str, out:
     return Running(
         bootstrap=bed.bootstrap, in_topic=source, out_topics=out, stop=stop, kill=kill, flink=(cluster, job_id),
         processes=lambda: family_of(process.pid for process in taskmanagers_of(cluster, job_id)),
+        restarts=lambda: restarts_of(cluster, job_id),
     )  # fmt: skip
 
 
@@ -134,6 +135,12 @@ def taskmanagers_of(cluster: FlinkCluster, job_id: str) -> list[psutil.Process]:
         for one in rest.get(f"/jobs/{job_id}/vertices/{vertex['id']}/taskmanagers")["taskmanagers"]
     }
     return [psutil.Process(pid) for name, pid in cluster.pids().items() if name in names]
+
+
+def restarts_of(cluster: FlinkCluster, job_id: str) -> int:
+    """How often a job has been restarted, by Flink's own count, which is a second old at most."""
+    found = FlinkRest(cluster.url).get(f"/jobs/{job_id}/metrics?get=numRestarts")
+    return int(found[0]["value"]) if found else 0
 
 
 def _without_spaces(jar: Path, bed: Testbed) -> Path:

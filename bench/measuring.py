@@ -128,6 +128,7 @@ def measure(
         "asked": {name: after[name] - before[name] for name in ("calls", "prompt_tokens", "output_tokens", "refused")},
         "peak_in_flight": after["peak"],
         "stolen_percent": stolen_percent(host, psutil.cpu_times()._asdict()),
+        **({"restarts": running.restarts()} if running.restarts else {}),
     }  # fmt: skip
     found.figures = figures
     return found

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.arithmetic import medians, ratio_of_medians
+from bench.explained import WORDS
 from bench.figures import SHOWN, Shown, figures_of
 from bench.plots import draw
 from bench.profiling import VIEWS, profile_name
@@ -45,15 +46,18 @@ How it is measured:
   the machine's disk, and each checkpoint stops messages for as long as that takes, or on the heap (commits before
   015da01, where a checkpoint writes everything).
 - Every run counts what was lost, came twice or went to the wrong agent. A run with a loss is **void**: its figures
-  are not shown, and the table says so.
+  do not count, but in P9 and P12, which are about losses, and the table says how many there were.
 - Rivals get the same prompt, payload, partitions and concurrency, and write to one topic without looking at
   contracts; each in its default form and, where there is one, tuned.
 - Rows of systems in process, without Kafka, pay for no broker, and lose what they hold when they die. `router's client`
   is a rival that asks the model by the router's own adapter, so that the client makes no difference.
 - Guarantee: G0 in memory, G1 at least once, G2 exactly once. `committed` is when a consumer that reads only
   committed records sees the decision; the other figures of a G2 system are when it was written.
-- Under a target that was missed stands a profile (`python -m bench profile P2`): where the processor time of the
-  measured processes went, in a run of its own, by thread, by Python function on top of the stack, and by Java method.
+- Under a target that was missed stands what explains it: in words, and by a profile (`python -m bench profile P2`):
+  where the processor time of the measured processes went, in a run of its own, by thread, by Python function on top of
+  the stack, and by Java method. What waits takes no processor time: that is in the words.
+- The plain loop and Flink's rivals run with the libraries of this project; faust, quixstreams, LangGraph and litellm
+  in environments of their own (`bench/rivals/*/requirements.txt`), where their tuning stands, too.
 """
 
 
@@ -108,7 +112,7 @@ def summarised(rows: Iterable[dict[str, Any]], shown: Shown) -> list[dict[str, A
     for (load, system), runs in by_place.items():
         counting = [run for run in runs if shown.shows_void or not run.get("void")]
         line: dict[str, Any] = {"load": load, "system": system, "guarantee": runs[0].get("guarantee", "")}
-        line |= {"runs": len(runs), "void": len(runs) - len(counting)}
+        line |= {"runs": len(runs), "void": sum(bool(run.get("void")) for run in runs)}
         line |= medians([figures_of(run, shown) for run in counting])
         line |= {name: sum(run.get(name, 0) for run in runs) for name in ("lost", "duplicated", "misrouted")}
         lines.append(line)
@@ -133,7 +137,7 @@ def section(
     if verdicts:
         parts.append("Targets: " + "; ".join(f"{each.target.said}: {each.words}" for each in verdicts) + ".")
     parts += [f"![{report['title']}]({plot})"] if plot else []
-    parts.append(_table(rows, shown))
+    parts += [_table(rows, shown), *filter(None, [WORDS.get(report["benchmark"])])]
     parts += [*report["notes"], *_stolen(report.get("rows", ()))]
     parts += [f"Not measured: {failure['system']}: {failure['why']}" for failure in _distinct(report["failures"])]
     return "\n\n".join([*parts, *_where(report["machine"], is_timed=shown.is_timed)]) + "\n"

@@ -181,7 +181,7 @@ PROFILES: Final[Mapping[str, _Take]] = MappingProxyType(
         "P2": Watched(load=Load(rate=500, count=0), workload=_L200).take,
         "P3": Watched(load=Load(rate=100, count=0, how="tail2s2000"), workload=_L200).take,
         "P4": Watched(
-            load=Load(rate=20, count=0, hop=HOPS - 1), workload=Workload(checkpoint_ms=200, hops=HOPS),
+            load=Load(rate=20, count=0, hop=HOPS - 1), workload=Workload(checkpoint_ms=1000, hops=HOPS),
             system=FAST_ROUTER, is_answered=True,
         ).take,
         "P5": Watched(load=Load(rate=100, count=0), workload=Workload(checkpoint_ms=200)).take,

@@ -47,6 +47,12 @@ class Report:
         """Record that `system` could not be measured."""
         self.failures.append({"system": system, "why": f"{type(error).__name__}: {error}"[:600]})
 
+    def left_out(self, systems: list[str]) -> None:
+        """Record who takes part otherwise and was not asked to this time."""
+        note = f"Left out of this run: {', '.join(systems)}."
+        if systems and note not in self.notes:
+            self.notes.append(note)
+
     def write(self, folder: Path = RESULTS) -> Path:
         """Write it as JSON, one run per line; the file."""
         folder.mkdir(parents=True, exist_ok=True)

@@ -135,6 +135,7 @@ class Session:
     def started(self, report: Report, entrants: Sequence[Entrant], spare_slots: int = 0) -> Iterator[list[Live]]:
         """Start the systems of `entrants`; those that do not start are recorded and left out."""
         chosen = [one for one in entrants if not self.systems or one.system.name.startswith(self.systems)]
+        report.left_out([one.system.name for one in entrants if one not in chosen])
         wanted = sum(entrant.system.needs_flink for entrant in chosen)
         flink = self.bed.flink(wanted + spare_slots) if wanted else None
         lives = [Live(entrant, self.bed, flink, thoroughly=not self.smoke) for entrant in chosen]

@@ -60,6 +60,7 @@ class Running:
         stop: ends it.
         kill: kills the process that works, as a crash would; it comes back by itself.
         flink: the cluster and the job's id, where it is a Flink job.
+        restarts: how often a Flink job has been restarted so far.
         offers: makes the load that a plan describes in its own process and tells what came out, within so many
             seconds; None where load and records go by Kafka.
     """
@@ -71,6 +72,7 @@ class Running:
     stop: Callable[[], None]
     kill: Callable[[], None]
     flink: tuple[FlinkCluster, str] | None = None
+    restarts: Callable[[], int] | None = None
     offers: Callable[[Mapping[str, Any], float], list[Arrival]] | None = None
 
 

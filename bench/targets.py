@@ -161,6 +161,18 @@ TARGETS: Final[Mapping[str, tuple[Target, ...]]] = MappingProxyType(
                 said="300 µs per decision among 500 agents", figure="CPU µs per decision", system="all take it",
                 load="500 agents", at_most=300,
             ),
+            Target(
+                said="500 agents cost 1.4 times the tokens of 5, labelled messages", figure="prompt tokens",
+                system="labelled, shortlist", load="500 agents", by_load="5 agents", at_most=1.4,
+            ),
+            Target(
+                said="1 point at most is lost from 5 to 500 agents, by a perfect model", figure="reachable, %",
+                system="labelled, shortlist", load="500 agents", less_load="5 agents", at_least=-1.0,
+            ),
+            Target(
+                said="1 point at most is lost from 5 to 500 agents, by the stand-in", figure="right, %",
+                system="labelled, shortlist", load="500 agents", less_load="5 agents", at_least=-1.0,
+            ),
             Target(said="an edit is in use within 2 s", figure="edit to use, s", system="all take it", at_most=2),
         ),
         "P8": (
@@ -184,6 +196,10 @@ TARGETS: Final[Mapping[str, tuple[Target, ...]]] = MappingProxyType(
                 said="a fifth of the tokens", figure="tokens per message", load="all", system=_OURS,
                 by="model always, all agents in the prompt", at_most=0.2,
             ),
+            Target(
+                said="a fifth of the billed tokens", figure="billed tokens per message", load="all", system=_OURS,
+                by="model always, all agents in the prompt", at_most=0.2,
+            ),
             Target(said="at no loss of accuracy, by the stand-in", figure="points lost", load="all", at_most=0),
             Target(
                 said="half the model calls of a lead's way", figure="model calls per message", load="a lead's way",
@@ -200,6 +216,7 @@ TARGETS: Final[Mapping[str, tuple[Target, ...]]] = MappingProxyType(
                 said="0.9 of the goodput without faults", figure="served, %", load="faults", by_load="no faults",
                 at_least=0.9,
             ),
+            Target(said="no restart of the job", figure="restarts", at_most=0),
         ),
         "P13": (Target(said="10 s", figure="seconds", at_most=10),),
         "P14": (
@@ -207,6 +224,7 @@ TARGETS: Final[Mapping[str, tuple[Target, ...]]] = MappingProxyType(
                 said="1 % more memory per ten minutes", figure="memory, MiB", system=_FAST, load="part 6",
                 by_load="part 2", at_most=1.02,
             ),
+            Target(said="everything is served in time", figure="served, %", system=_FAST, at_least=99),
             Target(said="nothing lost", figure="lost", system=_FAST, at_most=0),
         ),
     }

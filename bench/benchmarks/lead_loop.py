@@ -13,7 +13,7 @@ from bench.systems import System, Workload
 
 TITLE = "Six hops"
 MINUTES = 9.0
-CHECKPOINT_MS = 200
+CHECKPOINT_MS = 1000
 
 
 def run(session: Session) -> Report:

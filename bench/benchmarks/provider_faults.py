@@ -21,7 +21,8 @@ def run(session: Session) -> Report:
         what=f"{RATE:g} messages per second at 200 ms, without faults and with these: 10 % of the calls get 429 and "
         "Retry-After: 1, 5 % get 500, 1 % are never answered (time-out 3 s); for 0.5 % of the messages every answer "
         "is no JSON. Goodput is the share routed by three seconds after the last message was due. A message without a "
-        "usable answer counts as astray: the router gives it to a person, the rivals to `nobody`.",
+        "usable answer counts as astray: the router gives it to a person, the rivals to `nobody`. `restarts` are those "
+        "of a Flink job so far.",
     )  # fmt: skip
     seconds = session.seconds(8, 5)
     loads = {

@@ -21,6 +21,7 @@ from bench.mock_model import agents_in, behaviour
 from bench.page import section, summarised
 from bench.pinning import split
 from bench.programs import ROOT
+from bench.results_file import Report
 from pointsman.catalog import Catalog
 from pointsman.definitions.checks import check
 from pointsman.envelope import Record, decode
@@ -153,6 +154,38 @@ def test_a_run_with_a_loss_counts_for_nothing_and_is_named_on_the_page() -> None
     assert "faust: gone" in text
     assert "busy with other work: these figures show that it runs" in text
     assert "host kept 4.0 % of its processor time back in the median run, 31.0 % at most" in text
+
+
+def steady(repeat: int, rate: float, held_per_s: float | None, *, void: bool = False) -> dict[str, object]:
+    found = {**row(repeat, 208.0, void=void), "load": "model 200 ms", "phase": "steady", "rate": rate}
+    return found if held_per_s is None else {**found, "held_per_s": held_per_s}
+
+
+def test_a_repeat_in_which_no_rate_was_held_counts_as_none() -> None:
+    rows = [
+        steady(0, 80, None),
+        steady(0, 65, 65.0),
+        steady(1, 80, None),
+        steady(1, 5, 0.0, void=True),
+        steady(2, 5, 0),
+    ]
+    (line,) = summarised(rows, SHOWN["P1"])
+    assert line["held, /s"] == 0
+    assert line["void"] == 1, "a search may step on a loss, and it is said"
+
+
+def test_a_burst_with_a_loss_is_no_figure() -> None:
+    rows = [{**row(turn, 208.0, void=turn == 0), "phase": "burst", "per_s": 900.0 - turn} for turn in range(2)]
+    (line,) = summarised(rows, SHOWN["P1"])
+    assert (line["burst, /s"], line["per CPU-second"]) == (899.0, 300.0)
+
+
+def test_who_was_left_out_is_named_once() -> None:
+    report = Report(benchmark="P2", title="t", what="w")
+    for _ in range(2):
+        report.left_out(["faust", "quixstreams"])
+        report.left_out([])
+    assert report.notes == ["Left out of this run: faust, quixstreams."]
 
 
 def test_a_rivals_figure_is_shown_as_a_multiple_of_ours() -> None:

@@ -12,13 +12,14 @@ import psutil
 import pytest
 
 from bench.benchmarks import ALL
+from bench.explained import WORDS
 from bench.figures import SHOWN
 from bench.frames import java_self, python_self, shares, thread_kind
 from bench.labelled import examples, is_reachable, percent, sdr_agents_among
 from bench.page import chapter, explanation, summarised
 from bench.profiled import PROFILES
 from bench.profiling import VIEWS, take
-from bench.results_file import Report
+from bench.results_file import RESULTS, Report
 from bench.targets import TARGETS, Target, judged
 from pointsman.catalog import Catalog
 from pointsman.routing.router import Router
@@ -111,6 +112,20 @@ def test_under_a_missed_target_stands_its_profile(tmp_path: Path) -> None:
     assert "8 ms at p50: **missed** (700)" in text
     below = text.partition("### P2: what explains it")[2]
     assert all(f"| 50.0% | `top of {view}` |" in below for view in VIEWS)
+
+
+def missed(results: Path) -> list[str]:
+    """Benchmarks with a kept result that misses a target."""
+    found = {name: json.loads(file.read_text()) for name in SHOWN if (file := results / f"{name}.json").is_file()}
+    return [
+        name
+        for name, report in found.items()
+        if any(verdict.is_missed for verdict in judged(TARGETS[name], summarised(report["rows"], SHOWN[name])))
+    ]
+
+
+def test_every_target_that_a_kept_result_misses_is_explained_in_words() -> None:
+    assert [name for name in missed(RESULTS) if name not in WORDS] == []
 
 
 def test_where_no_profile_was_taken_it_says_how(tmp_path: Path) -> None:

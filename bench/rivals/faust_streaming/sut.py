@@ -1,13 +1,17 @@
 """faust-streaming: an agent with `concurrency` on a topic, acknowledged when an event is done (at least once).
 
-`default` is what `faust.App` does by itself; `tuned` has no linger in its producer and commits each second;
-`exactly-once` is `tuned` with faust's transactions, which are committed as often as offsets.
+`default` is what `faust.App` does by itself, but that a death is noticed after six seconds and that as many messages
+may wait as calls be in flight; `tuned` has uvloop, no linger in its producer and commits each second; `exactly-once` is
+`tuned` with faust's transactions, which are committed as often as offsets.
 """
 
 import json
+import os
 import sys
 
 config = json.loads(sys.argv.pop(1))
+if config["form"] != "default":
+    os.environ["FAUST_LOOP"] = "uvloop"  # it looks when it is imported
 
 import faust  # noqa: E402 - it reads the command line when it is imported
 from asking import Asker, routed  # noqa: E402

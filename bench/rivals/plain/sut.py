@@ -46,13 +46,17 @@ class PointsmanClient:
     """The router's own adapter behind the same method as `Asker`."""
 
     def __init__(self, config):
+        from pointsman.errors import PermanentError, TransientError
         from pointsman.models.access import AccessOptions
         from pointsman.models.openai_chat import OpenAIChatModel, OpenAIOptions
         from pointsman.models.port import ChatRequest
 
+        self._transient, self._permanent = TransientError, PermanentError
         prompt = json.loads(Path(config["prompt"]).read_text())
         access = AccessOptions(concurrency=config["concurrency"])
-        options = OpenAIOptions(model="gpt-4o-mini", base_url=config["model_url"], timeout_s=60, access=access)
+        options = OpenAIOptions(
+            model="gpt-4o-mini", base_url=config["model_url"], timeout_s=config["timeout_s"], access=access
+        )
         self._model = OpenAIChatModel("not-needed", options)
         self._request = lambda user: ChatRequest(
             system=prompt["system"], user=user, schema=prompt["schema"], schema_name="answer"
@@ -60,8 +64,16 @@ class PointsmanClient:
 
     async def agent(self, value):
         user = json.dumps({"event_type": "ticket.opened", "payload": json.loads(value)})
-        answer = await self._model.complete(self._request(user))
-        return answer.content["agent"]
+        for _ in range(5):  # as often as `Asker`
+            try:
+                answer = await self._model.complete(self._request(user))
+            except self._transient:
+                await asyncio.sleep(0.2)
+            except self._permanent:
+                break
+            else:
+                return answer.content["agent"]
+        return "nobody"
 
 
 async def main():

@@ -1,0 +1,81 @@
+"""What processor time does not show of a benchmark: where messages wait, and what a target asks of the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+_CHECKPOINT: Final = """\
+At each checkpoint every operator with state writes what is new and stands still meanwhile, one after the other: 3 to
+25 ms each at 100 messages per second, 30 to 60 ms from the first to the last (`/jobs/…/checkpoints` of Flink). A
+message that meets it waits for it: at one checkpoint a second, three to six of a hundred."""
+
+WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "P1": f"""\
+*Held* is bounded by the slowest of a hundred messages, not by processor time. {_CHECKPOINT} Half of those 50 ms are
+left for everything else; until the JVM has compiled what runs often, which takes tens of thousands of messages, its two
+compilers take the cores from the messages at the same time.
+
+What a burst comes to is bounded by processor time: about 3 ms per message with a model and 1.3 without, where the
+plain loop with the same client takes 0.7. The difference is what the loop does not do: look whether a message is new,
+count its workflow's steps, keep the call in state until it is answered, hold the answer against the contract, write the
+decision, in a transaction. 3,000/s on two cores leave 0.67 ms per message, less than the plain loop takes; and the
+pass-through, which decides nothing, does not come to 8,000/s here either.""",
+        "P2": f"""\
+At 100/s nothing queues: the median is made of waits. Five exchanges between operators each wake another thread, a
+bundle goes to Python after 2 ms at most, the question and the answer cross to the model's process and back, and the
+operator looks for the answer when it may be there. The 99th percentile is the checkpoint's.
+
+{_CHECKPOINT}
+
+500/s are about nine tenths of what a burst comes to (P1), so messages queue, the figures of the repeats lie far apart,
+and how long the queue is hangs on how much of its code the JVM has compiled.""",
+        "P3": """\
+A message waits for earlier ones of its own workflow only; those of other workflows pass it.""",
+        "P4": """\
+A journey is six times P2's way, and as often through an agent's consumer and producer. Behind the exactly-once
+router each hop but the last waits for the next checkpoint as well, half a second in the mean: what agents may see is
+committed. Whoever needs short journeys checkpoints more often or takes fast delivery.""",
+        "P5": """\
+`committed` is half of the interval, in the mean, and then the checkpoint itself and the broker's commit: the
+pass-through, which does nothing but write in transactions, waits as long but for a few dozen milliseconds. At 200 ms a
+checkpoint, which takes 30 to 60 ms, is a quarter of the interval, and messages that it holds up come to the next.
+What agents do twice after a crash is not measured here but tested under kill: no effect, in both modes
+(`tests/chaos`, `tests/e2e/test_crash.py`, `tests/e2e/test_fast_delivery.py`).""",
+        "P6": """\
+Each TaskManager has one core, which is busy all the time; what two of them do that one does not is exchange
+messages.""",
+        "P7": """\
+Of the labelled messages a contract names few candidates among five agents, so their prompt is shorter than any
+shortlist; from fifty agents on it is the shortlist's eight and grows no more. The right agent is on it each time
+(*reachable*); what is lost from 5 to 500 is the stand-in's, which chooses by words and finds them at more
+candidates.""",
+        "P8": """\
+The steps follow each other in one job. At the first of them the JVM has seen few messages and still compiles, so its
+99th percentile is the highest; what state adds to later ones is less than that.""",
+        "P9": """\
+Of the silence two seconds are the model, which is asked again about everything that was under way; half a checkpoint
+follows until the answers may be seen. Before that the death is noticed and tasks are deployed (0.75 s each), state is
+read, and what Python imports of the project is imported (ADR 25); then the two cores work off what has come meanwhile
+while the JVM that took over compiles. `make chaos` kills brokers and models as well (`docs/guarantees.md`).""",
+        "P10": """\
+The labelled messages were written to leave a choice, so contracts alone decide few of them; a lead's way is what the
+example does all day. *Billed*: who always asks has the same prompt of more than 1,024 tokens each time, which is where
+servers begin to give their discount of nine tenths; the router's is shorter and gets none. Fewer calls and tokens are
+sent, and not fewer billed.""",
+        "P11": """\
+aiohttp by itself takes more than twice the target here. On top of it the router's client holds each answer against its
+schema and counts what it used.""",
+        "P12": """\
+Astray are the messages for which no answer is of use: they are with a person, as they should be.""",
+        "P13": """\
+The TaskManager waits for most of it: 11 to 12 s are Flink's own client, which starts a JVM and Python and plans the
+SQL of the job; 2 to 3 s pass from there until all tasks run.""",
+        "P14": """\
+500/s are about nine tenths of what a burst comes to, and each kill leaves more than ten seconds of messages behind:
+what is left over does not work that off within five minutes.""",
+    }
+)
+"""By benchmark, as Markdown; stands under its table."""
