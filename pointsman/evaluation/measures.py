@@ -36,7 +36,7 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True)
 class Bin:
-    """Decisions of about the same confidence.
+    """Choices of about the same confidence, acted on or not.
 
     Attributes:
         count: how many.
@@ -62,8 +62,8 @@ class Figures:
         abstention_precision: of what nobody got, what nobody should get.
         abstention_recall: of what nobody should get, what nobody got.
         confusion: how often which answer (first) became which agent (second).
-        bins: decisions with a confidence, by tenths of it.
-        calibration_error: expected calibration error; None where no decision has a confidence.
+        bins: choices with a confidence, by tenths of it.
+        calibration_error: expected calibration error, 0 to 1; None where no choice has a confidence.
         latency_ms: 50th and 95th percentile.
         tokens_per_1000: input and output tokens for 1,000 decisions.
         usd_per_1000: US dollars for 1,000 decisions; None where the price of a model that was asked is unknown.
@@ -87,8 +87,6 @@ class Figures:
 def figures(results: Sequence[Result]) -> Figures:
     """The figures of `results`, which must not be empty."""
     bins = _bins([result for result in results if result.confidence is not None])
-    certain = sum(each.count for each in bins)
-    off = sum(each.count * abs(each.confidence - each.accuracy) for each in bins)
     agents = sorted({name for result in results for name in (result.answer, result.agent) if name})
     return Figures(
         accuracy=_right(results),
@@ -100,7 +98,7 @@ def figures(results: Sequence[Result]) -> Figures:
         abstention_recall=_right([each for each in results if each.answer is None]),
         confusion=Counter((result.answer or NOBODY, result.agent or NOBODY) for result in results),
         bins=bins,
-        calibration_error=off / certain if certain else None,
+        calibration_error=_calibration_error(bins),
         latency_ms=(_percentile(results, 0.50), _percentile(results, 0.95)),
         tokens_per_1000=(
             sum(result.input_tokens for result in results) / len(results) * 1000,
@@ -133,10 +131,22 @@ def _bins(results: Sequence[Result]) -> list[Bin]:
         Bin(
             count=len(each),
             confidence=sum(result.confidence or 0.0 for result in each) / len(each),
-            accuracy=sum(result.is_right for result in each) / len(each),
+            accuracy=sum(result.is_choice_right for result in each) / len(each),
         )
         for _, each in sorted(held.items())
     ]
+
+
+def _calibration_error(bins: Sequence[Bin]) -> float | None:
+    """Expected calibration error: how far confidence and share of right choices are apart, each bin by its size.
+
+    From Naeini, Cooper, Hauskrecht: Obtaining Well Calibrated Probabilities Using Bayesian Binning (AAAI 2015); for
+    several classes and bins of one width as in Guo et al.: On Calibration of Modern Neural Networks (2017,
+    arXiv:1706.04599).
+    """
+    count = sum(each.count for each in bins)
+    apart = sum(each.count * abs(each.confidence - each.accuracy) for each in bins)
+    return apart / count if count else None
 
 
 def _percentile(results: Sequence[Result], share: float) -> float:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from pointsman.envelope import Envelope
 from pointsman.errors import ModelAnswerError, ModelUnavailableError
@@ -18,7 +18,9 @@ from pointsman.routing.limits import Counters
 from pointsman.routing.question import ModelQuestion
 from pointsman.routing.router import Router
 
-_WHEN = datetime(2030, 1, 1, tzinfo=UTC)
+_WHEN: Final = datetime(2030, 1, 1, tzinfo=UTC)
+_OF_NO_USE: Final = frozenset({"model_answer", "model_refused"})
+"""Reason codes of decisions where a model answered and chose none of the candidates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +31,13 @@ class Result:
         id: the example's id.
         category: its category.
         answer: the right agent; None for nobody.
-        agent: the agent that got it; None for nobody.
+        agent: the agent that it is for, be it after a person's approval; None for nobody.
         outcome: what happened to the message.
         how: how that was decided.
         reason: why.
         why_right: why the answer is right, by the data set.
-        confidence: how sure the choice was, if somebody knows.
+        doubted: the agent that was chosen, where that was not sure enough to be acted on.
+        confidence: how sure the choice was, acted on or not; None where nobody knows or nothing was chosen.
         latency_ms: milliseconds for the decision.
         model: the chat model that answered, by its own word; empty without one.
         input_tokens: tokens of the model's prompt, 0 without one.
@@ -50,6 +53,7 @@ class Result:
     how: str
     reason: str
     why_right: str = ""
+    doubted: str | None = None
     confidence: float | None = None
     latency_ms: float = 0.0
     model: str = ""
@@ -61,6 +65,11 @@ class Result:
     def is_right(self) -> bool:
         """Whether the right agent got it, or nobody where nobody should."""
         return self.agent == self.answer
+
+    @property
+    def is_choice_right(self) -> bool:
+        """Whether the right agent was chosen, acted on or not: what `confidence` is about."""
+        return (self.agent or self.doubted) == self.answer
 
     @staticmethod
     def from_json(said: dict[str, Any]) -> Result:
@@ -136,7 +145,17 @@ async def _answered(message: Envelope, question: ModelQuestion, router: Router, 
 def _confidence(decision: Decision) -> float | None:
     if decision.local_call:
         return decision.local_call.confidence
-    return decision.model_call.confidence if decision.model_call else None
+    # An answer of no use chose nobody, however sure it was.
+    if decision.model_call is None or decision.reason_code in _OF_NO_USE:
+        return None
+    return decision.model_call.confidence
+
+
+def _doubted(decision: Decision) -> str | None:
+    call = decision.model_call
+    if decision.reason_code != "low_confidence" or call is None or not call.opinions:
+        return None
+    return call.opinions[-1].choice
 
 
 def _result(example: Example, decision: Decision, latency_ms: float) -> Result:
@@ -145,11 +164,13 @@ def _result(example: Example, decision: Decision, latency_ms: float) -> Result:
         id=example.id,
         category=example.category,
         answer=example.answer,
-        agent=decision.agent,
+        # Approval is a person's matter; what was chosen is what is judged.
+        agent=decision.agent or decision.proposed,
         outcome=decision.outcome.value,
         how=decision.how.value,
         reason=decision.reason,
         why_right=example.reason,
+        doubted=_doubted(decision),
         confidence=_confidence(decision),
         latency_ms=latency_ms,
         model=call.model if call else "",
