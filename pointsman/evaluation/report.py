@@ -30,7 +30,7 @@ def terminal_lines(run: Run, comparison: Comparison | None) -> Iterator[str]:
         yield f"{title}:"
         yield from (f"  {name:<24} {share}" for name, share in shares.items())
     yield f"confusion (right answer → decided): {_confusion(found)}"
-    yield f"calibration error: {_calibration(found)}"
+    yield f"expected calibration error: {_calibration(found)}"
     yield f"latency: p50 {found.latency_ms[0]:.1f} ms, p95 {found.latency_ms[1]:.1f} ms"
     yield f"tokens per 1,000 decisions: {found.tokens_per_1000[0]:,.0f} in, {found.tokens_per_1000[1]:,.0f} out"
     yield f"price per 1,000 decisions: {_price(found)}"
@@ -114,8 +114,8 @@ def _price(found: Figures) -> str:
 
 def _calibration(found: Figures) -> str:
     if found.calibration_error is None:
-        return "unknown: no decision says how sure it was"
-    return f"{found.calibration_error:.3f} over {sum(each.count for each in found.bins)} decisions with a confidence"
+        return "unknown: no choice says how sure it was"
+    return f"{found.calibration_error:.3f} over {sum(each.count for each in found.bins)} choices with a confidence"
 
 
 def _wrong_lines(run: Run) -> Iterator[str]:

@@ -157,6 +157,30 @@ def test_reports_name_what_was_wrong_and_escape_what_a_message_said() -> None:
     assert "http" not in page
 
 
+def test_reports_say_how_far_confidence_is_off_how_long_it_took_and_what_it_cost() -> None:
+    paid = run_of([replace(each, cost_usd=0.002) for each in results()])
+    text, page = "\n".join(terminal_lines(paid, None)), html_page(paid, None)
+    assert "expected calibration error: 0.450 over 2 choices with a confidence" in text
+    assert "Expected calibration error: 0.450 over 2 choices with a confidence" in page
+    assert '<td class="n">2</td><td class="n">0.95</td><td class="n">0.50</td>' in page
+    for said in (text.lower(), page.lower()):
+        assert "latency: p50 3.0 ms, p95 40.0 ms" in said
+        assert "price per 1,000 decisions: 2.00 us dollars by list prices" in said
+    data = json.loads(json.dumps(run_data(paid, None)))
+    assert (data["calibration_error"], data["bins"]) == (
+        pytest.approx(0.45), [{"count": 2, "confidence": 0.95, "accuracy": 0.5}],
+    )  # fmt: skip
+    assert (data["latency_ms"], data["usd_per_1000"]) == ([3.0, 40.0], pytest.approx(2.0))
+
+
+def test_reports_say_what_they_do_not_know() -> None:
+    unknown = run_of([replace(RESULT, cost_usd=None)])
+    for said in ("\n".join(terminal_lines(unknown, None)), html_page(unknown, None)):
+        assert "calibration error: unknown: no choice says how sure it was" in said
+        assert "rice per 1,000 decisions: unknown: the price of a model that was asked is not known" in said
+    assert run_data(unknown, None)["calibration_error"] is None
+
+
 def test_a_run_for_programs_holds_every_figure_and_no_text() -> None:
     secret = replace(RESULT, id="e", answer="cold", reason="Mara Lind wrote")
     data = json.loads(json.dumps(run_data(run_of([*results(), secret]), None)))
@@ -185,6 +209,22 @@ def test_labelled_text_becomes_a_data_set(tmp_path: Path) -> None:
     assert found[0].payload == {"text": "hello, you"}
     with pytest.raises(ConfigurationError, match="no column label"):
         from_csv(path, replace(columns, label="label"), "text.said", "text")
+
+
+def test_the_command_makes_a_data_set_of_labelled_text(tmp_path: Path) -> None:
+    csv, made = tmp_path / "in.csv", tmp_path / "made.jsonl"
+    csv.write_text("said,who\nhello,greeter\nwhatever,oos\nelse,other\nnothing,\n", encoding="utf-8")
+    told = ["eval", "import", "--csv", str(csv), "--text", "said", "--label", "who", "--event-type", "text.said"]
+    options = ["--output", str(made), "--field", "words", "--nobody", "oos", "--nobody", "other"]
+    done = CliRunner().invoke(app, [*told, *options])
+    assert (done.exit_code, done.output) == (0, f"4 examples in {made}\n")
+    found = read_dataset(made)
+    assert [each.answer for each in found] == ["greeter", None, None, None]
+    assert [each.id for each in found] == ["row 1", "row 2", "row 3", "row 4"]
+    assert (found[0].event_type, found[0].payload, found[0].source) == ("text.said", {"words": "hello"}, "csv:in.csv")
+    again = CliRunner().invoke(app, [*told, *options])
+    assert isinstance(again.exception, ConfigurationError)
+    assert "cannot be made" in str(again.exception)
 
 
 def sent(identity: str, source: str = "/agents/a", **also: Any) -> Record:
