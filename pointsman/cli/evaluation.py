@@ -27,7 +27,7 @@ from pointsman.evaluation.importing import CsvColumns, from_csv
 from pointsman.evaluation.measures import figures
 from pointsman.evaluation.report import html_page, run_data, terminal_lines
 from pointsman.evaluation.running import Result, run
-from pointsman.evaluation.runs import Run, compare, load_run, save_run
+from pointsman.evaluation.runs import Run, compare, load_baseline, load_run, save_run
 from pointsman.evaluation.thresholds import as_option, proposals
 from pointsman.kafka import read_all
 from pointsman.models.factory import chat_model
@@ -67,7 +67,7 @@ def evaluate(
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Questions under way at the same time.")] = 8,
     save: Annotated[Path | None, typer.Option(help="Keep the run in this file, for --baseline.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report as one page.")] = None,
-    baseline: Annotated[Path | None, typer.Option(help="A kept run to compare with.")] = None,
+    baseline: Annotated[Path | None, typer.Option(help="A kept run of the same messages, to compare with.")] = None,
     fail_under: Annotated[
         float | None, typer.Option(min=0, max=1, help="Exit 1 when less than this share is right.")
     ] = None,
@@ -81,7 +81,7 @@ def evaluate(
     if fail_on_broken and baseline is None:
         raise typer.BadParameter("--fail-on-broken needs --baseline")
     examples, definitions = read_dataset(dataset), load_definitions(catalog)
-    before = load_run(baseline) if baseline else None
+    before = load_baseline(baseline, examples) if baseline else None
     local = _local_model(local_model)
     if local is not None:
         from pointsman.local_model.judging import seen_among

@@ -35,7 +35,7 @@ def terminal_lines(run: Run, comparison: Comparison | None) -> Iterator[str]:
     yield f"tokens per 1,000 decisions: {found.tokens_per_1000[0]:,.0f} in, {found.tokens_per_1000[1]:,.0f} out"
     yield f"price per 1,000 decisions: {_price(found)}"
     if comparison:
-        yield f"against the baseline: {len(comparison.mended)} mended, {len(comparison.broken)} broken"
+        yield f"against the baseline: {_compared(comparison)}"
         yield from (f"  broken: {result.id}" for result in comparison.broken[:_MOST_LINES])
     yield from _wrong_lines(run)
 
@@ -58,6 +58,9 @@ def run_data(run: Run, comparison: Comparison | None) -> dict[str, Any]:
         and {
             "mended": [result.id for result in comparison.mended],
             "broken": [result.id for result in comparison.broken],
+            "paired": comparison.paired,
+            "only_now": comparison.only_now,
+            "only_before": comparison.only_before,
         },
     }
 
@@ -80,6 +83,7 @@ def html_page(run: Run, comparison: Comparison | None) -> str:
         decided=decided,
         wrong=[result for result in run.results if not result.is_right],
         comparison=comparison,
+        compared=comparison and _compared(comparison),
         nobody=NOBODY,
     )
 
@@ -116,6 +120,12 @@ def _calibration(found: Figures) -> str:
     if found.calibration_error is None:
         return "unknown: no choice says how sure it was"
     return f"{found.calibration_error:.3f} over {sum(each.count for each in found.bins)} choices with a confidence"
+
+
+def _compared(found: Comparison) -> str:
+    changed = f"{len(found.mended)} mended, {len(found.broken)} broken"
+    alone = f"only in this run: {found.only_now}, only in the baseline: {found.only_before}"
+    return f"{changed} (messages in both: {found.paired}, {alone})"
 
 
 def _wrong_lines(run: Run) -> Iterator[str]:

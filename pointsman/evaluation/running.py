@@ -36,6 +36,7 @@ class Result:
         how: how that was decided.
         reason: why.
         why_right: why the answer is right, by the data set.
+        fingerprint: a short hash of the message; empty in runs that were kept before there was one.
         doubted: the agent that was chosen, where that was not sure enough to be acted on.
         confidence: how sure the choice was, acted on or not; None where nobody knows or nothing was chosen.
         latency_ms: milliseconds for the decision.
@@ -53,6 +54,7 @@ class Result:
     how: str
     reason: str
     why_right: str = ""
+    fingerprint: str = ""
     doubted: str | None = None
     confidence: float | None = None
     latency_ms: float = 0.0
@@ -170,6 +172,7 @@ def _result(example: Example, decision: Decision, latency_ms: float) -> Result:
         how=decision.how.value,
         reason=decision.reason,
         why_right=example.reason,
+        fingerprint=example.fingerprint,
         doubted=_doubted(decision),
         confidence=_confidence(decision),
         latency_ms=latency_ms,

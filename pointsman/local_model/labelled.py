@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pointsman.catalog import Catalog
 from pointsman.envelope import Payload
-from pointsman.evaluation.dataset import Example
+from pointsman.evaluation.dataset import Example, fingerprint
 from pointsman.local_model.model import NOBODY
 from pointsman.routing.candidates import CandidateFinder, fitting
 
@@ -34,12 +32,6 @@ class Labelled:
     def fingerprint(self) -> str:
         """Tells whether a model has seen this message, without keeping it."""
         return fingerprint(self.event_type, self.payload)
-
-
-def fingerprint(event_type: str, payload: Payload) -> str:
-    """A short hash of a message."""
-    text = json.dumps([event_type, payload], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def choices(examples: Iterable[Example], catalog: Catalog) -> list[Labelled]:

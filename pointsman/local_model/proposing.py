@@ -12,8 +12,9 @@ from typing import Final
 from pointsman.decision_log import LoggedDecision
 from pointsman.envelope import Payload, Record, decode
 from pointsman.errors import InvalidEnvelopeError
+from pointsman.evaluation.dataset import fingerprint
 from pointsman.local_model.judging import Changes, changes
-from pointsman.local_model.labelled import Labelled, fingerprint
+from pointsman.local_model.labelled import Labelled
 from pointsman.local_model.model import LocalModel
 from pointsman.routing.local_choice import LocalChoice
 
