@@ -25,6 +25,7 @@ from pointsman.runtime import AgentContext, Reply
 from pointsman.runtime.asking import check_instructions, question
 from pointsman.runtime.metering import measured
 from pointsman.store import Document
+from pointsman.suppressions import SuppressionReason
 from pointsman.telemetry.context import trace_headers
 
 _LEASE_S: Final = 60.0
@@ -174,7 +175,7 @@ class NurtureCampaign:
         wish = await self._wish(str(message.payload["text"]), campaign)
         reason = without_addresses(one_line(wish["reason"], 300))
         if wish["action"] == "stop":
-            await suppress(self.context.store, profile, reason="asked for no more mail", now=self.context.now())
+            await suppress(self.context.store, profile, reason=SuppressionReason.ASKED, now=self.context.now())
             if campaign and campaign["state"] == "running":
                 await self._change(campaign, series.stopped(reason))
             return _changed("campaign.stopped", lead_id, campaign, reason)

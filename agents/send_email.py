@@ -29,7 +29,7 @@ from pointsman.plaintext import many_lines, one_line
 from pointsman.runtime import AgentContext, Reply
 from pointsman.runtime.ledger import Effect, EffectLedger, EffectState, effect_id
 from pointsman.store import Document
-from pointsman.suppressions import suppression_key
+from pointsman.suppressions import SuppressionReason, suppression_key
 from pointsman.unsubscribe import UnsubscribeLinks, unsubscribe_links
 
 _LEASE_S: Final = 180.0
@@ -132,7 +132,7 @@ class SendEmail:
             raise
         effect = await self._note(effect, delivery, mail)
         if delivery.is_recipient_refused:
-            await suppress(self.context.store, profile, reason="the mailbox refuses mail", now=self.context.now())
+            await suppress(self.context.store, profile, reason=SuppressionReason.REFUSED, now=self.context.now())
         return effect
 
     def _check_effects_are_allowed(self) -> None:

@@ -11,11 +11,11 @@ from pointsman.bounces import Verdict, read_returned
 from pointsman.errors import ConfigurationError
 from pointsman.runtime.ledger import EFFECTS
 from pointsman.store import DocumentStore
-from pointsman.suppressions import suppress
+from pointsman.suppressions import SuppressionReason, suppress
 
 PROCESSED: Final = "processed"
 _LARGEST_BYTES: Final = 10 * 1024 * 1024
-_ENDS: Final = {Verdict.HARD_BOUNCE: "the mailbox returned a mail", Verdict.COMPLAINT: "complained about a mail"}
+_ENDS: Final = {Verdict.HARD_BOUNCE: SuppressionReason.RETURNED, Verdict.COMPLAINT: SuppressionReason.COMPLAINED}
 
 
 @dataclass(frozen=True, kw_only=True)

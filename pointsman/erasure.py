@@ -11,7 +11,7 @@ from typing import Final
 
 from pointsman.runtime.ledger import EFFECTS
 from pointsman.store import DocumentStore
-from pointsman.suppressions import suppress, suppression_key
+from pointsman.suppressions import SuppressionReason, suppress, suppression_key
 
 ERASED: Final = "erased"
 _MOST: Final = 10_000
@@ -67,7 +67,7 @@ async def erase(store: DocumentStore, subject_id: str, collections: Sequence[str
 
 async def keep_from_mail(store: DocumentStore, person: str, now: datetime) -> None:
     """See that an erased person is not written to when the address comes in again."""
-    await suppress(store, await suppression_key(store, person), reason=ERASED, now=now)
+    await suppress(store, await suppression_key(store, person), reason=SuppressionReason.ERASED, now=now)
 
 
 async def _erase_from_ledger(store: DocumentStore, subject_id: str, now: datetime) -> int:

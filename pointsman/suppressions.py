@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import secrets
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
 from pointsman.store import DocumentStore
@@ -17,6 +18,17 @@ from pointsman.store import DocumentStore
 SUPPRESSIONS: Final = "suppressions"
 _KEYS: Final = "keys"
 _OURS: Final = "suppressions"
+
+
+class SuppressionReason(StrEnum):
+    """Why somebody stands on the list. Lists hold these texts: another wording would lose the labels of old entries."""
+
+    UNSUBSCRIBED = "unsubscribed by link"
+    ASKED = "asked for no more mail"
+    RETURNED = "the mailbox returned a mail"
+    REFUSED = "the mailbox refuses mail"
+    COMPLAINED = "complained about a mail"
+    ERASED = "erased"
 
 
 async def suppression_key(store: DocumentStore, person: str) -> str:
@@ -38,6 +50,6 @@ async def is_suppressed(store: DocumentStore, person: str) -> bool:
     return bool(await store.find(SUPPRESSIONS, {"_id": {"$in": names}}, limit=1))
 
 
-async def suppress(store: DocumentStore, key: str, *, reason: str, now: datetime) -> None:
+async def suppress(store: DocumentStore, key: str, *, reason: SuppressionReason, now: datetime) -> None:
     """See that the person called `key` (see `suppression_key`) gets no mail any more; the first reason stands."""
-    await store.insert_once(SUPPRESSIONS, {"_id": key, "reason": reason, "since": now})
+    await store.insert_once(SUPPRESSIONS, {"_id": key, "reason": reason.value, "since": now})

@@ -17,7 +17,7 @@ from fastapi.responses import HTMLResponse
 from pointsman.errors import PointsmanError
 from pointsman.settings import Settings
 from pointsman.store import DocumentStore
-from pointsman.suppressions import suppress
+from pointsman.suppressions import SuppressionReason, suppress
 from pointsman.unsubscribe import PATH, UnsubscribeLinks, unsubscribe_links
 
 _HEADERS: Final = {
@@ -82,7 +82,7 @@ def stored_unsubscriptions(store: DocumentStore, settings: Settings) -> APIRoute
         return made[0]
 
     async def unsubscribe(key: str) -> None:
-        await suppress(store, key, reason="unsubscribed by link", now=datetime.now(UTC))
+        await suppress(store, key, reason=SuppressionReason.UNSUBSCRIBED, now=datetime.now(UTC))
 
     return unsubscribe_router(links, unsubscribe)
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pointsman.audit import Action, AuditEntry
 from pointsman.envelope import Record
+from pointsman.suppressions import SuppressionReason
 
 SUBJECT_PREFIX: Final = "decisions/"
 """How the subject of an audit record about a decision begins."""
@@ -35,13 +36,14 @@ class MailOutcome(StrEnum):
         return self in (MailOutcome.MEETING, MailOutcome.REPLY)
 
 
-_BY_REASON: Final = {
-    "unsubscribed by link": MailOutcome.UNSUBSCRIBE,
-    "the mailbox returned a mail": MailOutcome.BOUNCE,
-    "the mailbox refuses mail": MailOutcome.BOUNCE,
-    "complained about a mail": MailOutcome.COMPLAINT,
+_BY_REASON: Final[Mapping[str, MailOutcome]] = {
+    SuppressionReason.UNSUBSCRIBED: MailOutcome.UNSUBSCRIBE,
+    SuppressionReason.ASKED: MailOutcome.UNSUBSCRIBE,
+    SuppressionReason.RETURNED: MailOutcome.BOUNCE,
+    SuppressionReason.REFUSED: MailOutcome.BOUNCE,
+    SuppressionReason.COMPLAINED: MailOutcome.COMPLAINT,
 }
-"""Reasons on the suppression list (`pointsman.suppressions`)."""
+"""What reasons on the suppression list say about mails; who was erased says nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)

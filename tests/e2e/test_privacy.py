@@ -6,6 +6,7 @@ import urllib.request
 from email.message import EmailMessage
 from pathlib import Path
 
+from pointsman.suppressions import SuppressionReason
 from tests.e2e.system import System, hot_lead
 from tests.witness import eventually
 
@@ -41,7 +42,7 @@ def test_one_click_on_the_link_in_the_mail_ends_all_mail(system: System) -> None
     status, page = ask("GET", link)
     assert status == 200
     assert "<button" in page
-    assert system.database.suppressions.count_documents({"reason": "unsubscribed by link"}) == 0
+    assert system.database.suppressions.count_documents({"reason": SuppressionReason.UNSUBSCRIBED.value}) == 0
     assert ask("POST", link)[0] == 200
     gets_no_more(system, another_draft(system, lead_id), address)
 

@@ -20,7 +20,7 @@ from pointsman.errors import (
 )
 from pointsman.models import ChatRequest
 from pointsman.runtime.metering import MeteredModel
-from pointsman.suppressions import is_suppressed
+from pointsman.suppressions import SUPPRESSIONS, SuppressionReason, is_suppressed
 from pointsman.testing import InMemoryStore, ManualClock
 from tests import sdr
 
@@ -246,6 +246,8 @@ async def test_a_lead_without_a_series_can_ask_for_no_more_mail() -> None:
 
     assert reply.event_type == "campaign.stopped"
     assert await is_suppressed(agent.context.store, "mara.lind@nordhafen.example")
+    (entry,) = await agent.context.store.find(SUPPRESSIONS, {})
+    assert entry["reason"] == SuppressionReason.ASKED.value
 
 
 async def test_a_wish_to_wait_moves_the_rest_of_the_series_once() -> None:

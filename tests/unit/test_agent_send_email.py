@@ -21,7 +21,7 @@ from pointsman.errors import (
 from pointsman.mail import Delivery, Outcome
 from pointsman.runtime.ledger import EffectState, effect_id
 from pointsman.store import Document
-from pointsman.suppressions import suppression_key
+from pointsman.suppressions import SUPPRESSIONS, SuppressionReason, suppression_key
 from pointsman.testing import InMemoryStore, ManualClock
 from pointsman.unsubscribe import UnsubscribeLinks
 from tests import sdr
@@ -167,6 +167,8 @@ async def test_refused_for_good_fails_and_a_refusing_mailbox_gets_no_more_mail()
     assert (failed.event_type, failed.payload["reason"]) == ("email.failed", "rejected")
     assert (later.event_type, later.payload["reason"]) == ("email.suppressed", "unsubscribed")
     assert len(agent.mailer.mails) == 1
+    (entry,) = await agent.context.store.find(SUPPRESSIONS, {})
+    assert entry["reason"] == SuppressionReason.REFUSED.value
 
 
 async def test_an_unknown_outcome_is_never_sent_again() -> None:

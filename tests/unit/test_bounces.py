@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from pointsman.bounces import ReturnedMail, Verdict, read_returned
 from pointsman.cli import leads, mail
 from pointsman.runtime.ledger import effect_id
-from pointsman.suppressions import is_suppressed, suppression_key
+from pointsman.suppressions import SUPPRESSIONS, SuppressionReason, is_suppressed, suppression_key
 from pointsman.testing import InMemoryStore
 
 EFFECT = effect_id("lead-1", "lead-1:outreach", "1")
@@ -122,6 +122,8 @@ async def test_a_folder_is_worked_off_once_and_the_person_of_the_ledger_is_suppr
     assert await is_suppressed(store, PERSON)
     assert not await is_suppressed(store, "somebody.else@victim.example")
     assert await asyncio.to_thread(run, tmp_path) == ""
+    (entry,) = await store.find(SUPPRESSIONS, {})
+    assert entry["reason"] == SuppressionReason.RETURNED.value
 
 
 async def test_a_forged_notification_about_no_mail_of_ours_suppresses_nobody(

@@ -26,6 +26,7 @@ from pointsman.evaluation.running import Result, run
 from pointsman.evaluation.runs import Run
 from pointsman.models.port import ChatRequest
 from pointsman.routing import Router
+from pointsman.suppressions import SuppressionReason
 from pointsman.testing import ScriptedModel
 from tests.unit.test_routing_router import definition, message
 
@@ -217,7 +218,7 @@ def test_a_correction_comes_before_an_answer_and_an_answer_before_what_became_of
     correct = correction_record("1", "w", None, "warm", "kim", "spam", NOW)
     told = feedback(
         [entry_of(correct)], [mail(f"e{number}", f"draft-{number}", f"p{number}") for number in "1234"],
-        [{"_id": f"p{number}", "reason": "unsubscribed by link"} for number in "1234"],
+        [{"_id": f"p{number}", "reason": SuppressionReason.UNSUBSCRIBED.value} for number in "1234"],
     )  # fmt: skip
     found = harvested(messages, read_decisions(entries), told)
     assert [(each.id, each.answer, each.source) for each in found] == [
@@ -229,12 +230,15 @@ def test_a_correction_comes_before_an_answer_and_an_answer_before_what_became_of
 @pytest.mark.parametrize(
     ("reason", "told", "state", "source", "answer"),
     [
-        ("the mailbox returned a mail", None, "sent", "outcome:bounce", None),
-        ("complained about a mail", None, "sent", "outcome:complaint", None),
-        ("unsubscribed by link", "meeting", "sent", "outcome:meeting", "warm"),
+        (SuppressionReason.RETURNED, None, "sent", "outcome:bounce", None),
+        (SuppressionReason.REFUSED, None, "sent", "outcome:bounce", None),
+        (SuppressionReason.COMPLAINED, None, "sent", "outcome:complaint", None),
+        (SuppressionReason.ASKED, None, "sent", "outcome:unsubscribe", None),
+        (SuppressionReason.ERASED, None, "sent", "decision:model", "warm"),
+        (SuppressionReason.UNSUBSCRIBED, "meeting", "sent", "outcome:meeting", "warm"),
         ("", "reply", "sent", "outcome:reply", "warm"),
         ("by hand", None, "sent", "decision:model", "warm"),
-        ("unsubscribed by link", None, "suppressed", "decision:model", "warm"),
+        (SuppressionReason.UNSUBSCRIBED, None, "suppressed", "decision:model", "warm"),
     ],
 )
 def test_what_became_of_a_mail_labels_the_decision_that_led_to_it(
@@ -242,10 +246,25 @@ def test_what_became_of_a_mail_labels_the_decision_that_led_to_it(
 ) -> None:
     effect = mail("e", "draft", state=state)
     acts = [entry_of(outcome_record(effect, MailOutcome(told), "kim", NOW))] if told else []
-    known = feedback(acts, [effect], [{"_id": "hmac-sha256:p", "reason": reason}])
+    known = feedback(acts, [effect], [{"_id": "hmac-sha256:p", "reason": str(reason)}])
     messages = [sent("1"), sent("draft", "/agents/warm", causation_id="1")]
     [example] = harvested(messages, read_decisions([decided("1")]), known)
     assert (example.source, example.answer) == (source, answer)
+
+
+@pytest.mark.parametrize(
+    ("stored", "outcome"),
+    [
+        ("unsubscribed by link", MailOutcome.UNSUBSCRIBE),
+        ("asked for no more mail", MailOutcome.UNSUBSCRIBE),
+        ("the mailbox returned a mail", MailOutcome.BOUNCE),
+        ("the mailbox refuses mail", MailOutcome.BOUNCE),
+        ("complained about a mail", MailOutcome.COMPLAINT),
+    ],
+)
+def test_reasons_that_stand_in_stores_already_keep_their_meaning(stored: str, outcome: MailOutcome) -> None:
+    told = feedback([], [mail("e", "draft")], [{"_id": "hmac-sha256:p", "reason": stored}])
+    assert told.outcomes == {"draft": outcome}
 
 
 def test_the_latest_correction_of_a_message_counts() -> None:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from pointsman.console.guard import Guard
 from pointsman.errors import StoreUnavailableError
 from pointsman.settings import Settings
-from pointsman.suppressions import is_suppressed, suppression_key
+from pointsman.suppressions import SUPPRESSIONS, SuppressionReason, is_suppressed, suppression_key
 from pointsman.testing import InMemoryStore
 from pointsman.unsubscribe import PATH, UnsubscribeLinks
 from pointsman.unsubscribe_http import stored_unsubscriptions, unsubscribe_router
@@ -51,6 +51,8 @@ def test_one_click_unsubscribes_at_once(client: TestClient, store: InMemoryStore
     assert "set-cookie" not in answer.headers
     assert "location" not in answer.headers
     assert suppressed(store)
+    (entry,) = asyncio.run(store.find(SUPPRESSIONS, {}))
+    assert entry["reason"] == SuppressionReason.UNSUBSCRIBED.value
 
 
 def test_behind_the_consoles_guard_the_button_may_still_be_pressed(store: InMemoryStore, link: str) -> None:
