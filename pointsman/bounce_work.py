@@ -1,4 +1,4 @@
-"""Works off a folder of returned mails: who bounced for good, or complained, gets no more mail."""
+"""Works off a folder of mails that came: who bounced for good, or complained, gets no more mail; replies are noted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from pointsman.bounces import Verdict, read_returned
+from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError
+from pointsman.evaluation.feedback import MailOutcome, reply_record
+from pointsman.replies import read_reply
 from pointsman.runtime.ledger import EFFECTS
 from pointsman.store import DocumentStore
 from pointsman.suppressions import SuppressionReason, suppress
@@ -24,13 +27,15 @@ class Result:
 
     Attributes:
         file: its name.
-        outcome: a verdict, `unknown_mail` or `not_a_notification`.
+        outcome: a verdict, `reply`, `unknown_mail` or `not_a_notification`.
         is_suppressed: whether a person gets no more mail because of it.
+        record: what is to be put on record about it, if anything.
     """
 
     file: str
     outcome: str
     is_suppressed: bool = False
+    record: Record | None = None
 
 
 def waiting(folder: Path) -> list[Path]:
@@ -57,7 +62,7 @@ def put_aside(folder: Path, file: Path) -> None:
 
 
 async def work_off(name: str, raw: bytes, store: DocumentStore, now: datetime, *, dry_run: bool = False) -> Result:
-    """Do what one returned mail asks for; doing it again changes nothing.
+    """Do what one mail asks for, but for its record, which the caller writes; doing it again changes nothing.
 
     Args:
         name: its file's name, for the result.
@@ -71,7 +76,7 @@ async def work_off(name: str, raw: bytes, store: DocumentStore, now: datetime, *
     """
     returned = read_returned(raw)
     if returned is None:
-        return Result(file=name, outcome="not_a_notification")
+        return await _reply(name, raw, store, now)
     effect = await store.get(EFFECTS, returned.effect)
     person = effect["facts"].get("recipient") if effect else None
     if person is None:
@@ -80,3 +85,13 @@ async def work_off(name: str, raw: bytes, store: DocumentStore, now: datetime, *
     if reason and not dry_run:
         await suppress(store, person, reason=reason, now=now)
     return Result(file=name, outcome=returned.verdict.value, is_suppressed=reason is not None)
+
+
+async def _reply(name: str, raw: bytes, store: DocumentStore, now: datetime) -> Result:
+    answered = read_reply(raw)
+    if answered is None:
+        return Result(file=name, outcome="not_a_notification")
+    effect = await store.get(EFFECTS, answered)
+    if effect is None or "erased_at" in effect:
+        return Result(file=name, outcome="unknown_mail")
+    return Result(file=name, outcome=MailOutcome.REPLY.value, record=reply_record(effect, now))

@@ -14,7 +14,10 @@ from email.policy import default
 from enum import StrEnum
 from typing import Final
 
-_MESSAGE_ID: Final = re.compile(r"<([0-9a-f]{64})@[^<>\s]+>")
+MESSAGE_ID: Final = re.compile(r"<([0-9a-f]{64})@[^<>\s]+>")
+"""A `Message-ID` of ours, and in it the ledger id."""
+BROKEN: Final = (ValueError, LookupError, AttributeError, TypeError, RecursionError)
+"""What the standard library raises for mails that are broken enough."""
 _PERMANENT: Final = re.compile(r"5\.\d{1,3}\.\d{1,3}")
 
 
@@ -48,8 +51,8 @@ def read_returned(raw: bytes) -> ReturnedMail | None:
         message = email.message_from_bytes(raw, policy=default)
         verdict = _verdict(message)
         effect = _original(message) if verdict else None
-    except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
-        return None  # the standard library raises these for mails that are broken enough
+    except BROKEN:
+        return None
     return ReturnedMail(effect=effect, verdict=verdict) if verdict and effect else None
 
 
@@ -86,7 +89,7 @@ def _original(message: EmailMessage) -> str | None:
         if part.get_content_type() in {"message/rfc822", "text/rfc822-headers"}:
             returned = next(_groups(part), None)
             headers = returned if returned is not None else email.message_from_string(str(part.get_payload()))
-            found = _MESSAGE_ID.search(str(headers.get("Message-ID", "")))
+            found = MESSAGE_ID.search(str(headers.get("Message-ID", "")))
             if found:
                 return found.group(1)
     return None

@@ -1,4 +1,4 @@
-"""`pointsman mail`: mails that came back."""
+"""`pointsman mail`: mails that came back, and what became of those that were sent."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import typer
 from pointsman.bounce_work import Result, put_aside, read, waiting, work_off
 from pointsman.cli.leads import with_store
 from pointsman.cli.options import By, DryRun, operator
+from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError, RefusedError, TransientError
 from pointsman.evaluation.feedback import MailOutcome, outcome_record
 from pointsman.kafka import publish
@@ -31,16 +32,16 @@ def _noun() -> None:
 
 @app.command()
 def bounces(
-    folder: Annotated[Path, typer.Option(help="Folder with one returned mail per file, or a Maildir.")],
+    folder: Annotated[Path, typer.Option(help="Folder with one mail per file, or a Maildir.")],
     *,
     watch: Annotated[bool, typer.Option("--watch", help="Stay, and look again every ten seconds.")] = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Put people whose mailbox returned a mail for good, or who complained, on the suppression list."""
+    """Put people whose mailbox returned a mail for good, or who complained, on the suppression list; note replies."""
     while True:
         try:
             for file in waiting(folder):
-                typer.echo(("would be: " if dry_run else "") + line(_work_off(file.name, read(file), dry_run=dry_run)))
+                typer.echo(("would be: " if dry_run else "") + line(_work_off(file, dry_run=dry_run)))
                 if not dry_run:
                     put_aside(folder, file)
         except OSError as error:
@@ -73,8 +74,7 @@ def outcome(
     if dry_run:
         typer.echo(f"would note: {told}")
         return
-    bootstrap = settings().kafka_bootstrap
-    publish(bootstrap, [record], f"pointsman.feedback.{uuid.uuid4()}")
+    _note(record)
     typer.echo(told)
 
 
@@ -83,5 +83,13 @@ def line(result: Result) -> str:
     return f"{result.file}  {result.outcome}{'  suppressed' if result.is_suppressed else ''}"
 
 
-def _work_off(name: str, raw: bytes, *, dry_run: bool) -> Result:
-    return with_store(lambda store: work_off(name, raw, store, datetime.now(UTC), dry_run=dry_run))
+def _work_off(file: Path, *, dry_run: bool) -> Result:
+    raw = read(file)
+    result = with_store(lambda store: work_off(file.name, raw, store, datetime.now(UTC), dry_run=dry_run))
+    if result.record and not dry_run:
+        _note(result.record)
+    return result
+
+
+def _note(record: Record) -> None:
+    publish(settings().kafka_bootstrap, [record], f"pointsman.feedback.{uuid.uuid4()}")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from pointsman.audit import read_entry
 from pointsman.envelope import Record, decode
 from pointsman.errors import InvalidEnvelopeError
+from pointsman.evaluation.feedback import noted_outcomes
 from pointsman.masking import masked_line
 from pointsman.plaintext import many_lines, one_line
-from pointsman.topics import MESSAGES
+from pointsman.topics import AUDIT, MESSAGES
 from pointsman.workflow_control import header
 
 _LONGEST_BODY: Final = 8_000
@@ -25,7 +27,12 @@ def mails(effects: Iterable[Mapping[str, Any]], records: Sequence[Record], *, un
         unmask: also show the text and whom it was sent to.
     """
     drafts = {header(record, "ce_id"): record for record in records if record.topic == MESSAGES}
-    found = [_mail(effect, drafts) for effect in sorted(effects, key=lambda effect: effect["reserved_at"])]
+    acts = filter(None, (read_entry(record) for record in records if record.topic == AUDIT))
+    outcomes = noted_outcomes(acts)
+    found = [
+        {**_mail(effect, drafts), "outcome": outcomes.get(str(effect["_id"]))}
+        for effect in sorted(effects, key=lambda effect: effect["reserved_at"])
+    ]
     return [mail if unmask else _masked(mail) for mail in found]
 
 

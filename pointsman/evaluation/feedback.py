@@ -19,6 +19,9 @@ SUBJECT_PREFIX: Final = "decisions/"
 """How the subject of an audit record about a decision begins."""
 MAIL_PREFIX: Final = "mails/"
 """How the subject of an audit record about a mail's outcome begins."""
+READER: Final = "mail-reader"
+"""In whose name a reply stands that was recognised in a folder of mails."""
+_RECOGNISED: Final = "recognised"
 
 
 class MailOutcome(StrEnum):
@@ -104,11 +107,27 @@ def outcome_record(effect: Mapping[str, Any], outcome: MailOutcome, by: str, at:
         by: who says so.
         at: when, UTC.
     """
-    lead = effect["facts"].get("lead_id")
-    return AuditEntry(
-        action=Action.MAIL_OUTCOME, subject=f"{MAIL_PREFIX}{effect['_id']}", by=by, at=at,
-        details={"outcome": outcome.value}, workflow_id=None if lead is None else str(lead),
-    ).to_record()  # fmt: skip
+    return _noted(effect, {"outcome": outcome.value}, by, at)
+
+
+def reply_record(effect: Mapping[str, Any], at: datetime) -> Record:
+    """The audit record of a reply that a program recognised; what people say of the mail counts before it.
+
+    Args:
+        effect: the mail's document in the ledger.
+        at: when it was read, UTC.
+    """
+    return _noted(effect, {"outcome": MailOutcome.REPLY.value, _RECOGNISED: True}, READER, at)
+
+
+def noted_outcomes(entries: Iterable[AuditEntry]) -> dict[str, MailOutcome]:
+    """What the audit says became of mails, by ledger id: the latest word of a person, else a reply that came.
+
+    Args:
+        entries: the audit, in any order.
+    """
+    acts = sorted(entries, key=lambda entry: entry.at)
+    return _told(acts, is_recognised=True) | _told(acts, is_recognised=False)
 
 
 def feedback(
@@ -122,13 +141,15 @@ def feedback(
         suppressions: the suppression list's documents.
     """
     acts = sorted(entries, key=lambda entry: entry.at)
-    told = {entry.subject: entry.details.get("outcome") for entry in acts if entry.action is Action.MAIL_OUTCOME}
+    # Whoever answers "no more mails" has replied, too: what the list says of somebody counts before a reply.
+    said, replied = _told(acts, is_recognised=False), _told(acts, is_recognised=True)
     listed = {str(one["_id"]): _BY_REASON.get(str(one.get("reason"))) for one in suppressions}
     outcomes: dict[str, MailOutcome] = {}
     for effect in effects:
-        said = _outcome(told.get(f"{MAIL_PREFIX}{effect['_id']}")) or listed.get(str(effect["facts"].get("recipient")))
-        if effect.get("state") == "sent" and said is not None and "message" in effect["facts"]:
-            outcomes[str(effect["facts"]["message"])] = said
+        identity, facts = str(effect["_id"]), effect["facts"]
+        became = said.get(identity) or listed.get(str(facts.get("recipient"))) or replied.get(identity)
+        if effect.get("state") == "sent" and became is not None and "message" in facts:
+            outcomes[str(facts["message"])] = became
     return Feedback(corrections=_corrections(acts), outcomes=outcomes)
 
 
@@ -140,6 +161,23 @@ def _corrections(acts: Iterable[AuditEntry]) -> dict[str, Correction]:
         for entry in acts
         if entry.action is Action.DECISION_CORRECTED
     }
+
+
+def _told(acts: Iterable[AuditEntry], *, is_recognised: bool) -> dict[str, MailOutcome]:
+    found = {
+        entry.subject.removeprefix(MAIL_PREFIX): _outcome(entry.details.get("outcome"))
+        for entry in acts
+        if entry.action is Action.MAIL_OUTCOME and (entry.details.get(_RECOGNISED) is True) is is_recognised
+    }
+    return {identity: outcome for identity, outcome in found.items() if outcome is not None}
+
+
+def _noted(effect: Mapping[str, Any], details: Mapping[str, Any], by: str, at: datetime) -> Record:
+    lead = effect["facts"].get("lead_id")
+    return AuditEntry(
+        action=Action.MAIL_OUTCOME, subject=f"{MAIL_PREFIX}{effect['_id']}", by=by, at=at,
+        details=details, workflow_id=None if lead is None else str(lead),
+    ).to_record()  # fmt: skip
 
 
 def _outcome(text: Any) -> MailOutcome | None:

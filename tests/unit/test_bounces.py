@@ -1,8 +1,9 @@
-"""Returned mails: which end all mail to a person, and which say nothing about one of ours."""
+"""Mails that come: which end all mail to a person, which answer one of ours, and which say nothing about one."""
 
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from pointsman.audit import read_entry
 from pointsman.bounces import ReturnedMail, Verdict, read_returned
 from pointsman.cli import leads, mail
+from pointsman.envelope import Record
+from pointsman.errors import BrokerUnavailableError
+from pointsman.evaluation.feedback import MailOutcome, feedback
+from pointsman.replies import read_reply
 from pointsman.runtime.ledger import effect_id
 from pointsman.suppressions import SUPPRESSIONS, SuppressionReason, is_suppressed, suppression_key
 from pointsman.testing import InMemoryStore
@@ -92,6 +98,44 @@ def test_no_bytes_make_it_fail(junk: bytes, at: int) -> None:
     read_returned(dsn()[:at] + junk + dsn()[at:])
 
 
+def reply(*headers: str, effect: str = EFFECT) -> bytes:
+    lines = ["From: Mara <mara@elsewhere.example>", f"In-Reply-To: <{effect}@sdr.example>", *headers, "", "Call me!"]
+    return "\r\n".join(lines).encode()
+
+
+def test_an_answer_names_the_mail_that_it_answers() -> None:
+    assert read_reply(reply()) == EFFECT
+    assert read_reply(reply("Auto-Submitted: no", "Precedence: first-class")) == EFFECT
+    in_a_thread = (
+        f"References: <a@x.example> <{'0' * 64}@sdr.example>\r\n <{EFFECT}@sdr.example> <b@y.example>\r\n\r\nHi"
+    )
+    assert read_reply(in_a_thread.encode()) == EFFECT
+    assert read_reply(b"Subject: Re: Hello\r\n\r\nThank you!") is None
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Auto-Submitted: auto-replied",
+        "AUTO-SUBMITTED: Auto-Generated (vacation); owner-email=x@y.example",
+        "Auto-Submitted: auto-notified",
+        "Precedence: bulk",
+        "Precedence: auto_reply",
+        "X-Autoreply: yes",
+        "X-Autorespond: Out of office",
+        "Return-Path: <>",
+        "Content-Type: multipart/report; report-type=disposition-notification",
+    ],
+)
+def test_what_a_machine_answers_is_no_reply(header: str) -> None:
+    assert read_reply(reply(header)) is None
+
+
+@given(st.binary(max_size=200), st.integers(min_value=0, max_value=len(reply())))
+def test_no_bytes_make_reading_an_answer_fail(junk: bytes, at: int) -> None:
+    read_reply(reply()[:at] + junk + reply()[at:])
+
+
 @pytest.fixture
 async def store(monkeypatch: pytest.MonkeyPatch) -> InMemoryStore:
     memory = InMemoryStore()
@@ -124,6 +168,52 @@ async def test_a_folder_is_worked_off_once_and_the_person_of_the_ledger_is_suppr
     assert await asyncio.to_thread(run, tmp_path) == ""
     (entry,) = await store.find(SUPPRESSIONS, {})
     assert entry["reason"] == SuppressionReason.RETURNED.value
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> list[Record]:
+    records: list[Record] = []
+    monkeypatch.setattr(mail, "publish", lambda bootstrap, some, transaction: records.extend(some))
+    return records
+
+
+async def test_a_reply_in_the_folder_is_on_record_and_becomes_a_label(
+    store: InMemoryStore, tmp_path: Path, published: list[Record]
+) -> None:
+    await store.put("effects", {"_id": EFFECT, "state": "sent", "facts": {"lead_id": "lead-1", "message": "m-1"}})
+    (tmp_path / "1.eml").write_bytes(reply())
+    (tmp_path / "2.eml").write_bytes(reply("Auto-Submitted: auto-replied"))
+    (tmp_path / "3.eml").write_bytes(reply(effect="0" * 64))
+    told = await asyncio.to_thread(run, tmp_path, "--dry-run")
+    assert (told.splitlines()[0], published) == ("would be: 1.eml  reply", [])
+    output = await asyncio.to_thread(run, tmp_path)
+    assert output.splitlines() == ["1.eml  reply", "2.eml  not_a_notification", "3.eml  unknown_mail"]
+    entries = [entry for record in published if (entry := read_entry(record))]
+    assert [(entry.by, entry.workflow_id) for entry in entries] == [("mail-reader", "lead-1")]
+    assert feedback(entries, await store.find("effects", {}), []).outcomes == {"m-1": MailOutcome.REPLY}
+    assert await store.count("suppressions", {}) == 0
+
+
+async def test_a_reply_that_cannot_be_recorded_is_read_again(
+    store: InMemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: object) -> None:
+        raise BrokerUnavailableError("Kafka does not answer")
+
+    monkeypatch.setattr(mail, "publish", down)
+    (tmp_path / "1.eml").write_bytes(reply())
+    told = await asyncio.to_thread(CliRunner().invoke, mail.app, ["bounces", "--folder", str(tmp_path)])
+    assert isinstance(told.exception, BrokerUnavailableError)
+    assert (tmp_path / "1.eml").is_file()
+
+
+async def test_nothing_is_kept_of_a_reply_from_somebody_who_was_erased(
+    store: InMemoryStore, tmp_path: Path, published: list[Record]
+) -> None:
+    await store.update_if("effects", EFFECT, {}, {"facts.lead_id": "erased", "erased_at": datetime.now(UTC)})
+    (tmp_path / "1.eml").write_bytes(reply())
+    assert await asyncio.to_thread(run, tmp_path) == "1.eml  unknown_mail\n"
+    assert published == []
 
 
 async def test_a_forged_notification_about_no_mail_of_ours_suppresses_nobody(

@@ -164,6 +164,8 @@ CHANGES = [
     ("/api/effects/abc/resolve", {"verdict": "sent"}),
     ("/api/workflows/w-1/cancel", {"reason": ""}),
     ("/api/workflows/w-1/resume", {"message_id": "m", "agent": None}),
+    ("/api/workflows/w-1/correct", {"message_id": "m", "agent": None}),
+    ("/api/workflows/w-1/outcome", {"effect_id": "e", "outcome": "reply"}),
     ("/api/dead-letters/redrive", {"ids": ["agent_errors/0/0"]}),
     ("/api/dead-letters/discard", {"ids": ["agent_errors/0/0"]}),
     ("/api/dead-letters/0/0/edit", {"payload": "{}"}),

@@ -15,6 +15,7 @@ from pointsman.audit import read_entry
 from pointsman.catalog import Catalog
 from pointsman.definitions.loader import load_text
 from pointsman.envelope import Record, decode
+from pointsman.evaluation.feedback import MailOutcome, feedback
 from pointsman.publish import apply
 from pointsman.rollouts.model import Rollout, Stage, Version
 from pointsman.topics import AUDIT, CONTROLS, ERRORS, MESSAGES
@@ -323,6 +324,48 @@ async def test_where_the_ledger_has_no_mail_the_text_that_it_is_made_of_is_shown
     unlock(client)
     (mail,) = client.get("/api/workflows/w").json()["mails"]
     assert (mail["as_sent"], mail["subject"], mail["body"], mail["state"]) == (False, "Hi", "Hello Ann", "sent")
+
+
+@pytest.mark.parametrize("became", ["reply", "meeting"])
+async def test_what_became_of_a_mail_is_on_record_with_the_persons_name_and_becomes_a_label(
+    client: TestClient, office: Office, became: str
+) -> None:
+    await begun(office, lead_id="w")
+    told = {"effect_id": "e1", "outcome": became}
+    assert client.post("/api/workflows/w/outcome", json=told).status_code == 202
+    assert acts(office) == [("mail.outcome", "mails/e1", "Olga")]
+    assert client.get("/api/workflows/w").json()["mails"][0]["outcome"] == became
+    entries = [entry for record in office.kafka.of(AUDIT) if (entry := read_entry(record))]
+    assert feedback(entries, await office.store.find("effects", {}), []).outcomes == {"w-1": MailOutcome(became)}
+    assert len(office.kafka.of(MESSAGES)) == 1
+
+
+async def test_the_latest_word_on_a_mail_is_shown(client: TestClient, office: Office) -> None:
+    await begun(office, lead_id="w")
+    assert client.get("/api/workflows/w").json()["mails"][0]["outcome"] is None
+    for became in ("reply", "meeting"):
+        client.post("/api/workflows/w/outcome", json={"effect_id": "e1", "outcome": became})
+        office.clock.advance(1)
+    assert client.get("/api/workflows/w").json()["mails"][0]["outcome"] == "meeting"
+
+
+@pytest.mark.parametrize(
+    ("workflow", "told", "status"),
+    [
+        ("w", {"effect_id": "e9", "outcome": "reply"}, 404),
+        ("other", {"effect_id": "e1", "outcome": "reply"}, 404),
+        ("w", {"effect_id": "e2", "outcome": "reply"}, 409),
+        ("w", {"effect_id": "e1", "outcome": "applause"}, 422),
+    ],
+)
+async def test_nothing_is_said_of_a_mail_that_is_not_the_workflows_or_was_not_sent(
+    client: TestClient, office: Office, workflow: str, told: dict[str, str], status: int
+) -> None:
+    await begun(office, lead_id="w")
+    entry = {"state": "unknown", "attempt": 1, "token": "t", "facts": {"lead_id": "w"}, "reserved_at": office.clock()}
+    await office.store.put("effects", {"_id": "e2", **entry})
+    assert client.post(f"/api/workflows/{workflow}/outcome", json=told).status_code == status
+    assert acts(office) == []
 
 
 def test_a_workflow_without_all_its_messages_makes_no_case(client: TestClient, office: Office) -> None:

@@ -18,7 +18,14 @@ from pointsman.decision_log import read_decisions
 from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError, ModelAnswerError, ModelUnavailableError
 from pointsman.evaluation.dataset import Example, once, read_dataset, write_dataset
-from pointsman.evaluation.feedback import MailOutcome, correction_record, feedback, outcome_record
+from pointsman.evaluation.feedback import (
+    MailOutcome,
+    correction_record,
+    feedback,
+    noted_outcomes,
+    outcome_record,
+    reply_record,
+)
 from pointsman.evaluation.harvesting import harvested
 from pointsman.evaluation.importing import CsvColumns, from_csv
 from pointsman.evaluation.measures import figures
@@ -265,6 +272,25 @@ def test_what_became_of_a_mail_labels_the_decision_that_led_to_it(
 def test_reasons_that_stand_in_stores_already_keep_their_meaning(stored: str, outcome: MailOutcome) -> None:
     told = feedback([], [mail("e", "draft")], [{"_id": "hmac-sha256:p", "reason": stored}])
     assert told.outcomes == {"draft": outcome}
+
+
+@pytest.mark.parametrize(
+    ("said", "reason", "outcome"),
+    [
+        (None, "", MailOutcome.REPLY),
+        (MailOutcome.COMPLAINT, "", MailOutcome.COMPLAINT),
+        (MailOutcome.MEETING, SuppressionReason.UNSUBSCRIBED, MailOutcome.MEETING),
+        (None, SuppressionReason.UNSUBSCRIBED, MailOutcome.UNSUBSCRIBE),
+    ],
+)
+def test_a_reply_that_was_only_recognised_counts_after_a_persons_word_and_the_suppression_list(
+    said: MailOutcome | None, reason: str, outcome: MailOutcome
+) -> None:
+    effect = mail("e", "draft")
+    acts = [entry_of(reply_record(effect, NOW + timedelta(days=1)))]
+    acts += [entry_of(outcome_record(effect, said, "kim", NOW))] if said else []
+    assert feedback(acts, [effect], [{"_id": "hmac-sha256:p", "reason": str(reason)}]).outcomes == {"draft": outcome}
+    assert noted_outcomes(acts) == {"e": said or MailOutcome.REPLY}
 
 
 def test_the_latest_correction_of_a_message_counts() -> None:

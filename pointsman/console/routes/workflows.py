@@ -17,7 +17,8 @@ from pointsman.console.problems import ProblemError
 from pointsman.console.sessions import Operator, TheDesk, Viewer
 from pointsman.decision_log import Place, read_decisions
 from pointsman.envelope import Record
-from pointsman.evaluation.feedback import correction_record
+from pointsman.evaluation.feedback import MailOutcome, correction_record, outcome_record
+from pointsman.runtime.ledger import EffectState
 from pointsman.timeline import timeline
 from pointsman.topics import CATALOGS, MESSAGES
 from pointsman.workflow_acts import cancel_records, resume_records
@@ -112,6 +113,27 @@ async def correct(
     )
     await run_in_threadpool(desk.topics.publish, [record], f"pointsman.feedback.{header(record, 'ce_id')}")
     return {"message_id": message_id}
+
+
+@router.post("/{key}/outcome", status_code=202)
+async def note_outcome(
+    key: str,
+    desk: TheDesk,
+    session: Operator,
+    effect_id: Annotated[str, Body(max_length=400)],
+    outcome: Annotated[MailOutcome, Body()],
+) -> dict[str, str]:
+    """Note what became of a mail of the workflow: a label to learn from, which moves nothing."""
+    workflow_id = desk.view.workflow_id(key)
+    effects = await effects_of(desk.store, await records_of(desk, workflow_id), workflow_id)
+    mail = next((one for one in effects if one["_id"] == effect_id), None)
+    if mail is None:
+        raise ProblemError(404, "There is no such mail of this workflow.", code="mail")
+    if mail["state"] != EffectState.SENT:
+        raise ProblemError(409, "Nothing can have come of it: the mail is not known to be sent.", code="unsent")
+    record = outcome_record(mail, outcome, session.name, desk.now())
+    await run_in_threadpool(desk.topics.publish, [record], f"pointsman.feedback.{header(record, 'ce_id')}")
+    return {"effect_id": effect_id}
 
 
 async def records_of(desk: Desk, workflow_id: str) -> Sequence[Record]:

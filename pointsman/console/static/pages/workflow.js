@@ -55,7 +55,7 @@ function draw(main, key, found, open) {
     h("section", { "aria-labelledby": "way" }, h("h2", { id: "way" }, "What happened, and why"),
       h("ol", { class: "hops" }, [...hops].map(([number, rows]) => drawHop(key, number, rows, open)))),
     h("section", { "aria-labelledby": "mails" }, h("h2", { id: "mails" }, "Mails"),
-      found.mails.length ? h("ul", { class: "mails" }, found.mails.map(drawMail)) : h("p", { class: "hint" }, "No mail was begun for this workflow.")));
+      found.mails.length ? h("ul", { class: "mails" }, found.mails.map((mail) => drawMail(key, mail))) : h("p", { class: "hint" }, "No mail was begun for this workflow.")));
 }
 
 async function copyCase(key) {
@@ -78,6 +78,11 @@ async function correct(workflow, decision) {
   if (said === null) return;
   await post(`/api/workflows/${encodeURIComponent(workflow)}/correct`, { message_id: decision.message_id, agent: said.trim() || null });
   toast("Noted.");
+}
+
+async function became(workflow, mail, outcome) {
+  await post(`/api/workflows/${encodeURIComponent(workflow)}/outcome`, { effect_id: mail.effect_id, outcome });
+  toast("Noted: the router can learn from it.");
 }
 
 function drawHop(workflow, number, rows, open) {
@@ -124,12 +129,16 @@ function effectText(row) {
   return [spoken(row.title), row.code ? spoken(row.code) : "", row.why].filter(Boolean).join(" · ");
 }
 
-function drawMail(mail) {
+function drawMail(workflow, mail) {
   const rows = [["From", mail.from], ["To", mail.to], ["Subject", mail.subject], ["Date", mail.date || clock(mail.sent_at)], ["Message-ID", mail.message_id]].filter(([, value]) => value);
   return h("li", { class: "card mail" },
-    h("div", { class: "row" }, h("strong", {}, mail.subject || "Mail"), h("span", { class: "chip", "data-state": mail.state }, spoken(mail.state)), mail.reason ? h("span", { class: "hint" }, spoken(mail.reason)) : null),
+    h("div", { class: "row" }, h("strong", {}, mail.subject || "Mail"), h("span", { class: "chip", "data-state": mail.state }, spoken(mail.state)), mail.reason ? h("span", { class: "hint" }, spoken(mail.reason)) : null,
+      mail.outcome ? h("span", { class: "chip" }, spoken(mail.outcome)) : null),
     h("dl", {}, rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
     mail.body ? h("pre", { class: "letter" }, mail.body) : null,
     mail.hidden ? h("p", { class: "hint" }, "The text is masked.") : null,
-    mail.body && !mail.as_sent ? h("p", { class: "hint" }, "This is the text that the mail was made of; the mail server has the mail itself.") : null);
+    mail.body && !mail.as_sent ? h("p", { class: "hint" }, "This is the text that the mail was made of; the mail server has the mail itself.") : null,
+    mail.state === "sent" ? h("div", { class: "row actions" },
+      actionButton("They replied", () => became(workflow, mail, "reply"), "quiet"),
+      actionButton("There is a meeting", () => became(workflow, mail, "meeting"), "quiet")) : null);
 }
