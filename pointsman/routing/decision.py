@@ -95,6 +95,10 @@ class ModelCall:
             cost_microusd=microusd(self.cost_usd or 0.0),
         )
 
+    def to_json(self) -> dict[str, Any]:
+        """The call as a JSON object."""
+        return {**vars(self), "opinions": tuple(vars(opinion).copy() for opinion in self.opinions)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class LocalCall:
@@ -170,7 +174,7 @@ class Decision:
         return {
             **vars(self),
             "candidates": tuple(vars(candidate).copy() for candidate in self.candidates),
-            "model_call": vars(self.model_call).copy() if self.model_call else None,
+            "model_call": self.model_call.to_json() if self.model_call else None,
             "model_failure": vars(self.model_failure).copy() if self.model_failure else None,
             "local_call": vars(self.local_call).copy() if self.local_call else None,
             "budget": self.budget.to_json() if self.budget is not None else None,

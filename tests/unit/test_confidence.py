@@ -32,6 +32,7 @@ from pointsman.routing.decision import Outcome
 from pointsman.routing.limits import Counters
 from pointsman.routing.question import ModelQuestion
 from pointsman.routing.router import Router, RoutingOptions
+from tests.logged import chooses, decided, entry, scored
 from tests.unit.test_routing_router import NOW, definition, message
 
 DOUBT = Doubt(field="agent", thresholds={"": 0.7, "careful": 0.95, "none": 0.0}, second_model="strong")
@@ -195,6 +196,19 @@ def test_a_choice_that_stays_in_doubt_is_left_to_a_person_with_everything_on_rec
     assert (decision.outcome, decision.reason_code, decision.agent) == (Outcome.ABSTAINED, "low_confidence", None)
     assert decision.reason == "the model is 0.61 sure of warm (needs 0.70): r"
     assert decision.model_call.confidence == 0.61
+
+
+def test_the_log_has_each_opinion_with_its_model_choice_and_confidence() -> None:
+    opinions = (
+        Opinion(model="cheap", choice="cold", confidence=0.4),
+        Opinion(model="strong", choice="warm", confidence=None),
+    )
+    doubted = chooses("warm", confidence=0.5, opinions=opinions)
+    value = entry(decided(scored(), doubted, options=RoutingOptions(confidence="0.7"))).value
+    assert json.loads(value or b"")["model_call"]["opinions"] == [
+        {"model": "cheap", "choice": "cold", "confidence": 0.4},
+        {"model": "strong", "choice": "warm", "confidence": None},
+    ]
 
 
 @pytest.mark.parametrize(("confidence", "known"), [("", 0.1), ("0.7", 0.7), ("0.7", None), ("0.9,warm=0.5", 0.6)])
