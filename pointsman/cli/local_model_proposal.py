@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -27,10 +27,11 @@ from pointsman.cli.local_model import (
 )
 from pointsman.cli.options import FromArchive, Since, span
 from pointsman.cli.output import counted
-from pointsman.decision_log import Place
+from pointsman.decision_log import LoggedDecision, Place
 from pointsman.errors import ConfigurationError
 from pointsman.evaluation.dataset import Example, once, read_dataset, write_dataset
 from pointsman.evaluation.harvesting import harvested
+from pointsman.evaluation.logged_threshold import logged_threshold
 from pointsman.topics import MESSAGES
 
 if TYPE_CHECKING:
@@ -76,27 +77,46 @@ def propose(
     if current is not None and output.resolve() == current.resolve():
         raise ConfigurationError("--output is the model in force", "choose another file: nothing is adopted unseen")
     in_force = load(current) if current else None
-    found, log = _happened(since, archive) if since else ([], None)
-    examples = _examples(datasets or [], labels, found)
+    happened = _happened(since, archive) if since else None
+    examples = _examples(datasets or [], labels, happened.labels if happened else [])
     labelled = labelled_choices(examples, load_definitions(catalog))
     proposal = proposed(
-        labelled, in_force, lambda some: trained(some, accuracy, keep, _MOST_FEATURES), accuracy=accuracy, log=log
+        labelled,
+        in_force,
+        lambda some: trained(some, accuracy, keep, _MOST_FEATURES),
+        accuracy=accuracy,
+        log=happened.log if happened else None,
     )
     proposal = replace(proposal, after=replace(proposal.after, model=save(proposal.after.model, output)))
+    chat = logged_threshold(happened.decisions, happened.labels, accuracy) if happened else None
     sources = Counter(example.source for example in examples)
-    for line in proposal_lines(proposal, sources):
+    for line in proposal_lines(proposal, sources, chat):
         typer.echo(line)
     typer.echo(f"nothing was adopted; to do so: pointsman job upgrade --local-model {output}")
     if html:
-        _write(html, proposal_page(proposal, sources), "--html")
+        _write(html, proposal_page(proposal, sources, chat), "--html")
     if json_file:
-        _write(json_file, json.dumps(proposal_data(proposal, sources), indent=2) + "\n", "--json")
+        _write(json_file, json.dumps(proposal_data(proposal, sources, chat), indent=2) + "\n", "--json")
     if fail_unless_better and not proposal.is_better:
         raise typer.Exit(EXIT_NOT_BETTER)
 
 
-def _happened(since: str, archive: Path | None) -> tuple[list[Example], list[Decided]]:
-    """Labels from what happened, and the decisions that a model can make again."""
+@dataclass(frozen=True, kw_only=True)
+class Happened:
+    """What was read.
+
+    Attributes:
+        labels: labels from what happened.
+        decisions: the decision log.
+        log: the decisions of it that a model can make again.
+    """
+
+    labels: list[Example]
+    decisions: list[LoggedDecision]
+    log: list[Decided]
+
+
+def _happened(since: str, archive: Path | None) -> Happened:
     from pointsman.local_model.proposing import decided
 
     first, _ = span(since, None)
@@ -105,7 +125,7 @@ def _happened(since: str, archive: Path | None) -> tuple[list[Example], list[Dec
     at = {Place.of(record): record for record in messages}
     pairs = [(one, at[one.message_place]) for one in decisions if one.message_place in at]
     log = [found for one, record in pairs if (found := decided(one, record)) is not None]
-    return harvested(messages, decisions, what_came_of_it()), log
+    return Happened(labels=harvested(messages, decisions, what_came_of_it()), decisions=decisions, log=log)
 
 
 def _examples(datasets: Sequence[Path], labels: Path | None, found: list[Example]) -> list[Example]:

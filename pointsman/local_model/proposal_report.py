@@ -9,18 +9,21 @@ from typing import Any
 
 import jinja2
 
+from pointsman.evaluation.logged_threshold import ChatThreshold
+from pointsman.evaluation.thresholds import FEWEST
 from pointsman.local_model.model import NEVER_SURE
 from pointsman.local_model.proposing import Beside, Proposal, Replayed, Score
 
 _NONE = "-"
 
 
-def proposal_lines(proposal: Proposal, sources: Mapping[str, int]) -> Iterator[str]:
+def proposal_lines(proposal: Proposal, sources: Mapping[str, int], chat: ChatThreshold | None = None) -> Iterator[str]:
     """The proposal in lines, the verdict last.
 
     Args:
         proposal: the proposal.
         sources: how many labels come from where.
+        chat: what the log says about the chat model's threshold; None when nobody looked.
     """
     yield f"proposed: local model {proposal.after.model.version}, {_in_force(proposal)}"
     yield f"trained on {proposal.messages} messages that leave a choice; labels: {_sources(sources)}"
@@ -33,10 +36,12 @@ def proposal_lines(proposal: Proposal, sources: Mapping[str, int]) -> Iterator[s
         yield f"of the {proposal.messages} labelled messages it would treat {changed.total} otherwise:"
         yield f"  acts where a model was asked: {changed.newly_sure}; asks where it acted: {changed.no_longer_sure}"
         yield f"  another agent: {changed.other_agent}"
+    if chat:
+        yield from _chat_lines(chat)
     yield proposal.verdict
 
 
-def proposal_data(proposal: Proposal, sources: Mapping[str, int]) -> dict[str, Any]:
+def proposal_data(proposal: Proposal, sources: Mapping[str, int], chat: ChatThreshold | None = None) -> dict[str, Any]:
     """The proposal for programs; arguments as for `proposal_lines`."""
     return {
         "is_better": proposal.is_better,
@@ -48,16 +53,18 @@ def proposal_data(proposal: Proposal, sources: Mapping[str, int]) -> dict[str, A
         "in_force": _beside_data(proposal.before) if proposal.before else None,
         "proposed": _beside_data(proposal.after),
         "changed": asdict(proposal.changed) if proposal.changed else None,
+        "chat_model": {**asdict(chat), "option": chat.option} if chat else None,
     }
 
 
-def proposal_page(proposal: Proposal, sources: Mapping[str, int]) -> str:
+def proposal_page(proposal: Proposal, sources: Mapping[str, int], chat: ChatThreshold | None = None) -> str:
     """The proposal as one page that needs nothing beside itself; arguments as for `proposal_lines`."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     template = environment.from_string((files(__package__) / "proposal.html").read_text(encoding="utf-8"))
     return template.render(
-        proposal=proposal, tables=list(tables(proposal)), in_force=_in_force(proposal), sources=_sources(sources)
-    )
+        proposal=proposal, tables=list(tables(proposal)), in_force=_in_force(proposal), sources=_sources(sources),
+        chat=list(_chat_lines(chat)) if chat else [],
+    )  # fmt: skip
 
 
 def tables(proposal: Proposal) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
@@ -120,6 +127,17 @@ def _beside_data(beside: Beside) -> dict[str, Any]:
         "replayed": asdict(beside.replayed) if beside.replayed else None,
         "held_out": beside.model.facts.get("held_out"),
     }
+
+
+def _chat_lines(chat: ChatThreshold) -> Iterator[str]:
+    counted = f"{chat.choices} choices of the log, {chat.by_word} with somebody's word"
+    if chat.option is None:
+        yield f"how sure the chat model must be: too little to tell, {counted} ({FEWEST} are needed)"
+        return
+    yield f"how sure the chat model must be: --confidence {chat.option} (from {counted})"
+    yield "  what it would have changed, on choices that it was not chosen on:"
+    yield f"  to a person instead of an agent: {chat.stopped.total}, of them right: {chat.stopped.right}"
+    yield f"  to an agent instead of a person: {chat.released.total}, of them right: {chat.released.right}"
 
 
 def _in_force(proposal: Proposal) -> str:

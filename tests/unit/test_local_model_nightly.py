@@ -60,7 +60,7 @@ class Night:
 def note(number: int, example: Example) -> tuple[Record, Record]:
     """A message of the data set, and the router's decision on it as a model of the answers makes it."""
     record = scored(number, event_type=example.event_type, payload=example.payload, source="/forms")
-    return record, entry(decided(record, chooses(example.answer or NONE), catalog=SDR))
+    return record, entry(decided(record, chooses(example.answer or NONE, confidence=0.8), catalog=SDR))
 
 
 @pytest.fixture
@@ -98,6 +98,8 @@ def test_the_night_trains_on_labels_of_the_decision_log_the_audit_and_the_ledger
     assert found["sources"] == {
         "correction": 7, "person": 1, "outcome:reply": 1, "outcome:unsubscribe": 1, "decision:model": len(ROUTED) - 9,
     }  # fmt: skip
+    chat = found["chat_model"]
+    assert (chat["choices"], chat["by_word"], chat["option"]) == (len(ROUTED), 9, None)
     assert found["proposed"]["replayed"]["decisions"] == len(ROUTED) + len(ESCALATED)
     assert found["proposed"]["replayed"]["seen"] == len(ROUTED) + 1
 
@@ -116,8 +118,10 @@ def proposal(folder: Path) -> dict[str, Any]:
 def test_each_decision_is_made_again_on_the_message_that_it_was_made_on(night: Night) -> None:
     # The same offset in another partition is another message.
     night.add(placed(scored(700, payload={"score": 1}), 0, partition=2))
-    _, log = local_model_proposal._happened("2d", None)
-    assert [(one.payload, one.agent) for one in log] == [(each.payload, each.answer) for each in [*ROUTED, *ESCALATED]]
+    found = local_model_proposal._happened("2d", None)
+    assert [(one.payload, one.agent) for one in found.log] == [
+        (each.payload, each.answer) for each in [*ROUTED, *ESCALATED]
+    ]
 
 
 def test_what_is_no_decision_and_whose_message_is_gone_does_not_stop_the_night(night: Night) -> None:
@@ -125,19 +129,20 @@ def test_what_is_no_decision_and_whose_message_is_gone_does_not_stop_the_night(n
     night.add(of_a_message_that_is_gone, placed(Record(topic=DECISIONS, key=None, value=b"{", headers={}), 501))
     night.add(placed(Record(topic=MESSAGES, key=None, value=b"\xff", headers={}), 502))
     night.add(placed(Record(topic=AUDIT, key=None, value=b"[]", headers={}), 503))
-    labels, log = local_model_proposal._happened("2d", None)
-    assert (len(labels), len(log)) == (len(ROUTED), len(ROUTED) + len(ESCALATED))
+    found = local_model_proposal._happened("2d", None)
+    assert (len(found.labels), len(found.log)) == (len(ROUTED), len(ROUTED) + len(ESCALATED))
 
 
 def test_what_is_older_than_asked_for_is_left_out(night: Night) -> None:
-    assert local_model_proposal._happened("2030-01-03T00:00:00Z", None) == ([], [])
+    found = local_model_proposal._happened("2030-01-03T00:00:00Z", None)
+    assert (found.labels, found.decisions, found.log) == ([], [], [])
 
 
 def test_a_reply_of_a_later_night_changes_the_label_of_the_decision_before_it(night: Night, tmp_path: Path) -> None:
     effect = night.mailed(0)
-    first, _ = local_model_proposal._happened("7d", None)
-    local_model_proposal._examples([], tmp_path, first)
+    first = local_model_proposal._happened("7d", None)
+    local_model_proposal._examples([], tmp_path, first.labels)
     night.add(placed(outcome_record(effect, MailOutcome.REPLY, "kim", START + timedelta(days=5)), 1))
-    later, _ = local_model_proposal._happened("7d", None)
-    (label,) = [one for one in local_model_proposal._examples([], tmp_path, later) if one.id == "m0"]
+    later = local_model_proposal._happened("7d", None)
+    (label,) = [one for one in local_model_proposal._examples([], tmp_path, later.labels) if one.id == "m0"]
     assert label.source == "outcome:reply"

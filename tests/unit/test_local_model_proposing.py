@@ -16,6 +16,9 @@ from pointsman.cli.main import app
 from pointsman.decision_log import LoggedDecision, Place
 from pointsman.envelope import Record
 from pointsman.evaluation.dataset import read_dataset, write_dataset
+from pointsman.evaluation.logged_threshold import ChatThreshold
+from pointsman.evaluation.measures import Share
+from pointsman.evaluation.thresholds import Proposal as Threshold
 from pointsman.local_model import LocalModel
 from pointsman.local_model.labelled import Labelled
 from pointsman.local_model.proposal_report import proposal_data, proposal_lines, proposal_page
@@ -24,6 +27,13 @@ from tests.unit.test_local_model import AGENTS, EXAMPLES, example, trained
 from tests.unit.test_routing_router import message
 
 ALWAYS, NEVER = {"thing.brought": 0.0}, {"thing.brought": 2.0}
+CHAT = ChatThreshold(
+    choices=50, by_word=25, stopped=Share(right=2, total=6), released=Share(right=3, total=4),
+    found=[
+        Threshold(agent="", threshold=0.812, before=Share(right=40, total=50), acted_on=Share(right=44, total=50),
+                  right=Share(right=42, total=44)),
+    ],
+)  # fmt: skip
 SOURCES = {"correction": 3, "decision:model": 69}
 
 
@@ -135,8 +145,8 @@ def test_the_reports_say_the_same_and_hold_no_message(good: LocalModel) -> None:
     log = [Decided(event_type=one.event_type, payload=one.payload, agents=AGENTS, agent="parcels", calls=1)]
     bold = knowing(good, [], {"thing.brought": 0.6})
     found = proposed(EXAMPLES, knowing(good, [], NEVER), lambda _: bold, accuracy=0.9, log=log)
-    lines, page = "\n".join(proposal_lines(found, SOURCES)), proposal_page(found, SOURCES)
-    data = json.loads(json.dumps(proposal_data(found, SOURCES)))
+    lines, page = "\n".join(proposal_lines(found, SOURCES, CHAT)), proposal_page(found, SOURCES, CHAT)
+    data = json.loads(json.dumps(proposal_data(found, SOURCES, CHAT)))
     assert data["is_better"] is found.is_better
     assert data["proposed"]["replayed"]["same"] == 1
     assert data["in_force"]["replayed"]["acts"] == 0
@@ -145,6 +155,10 @@ def test_the_reports_say_the_same_and_hold_no_message(good: LocalModel) -> None:
         assert "correction 3" in text
         assert "0.600" in text
         assert "never" in text
+        assert "--confidence 0.812 (from 50 choices of the log, 25 with somebody" in text
+        assert "to a person instead of an agent: 6, of them right: 2" in text
+        assert "to an agent instead of a person: 4, of them right: 3" in text
+    assert (data["chat_model"]["option"], data["chat_model"]["stopped"]) == ("0.812", {"right": 2, "total": 6})
     assert "number 0" not in lines + page + json.dumps(data)
 
 
@@ -155,7 +169,8 @@ def test_the_command_keeps_what_it_collects_and_says_whether_the_new_one_is_bett
     notes = [each for each in sdr if each.event_type == "lead.activity_noted"][:60]
     labels, output = tmp_path / "labels", tmp_path / "new.npz"
     write_dataset(tmp_path / "some.jsonl", notes[:50])
-    monkeypatch.setattr(local_model_proposal, "_happened", lambda *_: (notes[40:], []))
+    happened = local_model_proposal.Happened(labels=notes[40:], decisions=[], log=[])
+    monkeypatch.setattr(local_model_proposal, "_happened", lambda *_: happened)
 
     def said(*arguments: str, expect: int = 0) -> str:
         told = ["local-model", "propose", *arguments, "--output", str(output)]
