@@ -57,7 +57,7 @@ class JobOptions:
         local_first: the local model decides where it is sure, before any other model is asked.
         confidence: how sure the model must be of a choice, `0.7` or `0.7,lead_scoring=0.85`; empty does not ask.
         second_model: is asked where it is not; empty for a person at once.
-        samples: 2 has the model asked twice where its server does not say how sure it is.
+        samples: 2 has the model asked twice where its server does not say how sure it is; 1 never does.
         openai_base_url: address of the model API; empty leaves it to the TaskManager's environment.
         model: model that routes; empty leaves it to the TaskManager's environment.
         model_timeout_s: seconds for one attempt; 0 leaves it to the TaskManager's environment.
@@ -84,7 +84,7 @@ class JobOptions:
     local_first: bool = False
     confidence: str = ""
     second_model: str = ""
-    samples: int = 1
+    samples: int = 2
     openai_base_url: str = ""
     model: str = ""
     model_timeout_s: float = 0.0

@@ -131,6 +131,8 @@ class Telling:
         if decision:
             labels = (decision.outcome.value, method, decision.agent or "", decision.reason_code)
             self._metrics.decisions.labels(*labels).inc()
+        if decision and decision.model_call and decision.model_call.opinions:
+            self._metrics.weighed.labels("no" if decision.model_call.confidence is None else "yes").inc()
 
     def _ended(self, process: Span, flow: Span, decision: Decision | None, written: list[Record]) -> list[Record]:
         records = [self._sent(flow, record) for record in written]

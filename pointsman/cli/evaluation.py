@@ -63,7 +63,7 @@ def evaluate(
         str, typer.Option(help="How sure the model must be, as for `job submit`; 0 only notes it.", parser=checked)
     ] = "",
     second_model: Annotated[str, typer.Option(help="Model that is asked where the first is not sure.")] = "",
-    samples: Annotated[int, typer.Option(min=1, max=2, help="2: ask twice where the server does not say.")] = 1,
+    samples: Annotated[int, typer.Option(min=1, max=2, help="As for `job submit`.")] = 2,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Questions under way at the same time.")] = 8,
     save: Annotated[Path | None, typer.Option(help="Keep the run in this file, for --baseline.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report as one page.")] = None,

@@ -55,13 +55,23 @@ NewGuard = Annotated[
 ]
 Confidence = Annotated[
     str | None,
-    typer.Option(help="How sure the model must be: 0.7, or 0.7,lead_scoring=0.85; empty does not ask.", parser=checked),
+    typer.Option(
+        help="How sure the model must be: 0.7, or 0.7,lead_scoring=0.85; empty does not ask. Costs a second call where "
+        "the server gives no log-probabilities (see --samples).",
+        parser=checked,
+    ),
 ]
 SecondModel = Annotated[
     str | None, typer.Option(help="Model that is asked where the first is not sure; empty: nobody.")
 ]
 Samples = Annotated[
-    int | None, typer.Option(min=1, max=2, help="2: ask twice where the server does not say how sure it is.")
+    int | None,
+    typer.Option(
+        min=1,
+        max=2,
+        help="Where the server gives no log-probabilities for --confidence, 2 (the default) asks twice; with 1 the "
+        "choice counts, however unsure.",
+    ),
 ]
 StateTtl = Annotated[
     str | None,

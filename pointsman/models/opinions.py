@@ -17,9 +17,10 @@ _SAMPLE_TEMPERATURE: Final = 1.0
 class OpinionsModel:
     """A `ChatModel` that asks another one, and doubts its answer where the request says so.
 
-    How sure an answer is comes from the server's log-probabilities; where it gives none, and two samples are asked for,
-    from their agreement; else it is not known, and the answer counts. An answer below its threshold is asked of the
-    second model. Its answer is taken; how sure that one is comes from its own log-probabilities, else from agreement.
+    How sure an answer is comes from the server's log-probabilities; where it gives none, the model is asked once more,
+    unless the request wants one sample only, and agreement tells. Where that does not come either, it is not known,
+    and the answer counts. An answer below its threshold is asked of the second model. Its answer is taken; how sure
+    that one is comes from its own log-probabilities, else from agreement.
 
     Args:
         model: the model that is asked.
@@ -35,6 +36,8 @@ class OpinionsModel:
             return await self._model.complete(request)
         doubt = request.doubt
         answer = await self._asked(request)
+        if answer.confidence is None and not doubt.concerns(_choice(answer, doubt)):
+            return answer
         if answer.confidence is None and doubt.samples > 1:
             answer = await self._sampled(request, answer, doubt)
         answer = replace(answer, opinions=(*answer.opinions[:-1], _opinion(answer, doubt)))

@@ -15,17 +15,21 @@ class Doubt:
         field: name of the property that holds the choice.
         thresholds: how sure a choice must be, 0 to 1, by choice; under the empty name for all others.
         second_model: is asked where it is not; None for nobody.
-        samples: 2 has the model asked twice where its server does not say how sure it is.
+        samples: 2 has the model asked twice where its server does not say how sure it is; 1 never does.
     """
 
     field: str
     thresholds: Mapping[str, float]
     second_model: str | None = None
-    samples: int = 1
+    samples: int = 2
 
     def needed(self, choice: str) -> float:
         """How sure `choice` must be, 0 to 1."""
         return self.thresholds.get(choice, self.thresholds.get("", 0.0))
+
+    def concerns(self, choice: str) -> bool:
+        """Whether it matters how sure `choice` is: it needs to be, or nothing does and it is only noted."""
+        return self.needed(choice) > 0 or not any(self.thresholds.values())
 
 
 @dataclass(frozen=True, kw_only=True)

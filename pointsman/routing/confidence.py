@@ -20,7 +20,7 @@ def doubt_of(confidence: str, second_model: str, samples: int) -> Doubt | None:
     Args:
         confidence: thresholds, as `thresholds` reads them; empty asks nothing.
         second_model: is asked where the first is not sure; empty for none.
-        samples: 2 has the model asked twice where the server gives no log-probabilities.
+        samples: 2 has the model asked twice where the server gives no log-probabilities; 1 never does.
     """
     if not confidence:
         return None

@@ -64,7 +64,7 @@ class RoutingOptions:
         instructions: what the model is told before the candidates are listed; empty for the built-in text.
         confidence: how sure the model must be, see `pointsman.routing.confidence`; empty does not ask.
         second_model: is asked where it is not; empty for a person at once.
-        samples: 2 has the model asked twice where its server does not say how sure it is.
+        samples: 2 has the model asked twice where its server does not say how sure it is; 1 never does.
     """
 
     always_ask_model: bool = False
@@ -78,7 +78,7 @@ class RoutingOptions:
     instructions: str = ""
     confidence: str = ""
     second_model: str = ""
-    samples: int = 1
+    samples: int = 2
 
 
 class Router:

@@ -85,6 +85,9 @@ class Metrics:
         self.decisions = self._counter(
             "decisions", "Messages that the router decided on.", ("outcome", "method", "agent", "reason_code")
         )
+        self.weighed = self._counter(
+            "choices_weighed", "Choices that the chat model was to be sure of, by whether anybody knows.", ("known",)
+        )
         self.routing = self._histogram(
             "routing_duration_seconds",
             "Time from a message's arrival at the router to its decision's leaving.",

@@ -131,26 +131,49 @@ async def test_where_the_second_model_says_nothing_the_doubt_remains(failure: Ex
 
 
 @pytest.mark.parametrize(("again", "confidence"), [("warm", AGREE), ("cold", DIFFER)])
-async def test_two_samples_say_how_sure_it_is_where_the_server_does_not(again: str, confidence: float) -> None:
-    twice = replace(REQUEST, doubt=replace(DOUBT, second_model=None, samples=2))
-    got, calls = await asked(twice, answer("warm"), answer(again))
+async def test_where_the_server_does_not_say_how_sure_it_is_two_answers_do(again: str, confidence: float) -> None:
+    got, calls = await asked(replace(REQUEST, doubt=replace(DOUBT, second_model=None)), answer("warm"), answer(again))
     assert [call.temperature for call in calls] == [0.0, 1.0]
     assert (got.content["agent"], got.confidence) == ("warm", confidence)
     assert [each.choice for each in got.opinions] == [again, "warm"]
     assert got.opinions[-1].confidence == confidence
 
 
-async def test_without_samples_an_unknown_confidence_holds_nothing_up() -> None:
-    got, calls = await asked(REQUEST, answer("warm"))
+async def test_who_wants_one_answer_only_has_an_unknown_confidence_hold_nothing_up() -> None:
+    got, calls = await asked(replace(REQUEST, doubt=replace(DOUBT, samples=1)), answer("warm"))
     assert (len(calls), got.confidence, got.content["agent"]) == (1, None, "warm")
 
 
+async def test_a_second_answer_that_does_not_come_leaves_it_unknown() -> None:
+    got, calls = await asked(REQUEST, answer("warm"), ModelUnavailableError("down"))
+    assert (len(calls), got.confidence, got.content["agent"]) == (2, None, "warm")
+
+
+@pytest.mark.parametrize("thresholds", [{"": 0.7, "none": 0.0}, {"": 0.0, "careful": 0.9}])
+async def test_a_choice_that_needs_no_certainty_costs_no_second_call(thresholds: dict[str, float]) -> None:
+    got, calls = await asked(replace(REQUEST, doubt=replace(DOUBT, thresholds=thresholds)), answer("none"))
+    assert (len(calls), got.confidence, got.opinions) == (1, None, ())
+
+
+async def test_without_any_threshold_it_is_noted_how_sure_each_choice_is() -> None:
+    noted = replace(REQUEST, doubt=replace(DOUBT, thresholds={"": 0.0, "none": 0.0}))
+    got, calls = await asked(noted, answer("warm"), answer("cold"))
+    assert (len(calls), got.content["agent"], got.confidence) == (2, "warm", DIFFER)
+
+
 async def test_a_server_that_refuses_log_probabilities_is_asked_without_from_then_on() -> None:
-    scripted = Scripted(ModelAnswerError("the model server refused the request (400)"), answer("warm"), answer("warm"))
+    refused, once = ModelAnswerError("the model server refused the request (400)"), replace(DOUBT, samples=1)
+    scripted = Scripted(refused, answer("warm"), answer("warm"))
     model = OpinionsModel(scripted)
     for _ in range(2):
-        assert (await model.complete(REQUEST)).content["agent"] == "warm"
-    assert [call.doubt for call in scripted.asked] == [DOUBT, None, None]
+        assert (await model.complete(replace(REQUEST, doubt=once))).content["agent"] == "warm"
+    assert [call.doubt for call in scripted.asked] == [once, None, None]
+
+
+async def test_a_server_that_refuses_log_probabilities_is_asked_for_two_answers() -> None:
+    refused = ModelAnswerError("the model server refused the request (400)")
+    got, calls = await asked(REQUEST, refused, answer("warm"), answer("warm"))
+    assert (len(calls), got.confidence) == (3, AGREE)
 
 
 async def test_log_probabilities_are_asked_for_and_read_over_http() -> None:
@@ -232,9 +255,9 @@ def test_the_decision_can_be_made_again_from_the_log(confidence: float) -> None:
 def test_thresholds_are_read_by_agent_with_one_for_all_others() -> None:
     assert thresholds("0.7, lead_scoring=0.85") == {"": 0.7, "lead_scoring": 0.85}
     assert thresholds("lead_scoring=0.85") == {"": 0.0, "lead_scoring": 0.85}
-    doubt = doubt_of("0.7", "", 2)
+    doubt = doubt_of("0.7", "", 1)
     assert doubt is not None
-    assert (doubt.needed("x"), doubt.needed("none"), doubt.second_model, doubt.samples) == (0.7, 0.0, None, 2)
+    assert (doubt.needed("x"), doubt.needed("none"), doubt.second_model, doubt.samples) == (0.7, 0.0, None, 1)
 
 
 @pytest.mark.parametrize("text", ["x", "1.5", "-1", "0.5,", "a=b", "nan"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,8 @@ from flink_jobs.operators.records import Arrived
 from flink_jobs.operators.telling import Shared, Telling
 from pointsman.envelope import Record
 from pointsman.errors import ConfigurationError
-from pointsman.routing.decision import Candidate, Decision, Method, Outcome
+from pointsman.models.port import Opinion
+from pointsman.routing.decision import Candidate, Decision, Method, ModelCall, Outcome
 from pointsman.settings import Settings
 from pointsman.telemetry import Telemetry
 from pointsman.telemetry.context import trace_id_in
@@ -64,6 +67,25 @@ def test_a_decision_is_told_when_it_leaves_and_not_before() -> None:
     assert recorded.sample("pointsman_decisions_total", **labels) == 1
     assert recorded.sample("pointsman_routing_duration_seconds_count", method="rule") == 1
     assert recorded.sample("pointsman_router_waiting") == 0
+
+
+@pytest.mark.parametrize(
+    ("opinions", "confidence", "counts"), [(0, None, (0, 0)), (1, None, (0, 1)), (1, 0.9, (1, 0)), (2, 0.5, (1, 0))]
+)
+def test_it_is_counted_whether_anybody_knows_how_sure_a_choice_is_that_must_be(
+    opinions: int, confidence: float | None, counts: tuple[int, int]
+) -> None:
+    telemetry = Telemetry()
+    telling = Telling(telemetry, "r")
+    call = ModelCall(
+        model="m", prompt_hash="", raw_answer="", input_tokens=0, output_tokens=0, latency_ms=0, attempts=1,
+        confidence=confidence, opinions=(Opinion(model="m", choice="warm", confidence=confidence),) * opinions,
+    )  # fmt: skip
+    telling.arrived(message())
+    telling.decided(Arrived(message(), 1), replace(decision(), how=Method.MODEL, model_call=call))
+    telling.leaving(message(), [INBOX])
+    value = partial(telemetry.metrics.registry.get_sample_value, "pointsman_choices_weighed_total")
+    assert tuple(value({"known": known}) or 0 for known in ("yes", "no")) == counts
 
 
 def test_a_message_that_is_asked_about_again_is_one_span() -> None:
