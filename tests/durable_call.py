@@ -84,6 +84,7 @@ class Flink:
         subtask: int = 0,
         cancelled: State | None = None,
         plans: State | None = None,
+        options: RouteOptions | None = None,
     ) -> None:
         self.pending = State() if pending is None else pending
         self.cancelled = State() if cancelled is None else cancelled
@@ -91,7 +92,7 @@ class Flink:
         self.kept = State() if kept is None else kept
         self.subtask = subtask
         self.timers: list[int] = []
-        self.operator = DurableCall(RouteOptions())
+        self.operator = DurableCall(options or RouteOptions())
         self.operator.open(self)  # type: ignore[arg-type]
 
     def get_map_state(self, descriptor: Any) -> State:
