@@ -7,10 +7,7 @@ times a second. Nothing is tried again here. What a server says may quote the pr
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -19,25 +16,11 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from httpx2 import create_ssl_context
 
-from pointsman.errors import (
-    ConfigurationError,
-    ModelAnswerError,
-    ModelBusyError,
-    ModelRefusedError,
-    ModelUnavailableError,
-    PointsmanError,
-)
+from pointsman.errors import ModelUnavailableError
+from pointsman.models.http_errors import Server, translated
 
 OPENAI: Final = "https://api.openai.com/v1"
-_TRANSIENT_STATUS: Final = frozenset({408, 409, 425})
-_UNSUPPORTED: Final = frozenset({"unsupported_value", "unsupported_parameter"})
-_CONTENT_FILTER: Final = "content_filter"
-_LONGEST_PAUSE_S: Final = 3600.0
-"""What a server may ask for; more is a broken clock or a hostile proxy, and would silence the model for ever."""
-
-
-class TemperatureRefusedError(ModelAnswerError):
-    """The model takes no temperature of ours."""
+_SERVER: Final = Server(name="the model server", named_by="POINTSMAN_MODEL, the definition's model name")
 
 
 class CompletionsHttp:
@@ -69,7 +52,7 @@ class CompletionsHttp:
         except (aiohttp.ClientError, OSError) as error:
             raise ModelUnavailableError(f"no connection to the model ({type(error).__name__})") from None
         if response.status >= HTTPStatus.BAD_REQUEST:
-            raise _translated(response.status, response.headers, answered) from None
+            raise translated(response.status, response.headers, answered, _SERVER) from None
         return answered
 
     async def close(self) -> None:
@@ -105,58 +88,3 @@ def _proxy_for(url: str) -> str | None:
     """The proxy that the standard library names for `url` (`HTTPS_PROXY`, `NO_PROXY` …), as for every HTTP client."""
     address = urlsplit(url)
     return None if proxy_bypass(address.hostname or "") else getproxies().get(address.scheme)
-
-
-def _translated(status: int, headers: Mapping[str, str], body: bytes) -> PointsmanError:
-    if status == HTTPStatus.TOO_MANY_REQUESTS:
-        return ModelBusyError("the model server answered 429", _retry_after_s(headers))
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRANSIENT_STATUS:
-        return ModelUnavailableError(f"the model server answered {status}", _retry_after_s(headers))
-    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return ConfigurationError(f"the model server refuses the API key ({status})", "correct OPENAI_API_KEY")
-    if status == HTTPStatus.NOT_FOUND:
-        remedy = "correct POINTSMAN_MODEL, the definition's model name or OPENAI_BASE_URL"
-        return ConfigurationError("the model server does not know the model or the address (404)", remedy)
-    return _refused(status, body)
-
-
-def _refused(status: int, body: bytes) -> ModelAnswerError | ModelRefusedError:
-    code, param = _code_and_param(body)
-    if code == _CONTENT_FILTER:
-        return ModelRefusedError("the server's content filter declined the question")
-    named = f", {code}" if code.isidentifier() and len(code) <= 64 else ""
-    detail = f"the model server refused the request ({status}{named})"
-    takes_none = param == "temperature" and code in _UNSUPPORTED
-    return TemperatureRefusedError(detail) if takes_none else ModelAnswerError(detail)
-
-
-def _code_and_param(body: bytes) -> tuple[str, str]:
-    """`error.code` and `error.param` of an error's body, which may be anything; empty where there is none."""
-    try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        return "", ""
-    error = said.get("error", said) if isinstance(said, dict) else None
-    if not isinstance(error, dict):
-        return "", ""
-    code, param = error.get("code"), error.get("param")
-    return code if isinstance(code, str) else "", param if isinstance(param, str) else ""
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, by the headers `retry-after-ms` or `Retry-After` (seconds or a date, RFC 9110 10.2.3)."""
-    for name, unit in (("retry-after-ms", 1000.0), ("Retry-After", 1.0)):
-        try:
-            return _within_reason(float(headers[name]) / unit)
-        except (KeyError, ValueError):
-            continue
-    try:
-        until = parsedate_to_datetime(headers["Retry-After"])
-    except (KeyError, ValueError, TypeError):
-        return None
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return _within_reason((until - datetime.now(UTC)).total_seconds())
-
-
-def _within_reason(seconds: float) -> float:
-    return min(max(0.0, seconds), _LONGEST_PAUSE_S) if math.isfinite(seconds) else _LONGEST_PAUSE_S

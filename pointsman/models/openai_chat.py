@@ -18,8 +18,9 @@ import stamina
 from pointsman.errors import ModelAnswerError, ModelRefusedError, ModelUnavailableError
 from pointsman.models.access import AccessOptions, ModelAccess
 from pointsman.models.answers import RawAnswer, Shape, UnusableAnswerError, read_completion, shape_of, usable_content
-from pointsman.models.completions_http import OPENAI, CompletionsHttp, TemperatureRefusedError
+from pointsman.models.completions_http import OPENAI, CompletionsHttp
 from pointsman.models.confidence import value_confidence
+from pointsman.models.http_errors import TemperatureRefusedError
 from pointsman.models.port import ChatAnswer, ChatRequest
 from pointsman.models.prices import PRICES, Price, cost_usd
 from pointsman.models.tool_turns import offer_arguments, round_turns
