@@ -107,6 +107,7 @@ def ingest(
         ConfigurationError: it is no folder of documents, or the index was made with another embedding.
         StoreUnavailableError: the index does not answer.
         ModelUnavailableError: the embedding server does not answer.
+        ModelAnswerError: the embedding server refuses the texts.
     """
     check_embedder(index, embedder)
     files = files_of(folder)

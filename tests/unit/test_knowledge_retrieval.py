@@ -8,14 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
-from pydantic import SecretStr
 
-from pointsman.errors import ConfigurationError, ModelUnavailableError
-from pointsman.knowledge.embedding import HashedNgrams, OpenAIEmbeddings, embedder_of
+from pointsman.errors import ConfigurationError
+from pointsman.knowledge.embedding import HashedNgrams
 from pointsman.knowledge.fusion import fused
 from pointsman.knowledge.ingestion import ingest
 from pointsman.knowledge.measures import Question, measured, read_questions
@@ -124,61 +120,3 @@ async def test_other_work_goes_on_while_the_embedding_server_is_slow(tmp_path: P
     slow.answers.set()
     assert len(await asking) == 3
     await retriever.close()
-
-
-def test_hashing_is_the_same_in_every_process_and_knows_spelling_only() -> None:
-    one, like, other = HashedNgrams().embed(["delivery notes", "deliveries noted", "Größe und Gewicht"])
-    assert np.isclose(np.linalg.norm(one), 1.0)
-    assert one @ like > 0.3 > abs(one @ other)
-    assert int(np.flatnonzero(HashedNgrams().embed(["a"])[0])[0]) == int(np.flatnonzero(HashedNgrams().embed(["a"]))[0])
-    assert not HashedNgrams().embed([""]).any()
-
-
-@pytest.mark.parametrize("text", ["", "openai:", "word2vec"])
-def test_an_unknown_way_to_embed_is_refused(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="EMBEDDINGS"):
-        embedder_of(Settings.model_construct(embeddings=text))
-
-
-class Server:
-    """A server that speaks OpenAI's embeddings API, or answers `status`."""
-
-    def __init__(self) -> None:
-        self.status = 200
-        self.sizes: list[int] = []
-
-    async def answer(self, request: web.Request) -> web.Response:
-        asked = await request.json()
-        self.sizes.append(len(asked["input"]))
-        if self.status != 200:
-            return web.json_response({"error": {"message": "the text was: secret"}}, status=self.status)
-        data = [
-            {"object": "embedding", "index": index, "embedding": [float(len(text)), 1.0]}
-            for index, text in enumerate(asked["input"])
-        ]
-        return web.json_response({"object": "list", "data": data, "model": asked["model"]})
-
-
-async def served(server: Server, texts: list[str]) -> Any:
-    app = web.Application()
-    app.router.add_post("/v1/embeddings", server.answer)
-    async with TestServer(app) as running:
-        settings = Settings(openai_base_url=str(running.make_url("/v1")), openai_api_key=SecretStr("k"))
-        return await asyncio.to_thread(OpenAIEmbeddings("small", settings).embed, texts)
-
-
-async def test_a_server_is_asked_in_batches() -> None:
-    server = Server()
-    rows = await served(server, ["x" * number for number in range(1, 131)])
-    assert server.sizes == [64, 64, 2]
-    assert rows.shape == (130, 2)
-    assert np.allclose(np.linalg.norm(rows, axis=1), 1.0)
-
-
-@pytest.mark.parametrize(("status", "error"), [(401, ConfigurationError), (503, ModelUnavailableError)])
-async def test_a_server_that_refuses_is_told_apart_from_one_that_is_away(status: int, error: type[Exception]) -> None:
-    server = Server()
-    server.status = status
-    with pytest.raises(error) as caught:
-        await served(server, ["secret"])
-    assert "secret" not in str(caught.value)
