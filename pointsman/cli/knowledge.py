@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -195,12 +195,8 @@ def _index(*, may_write: bool = False) -> Iterator[tuple[Index, Embedder]]:
 
     if not may_write and not is_there(settings()):
         raise ConfigurationError("no documents were added yet", "`pointsman knowledge add DIR --collection NAME`")
-    embedder = _embedder()
-    index = open_index(settings(), embedder, may_write=may_write)
-    try:
+    with closing(_embedder()) as embedder, closing(open_index(settings(), embedder, may_write=may_write)) as index:
         yield index, embedder
-    finally:
-        index.close()
 
 
 def _embedder() -> Embedder:

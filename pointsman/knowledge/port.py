@@ -38,8 +38,9 @@ class Retriever(Protocol):
             passages: how many at most.
 
         Raises:
-            StoreUnavailableError: the index does not answer.
+            StoreUnavailableError: the index does not answer, or all of it took too long.
             ModelUnavailableError: the embedding server does not answer.
+            ModelAnswerError: the embedding server refuses the question.
             ConfigurationError: the index was made with another embedding, or what it needs is not installed.
         """
         ...

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pointsman.errors import ConfigurationError
+from pointsman.errors import ConfigurationError, StoreUnavailableError
 from pointsman.knowledge.fusion import fused
 from pointsman.knowledge.port import Passage
 from pointsman.settings import Settings
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from pointsman.knowledge.index import Index
 
 FILE: Final = "knowledge.db"
-_THREADS: Final = 4
+_THREADS: Final = 32
+"""As many as messages that an agent usually has in flight: a slow search holds no other up."""
+_WITHIN_S: Final = 20.0
+"""Well below the time that agents have for a message: it then waits as in an outage and uses up no tries."""
 _LONGEST_QUERY: Final = 4_000
 _POOL: Final = 4
 """Each ranking goes so many times deeper than what is asked for: a passage that both know stands high."""
@@ -55,10 +58,12 @@ class IndexRetriever:
 
     Args:
         opening: opens the index and what its vectors are made with; None as long as nothing was added.
+        within_s: seconds after which a search is given up, those included that it waits for others.
     """
 
-    def __init__(self, opening: Callable[[], tuple[Index, Embedder] | None]) -> None:
+    def __init__(self, opening: Callable[[], tuple[Index, Embedder] | None], within_s: float = _WITHIN_S) -> None:
         self._opening = opening
+        self._within_s = within_s
         self._lock = threading.Lock()
         self._opened: tuple[Index, Embedder] | None = None
         # Not asyncio's own pool: a slow embedding server must not take the threads that others wait for.
@@ -73,20 +78,25 @@ class IndexRetriever:
         """The passages of `collection` that fit `query` best, best first; none where nothing was added.
 
         Raises:
-            StoreUnavailableError: the index does not answer.
+            StoreUnavailableError: the index does not answer, or all of it took too long.
             ModelUnavailableError: the embedding server does not answer.
+            ModelAnswerError: the embedding server refuses the question.
             ConfigurationError: the index was made with another embedding, or what it needs is not installed.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._search, query, collection, passages)
+        try:
+            async with asyncio.timeout(self._within_s):
+                return await loop.run_in_executor(self._threads, self._search, query, collection, passages)
+        except TimeoutError:
+            raise StoreUnavailableError(f"the documents were not searched within {self._within_s:g} s") from None
 
     async def close(self) -> None:
         """Give connections and threads back."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         with self._lock:
-            if self._opened:
-                self._opened[0].close()
-                self._opened = None
+            for one in self._opened or ():
+                one.close()
+            self._opened = None
 
     def _search(self, query: str, collection: str, passages: int) -> list[Passage]:
         from pointsman.knowledge.index import check_embedder

@@ -31,8 +31,9 @@ async def passages_for(definition: AgentDefinition, knowledge: Retriever, query:
         query: what they are searched for; only its first 2000 characters are.
 
     Raises:
-        StoreUnavailableError: the index does not answer.
+        StoreUnavailableError: the index does not answer, or all of it took too long.
         ModelUnavailableError: the embedding server does not answer.
+        ModelAnswerError: the embedding server refuses the question.
         ConfigurationError: the index and the settings do not fit each other.
     """
     declared = definition.knowledge

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pointsman.errors import ConfigurationError
+from pointsman.definitions.model import Limits
+from pointsman.errors import ConfigurationError, StoreUnavailableError
 from pointsman.knowledge.embedding import HashedNgrams
 from pointsman.knowledge.fusion import fused
 from pointsman.knowledge.ingestion import ingest
@@ -18,10 +19,13 @@ from pointsman.knowledge.measures import Question, measured, read_questions
 from pointsman.knowledge.port import Passage
 from pointsman.knowledge.retrieval import FILE, IndexRetriever, Way, search
 from pointsman.knowledge.sqlite_index import SqliteIndex
+from pointsman.runtime.grounding import passages_for
 from pointsman.settings import Settings
 from pointsman.testing import ManualClock
+from tests import sdr
 
 EXAMPLES = Path("examples/knowledge")
+SLOW = "slow deliveries"
 
 
 def passage(name: str, source: str = "a.md", heading: str = "") -> Passage:
@@ -96,20 +100,34 @@ async def test_nothing_is_found_where_nothing_was_added_and_what_is_added_later_
     await retriever.close()
 
 
-async def test_other_work_goes_on_while_the_embedding_server_is_slow(tmp_path: Path) -> None:
-    class Slow(HashedNgrams):
-        asked, answers = threading.Event(), threading.Event()
+class Slow(HashedNgrams):
+    """Answers at once, but what is asked `SLOW` only when it is let go."""
 
-        def embed(self, texts: Sequence[str]) -> Any:
-            self.asked.set()
+    def __init__(self) -> None:
+        self.asked, self.answers = threading.Semaphore(0), threading.Event()
+        self.closed = False
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        if SLOW in texts:
+            self.asked.release()
             assert self.answers.wait(20)
-            return super().embed(texts)
+        return super().embed(texts)
 
-    index, slow = filled(tmp_path / FILE), Slow()
-    retriever = IndexRetriever(lambda: (index, slow))
-    asking = asyncio.create_task(retriever.search("late deliveries", collection="product", passages=3))
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def slow() -> Iterator[Slow]:
+    made = Slow()
+    yield made
+    made.answers.set()
+
+
+async def test_other_work_goes_on_while_the_embedding_server_is_slow(tmp_path: Path, slow: Slow) -> None:
+    retriever = over(filled(tmp_path / FILE), slow)
+    (asking,) = await slow_searches(1, retriever, slow)
     loop = asyncio.get_running_loop()
-    await asyncio.to_thread(slow.asked.wait, 20)
     longest = 0.0
     for _ in range(200):
         began = loop.time()
@@ -120,3 +138,60 @@ async def test_other_work_goes_on_while_the_embedding_server_is_slow(tmp_path: P
     slow.answers.set()
     assert len(await asking) == 3
     await retriever.close()
+
+
+async def test_as_many_are_searched_for_at_once_as_an_agent_usually_has_in_flight(tmp_path: Path, slow: Slow) -> None:
+    retriever = over(filled(tmp_path / FILE), slow)
+    waiting = await slow_searches(Limits().in_flight - 1, retriever, slow)
+    assert len(await retriever.search("late deliveries", collection="product", passages=3)) == 3
+    assert not any(each.done() for each in waiting)
+    slow.answers.set()
+    assert {len(found) for found in await asyncio.gather(*waiting)} == {3}
+    await retriever.close()
+
+
+async def test_a_search_is_given_up_after_its_time_whether_it_is_slow_or_waits_for_others(
+    tmp_path: Path, slow: Slow
+) -> None:
+    retriever = over(filled(tmp_path / FILE), slow, within_s=0.2)
+    waiting = [slow_search(retriever) for _ in range(Limits().in_flight)]
+    last = asyncio.create_task(retriever.search("late deliveries", collection="product", passages=3))
+    for each in (*waiting, last):
+        with pytest.raises(StoreUnavailableError, match=r"not searched within 0\.2 s"):
+            await each
+    slow.answers.set()
+    await retriever.close()
+
+
+async def test_a_message_that_needs_no_documents_waits_for_no_search(tmp_path: Path, slow: Slow) -> None:
+    retriever = over(filled(tmp_path / FILE), slow)
+    waiting = await slow_searches(Limits().in_flight, retriever, slow)
+    needs_none = sdr.context("active_outreach", []).definition.model_copy(update={"knowledge": None})
+    assert await passages_for(needs_none, retriever, "late deliveries") == []
+    assert not any(each.done() for each in waiting)
+    slow.answers.set()
+    await asyncio.gather(*waiting)
+    await retriever.close()
+
+
+async def test_what_embeds_is_closed_with_the_index(tmp_path: Path, slow: Slow) -> None:
+    retriever = over(filled(tmp_path / FILE), slow)
+    await retriever.search("late deliveries", collection="product", passages=3)
+    await retriever.close()
+    assert slow.closed
+
+
+def over(index: SqliteIndex, embedder: Slow, **options: float) -> IndexRetriever:
+    return IndexRetriever(lambda: (index, embedder), **options)
+
+
+def slow_search(retriever: IndexRetriever) -> asyncio.Task[Sequence[Passage]]:
+    return asyncio.create_task(retriever.search(SLOW, collection="product", passages=3))
+
+
+async def slow_searches(number: int, retriever: IndexRetriever, slow: Slow) -> list[asyncio.Task[Sequence[Passage]]]:
+    """So many searches that have come to the embedding server, which does not answer."""
+    made = [slow_search(retriever) for _ in range(number)]
+    for _ in made:
+        assert await asyncio.to_thread(slow.asked.acquire, timeout=20)
+    return made
