@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pointsman.cli import knowledge
-from pointsman.errors import ConfigurationError, RefusedError
+from pointsman.errors import ConfigurationError, ModelUnavailableError, RefusedError
+from pointsman.knowledge.embedding import BATCH, HashedNgrams
 from pointsman.settings import Settings
 
 DOCUMENTS = "examples/knowledge/documents"
@@ -43,6 +46,39 @@ def test_a_folder_is_added_listed_searched_and_taken_out() -> None:
     assert "product.md" not in {row["source"] for row in data("ls")}
     assert run("rm", "--all").exit_code == 0
     assert data("ls") == []
+
+
+class FailingLater(HashedNgrams):
+    """Embeds once, and is then away."""
+
+    has_embedded = False
+
+    def embed(self, texts: Sequence[str]) -> Any:
+        if self.has_embedded:
+            raise ModelUnavailableError("away")
+        self.has_embedded = True
+        return super().embed(texts)
+
+
+def test_whoever_looks_at_a_terminal_sees_how_far_it_is_and_programs_get_data_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("add", DOCUMENTS, "-c", "quiet").stderr == ""
+    monkeypatch.setenv("FORCE_COLOR", "1")  # which makes a terminal of a pipe
+    done = run("add", DOCUMENTS, "-c", "product", "-o", "json")
+    assert re.search(r"documents.*100%", done.stderr)
+    assert len(json.loads(done.stdout)) == len(list(Path(DOCUMENTS).iterdir()))
+
+
+def test_progress_counts_the_documents_that_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b", "c", "d"):
+        (tmp_path / f"{name}.txt").write_text("\n\n".join(f"{name} {part} " + "x" * 800 for part in range(BATCH)))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(knowledge, "_embedder", FailingLater)
+    broken_off = run("add", str(tmp_path), "-c", "product")
+    assert isinstance(broken_off.exception, ModelUnavailableError)
+    assert re.search(r"documents.* 25%", broken_off.stderr)
+    assert "50%" not in broken_off.stderr
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(tmp_path: Path) -> None:
