@@ -33,8 +33,9 @@ SELECT source, heading, text, passage, 1 - (vector <=> %(vector)s::vector) AS sc
 WHERE collection = %(collection)s ORDER BY vector <=> %(vector)s::vector, id LIMIT %(limit)s
 
 -- name: matching
+-- Not ts_rank_cd: how near words stand to each other says nothing where any one of them is enough.
 SELECT source, heading, text, passage FROM pointsman_passages, websearch_to_tsquery('simple', %(query)s) AS asked
-WHERE collection = %(collection)s AND words @@ asked ORDER BY ts_rank_cd(words, asked, 1) DESC, id LIMIT %(limit)s
+WHERE collection = %(collection)s AND words @@ asked ORDER BY ts_rank(words, asked, 1) DESC, id LIMIT %(limit)s
 
 -- name: insert_passage
 INSERT INTO pointsman_passages (collection, source, passage, heading, text, vector)

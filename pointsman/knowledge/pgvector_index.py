@@ -1,6 +1,7 @@
 """The served index: PostgreSQL with the extension pgvector, shared by all machines.
 
-Words are compared by PostgreSQL's own full-text search (`ts_rank_cd`), which is not BM25: it knows no rarity of words.
+Words are compared by PostgreSQL's own full-text search (`ts_rank`), which is not BM25: it knows no rarity of words, and
+the configuration `simple` no stems.
 """
 
 from __future__ import annotations

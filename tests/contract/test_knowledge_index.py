@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
-import subprocess
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,17 +11,21 @@ import numpy as np
 import psycopg
 import pytest
 
+from bench.postgres import own_postgres
 from pointsman.errors import ConfigurationError, StoreUnavailableError
 from pointsman.knowledge.chunking import Chunk
 from pointsman.knowledge.embedding import HashedNgrams
 from pointsman.knowledge.index import Index, Indexed, check_embedder
+from pointsman.knowledge.ingestion import ingest
+from pointsman.knowledge.measures import measured, read_questions
 from pointsman.knowledge.pgvector_index import PgvectorIndex
-from pointsman.knowledge.retrieval import search
+from pointsman.knowledge.port import Passage
+from pointsman.knowledge.retrieval import Way, search
 from pointsman.knowledge.sqlite_index import SqliteIndex
-from tests.witness import eventually
 
 AT = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 EMBEDDER = HashedNgrams()
+EXAMPLES = Path("examples/knowledge")
 TEXTS = {
     "prices": "The plan Coast costs 1,450 euros a month.",
     "trucks": "Late deliveries are announced to the customer.",
@@ -36,38 +35,9 @@ TEXTS = {
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """A PostgreSQL server of the tests' own, on a socket that nobody else sees."""
-    found = importlib.util.find_spec("pgserver")
-    assert found
-    assert found.origin
-    programs = Path(found.origin).parent / "pginstall" / "bin"
-    # PostgreSQL does not run as root.
-    user = "nobody" if os.geteuid() == 0 else None
-    folder = Path(tempfile.mkdtemp(prefix="pg "))
-    if user:
-        shutil.chown(folder, user)
-    data = folder / "data"
-    made = [str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "--no-sync"]
-    subprocess.run(made, check=True, capture_output=True, user=user, cwd=folder)
-    command = [str(programs / "postgres"), "-D", str(data), "-k", str(folder), "-h", "", "-F"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, user=user, cwd=folder)
-    address = f"host='{folder}' user=postgres dbname=postgres"
-    try:
-        eventually(lambda: _answers(address), what="PostgreSQL")
+    """A PostgreSQL server of the tests' own."""
+    with own_postgres() as address:
         yield address
-    finally:
-        process.terminate()
-        process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _answers(address: str) -> bool:
-    try:
-        psycopg.connect(address).close()
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 @pytest.fixture(params=["sqlite", "pgvector"])
@@ -111,6 +81,17 @@ def test_passages_are_found_by_words_and_by_vectors(index: Index) -> None:
     assert ids(index.nearest("product", EMBEDDER.embed([TEXTS["prices"]])[0], 1)) == ["prices"]
     best = search(index, EMBEDDER, "what does the plan Coast cost", collection="product", passages=2)[0]
     assert (best.source, best.heading, best.text) == ("b.md", "Prices", TEXTS["prices"])
+
+
+def test_words_find_what_the_shipped_questions_ask_for(index: Index) -> None:
+    for _ in ingest(EXAMPLES / "documents", "product", index, EMBEDDER, lambda: AT):
+        pass
+
+    def ask(query: str) -> Sequence[Passage]:
+        return search(index, EMBEDDER, query, collection="product", passages=10, way=Way.WORDS)
+
+    found = measured(read_questions(EXAMPLES / "questions.jsonl"), ask)
+    assert found.mrr >= 0.46, "docs/evaluation.md says how good each index is"
 
 
 def test_other_collections_stay_out(index: Index) -> None:
