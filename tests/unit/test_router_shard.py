@@ -1,8 +1,14 @@
 """First in, first out per workflow; workflows overtake each other."""
 
 import gc
+import random
+import sys
 import weakref
-from concurrent.futures import Future
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+
+import pytest
 
 from flink_jobs.operators.deciding import Answer, Question
 from flink_jobs.operators.records import Arrived
@@ -19,7 +25,7 @@ def message(workflow: str, offset: int, value: bytes = b"{}") -> Waiting:
     return Waiting(Arrived(Record(topic="t", key=b"k", value=value, headers=headers, partition=0, offset=offset), 1))
 
 
-def asked(workflow: str, offset: int) -> Waiting:
+def asked(workflow: str, offset: int, call: Future[ChatAnswer] | None = None) -> Waiting:
     waiting = message(workflow, offset)
     name = f"{workflow}{offset}"
 
@@ -28,8 +34,16 @@ def asked(workflow: str, offset: int) -> Waiting:
         return [Record(topic=topic, key=None, value=None, headers={})]
 
     question = Question(request=ChatRequest(system="", user="", schema={}), conclude=conclude, stand_in=lambda: None)
-    waiting.ask(question, Future(), asked_at=0.0)
+    waiting.ask(question, call or Future(), asked_at=0.0)
     return waiting
+
+
+@pytest.fixture
+def _threads_that_take_turns_at_any_moment() -> Iterator[None]:
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
 
 
 def leaving(shard: Shard) -> list[str]:
@@ -39,6 +53,18 @@ def leaving(shard: Shard) -> list[str]:
 def answer(waiting: Waiting) -> None:
     assert waiting.answer
     waiting.answer.set_result(ANSWER)
+
+
+def answer_out_of_order(asked_for: SimpleQueue[Waiting | None]) -> None:
+    """Answer each, one of the latest sixteen at a time, until there is None."""
+    dice, open_calls = random.Random(0), list[Waiting]()  # noqa: S311 - no secret hangs on it
+    while (waiting := asked_for.get()) is not None:
+        open_calls.append(waiting)
+        if len(open_calls) == 16:
+            answer(open_calls.pop(dice.randrange(16)))
+    dice.shuffle(open_calls)
+    for waiting in open_calls:
+        answer(waiting)
 
 
 def test_an_answered_message_waits_for_the_one_before_it_in_its_workflow() -> None:
@@ -52,6 +78,42 @@ def test_an_answered_message_waits_for_the_one_before_it_in_its_workflow() -> No
     answer(first)
     assert leaving(shard) == ["a1", "a2"]
     assert not shard
+
+
+@pytest.mark.usefixtures("_threads_that_take_turns_at_any_moment")
+def test_what_another_thread_answers_while_messages_leave_leaves_once_and_in_its_order() -> None:
+    # Of two messages each: another one of its workflow would let go what was overlooked.
+    shard, asked_for, left = Shard(), SimpleQueue[Waiting | None](), list[str]()
+    with ThreadPoolExecutor(1) as threads:
+        answered = threads.submit(answer_out_of_order, asked_for)
+        for number in range(10_000):
+            waiting = asked(f"w{number // 2}:", number % 2)
+            asked_for.put(waiting)
+            shard.add(waiting)
+            left += leaving(shard)
+        asked_for.put(None)
+        while not answered.done():
+            left += leaving(shard)
+        answered.result()
+    left += leaving(shard)
+    assert not shard
+    assert sorted(left) == sorted(f"w{number // 2}:{number % 2}" for number in range(10_000))
+    place = {name: at for at, name in enumerate(left)}
+    assert all(place[f"w{number}:0"] < place[f"w{number}:1"] for number in range(5_000))
+
+
+def test_an_answer_that_comes_while_its_message_is_added_is_seen() -> None:
+    class AnsweredAfterTheFirstLook(Future[ChatAnswer]):
+        def done(self) -> bool:
+            is_done = super().done()
+            if not is_done:
+                with ThreadPoolExecutor(1) as threads:
+                    threads.submit(self.set_result, ANSWER).result()
+            return is_done
+
+    shard = Shard()
+    shard.add(asked("a", 1, AnsweredAfterTheFirstLook()))
+    assert leaving(shard) == ["a1"]
 
 
 def test_a_message_that_has_left_is_gone_without_a_look_at_the_heap() -> None:
