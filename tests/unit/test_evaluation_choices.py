@@ -25,7 +25,7 @@ async def judged(right: str | None, *answers: ChatAnswer | Exception, confidence
 
 
 async def test_a_choice_that_waits_for_approval_is_judged_as_the_choice_that_it_is() -> None:
-    right, wrong = await judged("shy", answer("shy")), await judged("cold", answer("shy"))
+    right, wrong = await judged("shy", answer("shy", 0.9)), await judged("cold", answer("shy", 0.9))
     assert (right.agent, right.outcome, right.is_right) == ("shy", "abstained", True)
     assert (wrong.agent, wrong.is_right) == ("shy", False)
     found = figures([right, wrong])
