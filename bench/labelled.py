@@ -8,7 +8,7 @@ words, chooses right, which shows a difference between two ways to ask and says 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final
@@ -79,6 +79,13 @@ async def by_router(router: Router, among: Sequence[Example]) -> dict[str, bool]
     """Whether each message, by id, comes to the right agent by the router's own code, with the stand-in as model."""
     async with _stand_in() as model:
         return {result.id: result.is_right for result in await run(among, router, model)}
+
+
+async def by_routers(routers: Mapping[str, Router], among: Sequence[Example]) -> dict[str, bool]:
+    """The same where each message, by id, has a router of its own."""
+    async with _stand_in() as model:
+        results = [await run([example], routers[example.id], model) for example in among]
+    return {result.id: result.is_right for (result,) in results}
 
 
 async def by_model_alone(everybody: Sequence[AgentDefinition], among: Sequence[Example]) -> dict[str, bool]:

@@ -11,6 +11,7 @@ from bench.figures import COMMITTED_P50, P50, P90, P99
 
 _OURS: Final = "Pointsman"
 _FAST: Final = "Pointsman, fast"
+_LOCAL: Final = "Pointsman, local model first"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +202,9 @@ TARGETS: Final[Mapping[str, tuple[Target, ...]]] = MappingProxyType(
                 by="model always, all agents in the prompt", at_most=0.2,
             ),
             Target(said="at no loss of accuracy, by the stand-in", figure="points lost", load="all", at_most=0),
+            Target(
+                said="nor by the local model first", figure="points lost", load="all", system=_LOCAL, at_most=0
+            ),
             Target(
                 said="half the model calls of a lead's way", figure="model calls per message", load="a lead's way",
                 system=_OURS, by="model always, all agents in the prompt", at_most=0.5,

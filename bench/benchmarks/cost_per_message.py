@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
-from bench.labelled import NOW, STAND_IN, by_model_alone, by_router, examples, is_reachable, percent, sdr_agents
+from bench.labelled import NOW, STAND_IN, by_model_alone, by_routers, examples, is_reachable, percent, sdr_agents
 from bench.labelled import message as example_message
 from bench.results_file import Report, machine
 from bench.session import Session
@@ -30,6 +31,11 @@ ON_ITS_WAY: Final = "a lead's way"
 CACHED_FROM, CACHED_STEP, CACHED_PRICE = 1024, 128, 0.1
 """OpenAI's servers keep a prompt's beginning from so many tokens on, in such steps, at such a share of the price."""
 _FOLDS: Final = 10
+_AGAINST: Final[Mapping[str, str]] = MappingProxyType({OURS: ALWAYS, LOCAL: OURS})
+"""What a way to decide is measured against: each may lose something to the one before it."""
+
+Routers = Mapping[str, Router]
+"""The router of each message, by the message's id."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,40 +64,50 @@ def run(session: Session) -> Report:
         f"prompt's beginning, from {CACHED_FROM} tokens on, at a tenth of the price. The local model judges messages "
         "that it was not trained on. `without a model`: how many messages were decided so, and how many of them right. "
         "`reachable`: messages that a perfect model would bring to the right agent; `right, %`: those that the offline "
-        "stand-in does, of which `points lost` against the other way to ask.",
+        "stand-in does, of which `points lost`: ours against a model that is always asked, the local model first (with "
+        "the same stand-in behind it) against ours without it.",
         notes=[STAND_IN],
     )  # fmt: skip
-    among, agents = examples(), sdr_agents()
-    quality = _quality(Router(Catalog.of(agents)), agents, among)
-    for row in rows(among, agents):
-        report.rows.append({**row, "repeat": 0, **quality.get((row["load"], row["system"]), {})})
+    report.rows = measured(examples(), sdr_agents())
     session.say(f"P10: {len(report.rows)} figures")
     return report
 
 
-def rows(among: Sequence[Example], agents: Sequence[AgentDefinition]) -> list[dict[str, Any]]:
-    """The figures, by system and load."""
-    catalog, everybody = Catalog.of(agents), prefix_for(agents)
-    routers = _routers_that_have_not_seen(among, catalog)
-    plain = Router(catalog)
-    deciders: dict[str, Callable[[Example], Taken]] = {
-        OURS: lambda example: _taken(plain, example),
-        LOCAL: lambda example: _taken(routers[example.id], example),
-        ALWAYS: lambda example: _asked(everybody.system, user_turn(example_message(example), 12_000)),
+def measured(among: Sequence[Example], agents: Sequence[AgentDefinition]) -> list[dict[str, Any]]:
+    """The whole table, which needs nothing but the stand-in."""
+    catalog = Catalog.of(agents)
+    routers = {
+        OURS: dict.fromkeys((example.id for example in among), Router(catalog)),
+        LOCAL: routers_that_have_not_seen(among, catalog),
+    }
+    quality = quality_of(routers, asyncio.run(_right(routers, agents, among)), among)
+    return [
+        {**row, "repeat": 0, **quality.get((row["load"], row["system"]), {})} for row in rows(routers, agents, among)
+    ]
+
+
+def rows(
+    routers: Mapping[str, Routers], agents: Sequence[AgentDefinition], among: Sequence[Example]
+) -> list[dict[str, Any]]:
+    """The figures that need no model, by system and load."""
+    everybody = prefix_for(agents)
+    took = {
+        **{system: [_taken(by_id[each.id], each) for each in among] for system, by_id in routers.items()},
+        ALWAYS: [_asked(everybody.system, user_turn(example_message(each), 12_000)) for each in among],
     }
     found = []
-    for system, decide in deciders.items():
-        took = [(example, decide(example)) for example in among]
+    for system, taken in took.items():
+        paired = list(zip(among, taken, strict=True))
         by_load: dict[str, list[Taken]] = defaultdict(list)
-        for example, taken in took:
+        for example, each in paired:
             for load in ("all", example.category):
-                by_load[load].append(taken)
+                by_load[load].append(each)
         found += [_row(system, load, each) for load, each in by_load.items()]
-        found.append(_on_its_way(system, took))
+        found.append(_on_its_way(system, paired))
     return found
 
 
-def _routers_that_have_not_seen(among: Sequence[Example], catalog: Catalog) -> Mapping[str, Router]:
+def routers_that_have_not_seen(among: Sequence[Example], catalog: Catalog) -> Routers:
     """For each example a router whose local model was trained on the others: the shares are equal for all answers."""
     from pointsman.local_model.labelled import choices
     from pointsman.local_model.training import Target, train
@@ -147,17 +163,37 @@ def _on_its_way(system: str, took: Sequence[tuple[Example, Taken]]) -> dict[str,
     }  # fmt: skip
 
 
-def _quality(
-    router: Router, agents: Sequence[AgentDefinition], among: Sequence[Example]
+async def _right(
+    routers: Mapping[str, Routers], agents: Sequence[AgentDefinition], among: Sequence[Example]
+) -> dict[str, dict[str, bool]]:
+    right = {system: await by_routers(by_id, among) for system, by_id in routers.items()}
+    return {**right, ALWAYS: await by_model_alone(agents, among)}
+
+
+def quality_of(
+    routers: Mapping[str, Routers], right: Mapping[str, Mapping[str, bool]], among: Sequence[Example]
 ) -> dict[tuple[str, str], dict[str, float]]:
-    """Accuracy by category and system."""
-    right = {OURS: asyncio.run(by_router(router, among)), ALWAYS: asyncio.run(by_model_alone(agents, among))}
+    """Accuracy by category and system.
+
+    Args:
+        routers: of the systems that have one.
+        right: whether each message, by id, came to the right agent, by system.
+        among: the labelled messages.
+    """
     found = {}
     for category in {"all", *(example.category for example in among)}:
         of_it = [example for example in among if category in (example.category, "all")]
         shares = {system: percent(by_id[example.id] for example in of_it) for system, by_id in right.items()}
-        reachable = {OURS: percent(is_reachable(router, example) for example in of_it), ALWAYS: 100.0}
         for system, share in shares.items():
-            lost = {"points_lost": shares[ALWAYS] - share} if system == OURS else {}
-            found[category, system] = {"right_percent": share, "reachable_percent": reachable[system], **lost}
+            against = _AGAINST.get(system)
+            found[category, system] = {
+                "right_percent": share,
+                "reachable_percent": _reachable_percent(routers.get(system), of_it),
+                **({"points_lost": shares[against] - share} if against else {}),
+            }
     return found
+
+
+def _reachable_percent(routers: Routers | None, among: Sequence[Example]) -> float:
+    # Who shows the model all agents, for every message, rules none out.
+    return percent(is_reachable(routers[each.id], each) for each in among) if routers else 100.0
