@@ -8,7 +8,9 @@ r"""How good and how fast a local model is on messages that it has never seen, n
 Ten times a model is trained on nine tenths of the data set and judged on the last tenth; the figures are over all
 tenths. `open_set` trains without messages for nobody, as data sets of intents do (CLINC150); `closed_set` trains with
 them. With --train it is trained once, on that data set, and judged on all of the other (`apart`;
-`nobody_caught_where_kept`: by thresholds taken from the messages judged on).
+`nobody_caught_where_kept`: by thresholds taken from the messages judged on; `draws`: five models of four fifths of the
+training data, judged on the fifth that was left out and apart). `calibration_error`: how far the confidence of all
+choices, taken or not, is from the share of right ones, over tenths of confidence.
 Without --catalog every answer in the data sets is a candidate for every message.
 """
 
@@ -34,15 +36,20 @@ from sklearn.model_selection import StratifiedKFold
 from pointsman.catalog import Catalog
 from pointsman.definitions.loader import load_folder_or_raise
 from pointsman.evaluation.dataset import Example, read_dataset
+from pointsman.evaluation.measures import binned, calibration_error
 from pointsman.local_model.judging import Choice, shares
 from pointsman.local_model.labelled import Labelled, choices
 from pointsman.local_model.model import NOBODY, LocalModel
 from pointsman.local_model.training import Target, train
 
 FOLDS = 10
+DRAWS = 5
 SEED = 11
 TARGETS = {"accuracy 0.95": Target(accuracy=0.95), "keep 0.963": Target(keep=0.963, accuracy=None)}
 KEPT = (0.9, 0.95, 0.963, 0.98)
+
+Said = tuple[Choice, float | None]
+"""A choice and how sure it was; None where the model abstained."""
 
 
 def main() -> None:
@@ -92,8 +99,24 @@ def _judged_apart(seen: Sequence[Labelled], labelled: Sequence[Labelled]) -> dic
     models = {name: train(seen, target) for name, target in TARGETS.items()}
     return {
         "trained_on": len(seen),
-        "apart": {name: shares([_choice(model, each) for each in labelled]) for name, model in models.items()},
+        "apart": {name: _figures([_said(model, each) for each in labelled]) for name, model in models.items()},
         "nobody_caught_where_kept": _caught_where_kept(models["keep 0.963"], labelled),
+        "draws": _draws(seen, labelled),
+    }
+
+
+def _draws(seen: Sequence[Labelled], labelled: Sequence[Labelled]) -> dict[str, Any]:
+    """What other models do by the threshold that training chooses, on the part left out of their data set and apart."""
+    answers = [each.answer for each in seen]
+    left_out, apart = [], []
+    for kept, left in StratifiedKFold(DRAWS, shuffle=True, random_state=SEED).split(answers, answers):
+        model = train([seen[index] for index in kept], TARGETS["keep 0.963"])
+        left_out.append(_figures([_said(model, seen[index]) for index in left]))
+        apart.append(_figures([_said(model, each) for each in labelled]))
+    return {
+        "trained_on": len(seen) * (DRAWS - 1) // DRAWS,
+        "left_out": {name: [one[name] for one in left_out] for name in ("right_agent", "in_scope_kept")},
+        "apart": {name: [one[name] for one in apart] for name in ("right_agent", "in_scope_kept", "nobody_caught")},
     }
 
 
@@ -116,19 +139,28 @@ def _judged_by_folds(labelled: Sequence[Labelled]) -> dict[str, Any]:
 
 def _judged(labelled: Sequence[Labelled], target: Target, *, with_nobody: bool) -> dict[str, Any]:
     answers = [each.answer for each in labelled]
-    found: list[Choice] = []
+    found: list[Said] = []
     for kept, left_out in StratifiedKFold(FOLDS, shuffle=True, random_state=SEED).split(answers, answers):
         seen = [labelled[index] for index in kept if with_nobody or labelled[index].answer != NOBODY]
         model = train(seen, target)
-        found += [_choice(model, labelled[index]) for index in left_out]
-    return shares(found)
+        found += [_said(model, labelled[index]) for index in left_out]
+    return _figures(found)
 
 
-def _choice(model: LocalModel, each: Labelled) -> Choice:
+def _said(model: LocalModel, each: Labelled) -> Said:
     choice = model.choose(each.event_type, each.payload, each.agents)
     if choice is None:
-        return Choice(answer=each.answer, agent=NOBODY, is_taken=False)
-    return Choice(answer=each.answer, agent=choice.agent, is_taken=choice.is_sure)
+        return Choice(answer=each.answer, agent=NOBODY, is_taken=False), None
+    return Choice(answer=each.answer, agent=choice.agent, is_taken=choice.is_sure), choice.confidence
+
+
+def _figures(found: Sequence[Said]) -> dict[str, Any]:
+    sure = [(confidence, choice.agent == choice.answer) for choice, confidence in found if confidence is not None]
+    error = calibration_error(binned(sure))
+    return {
+        **shares([choice for choice, _ in found]),
+        "calibration_error": None if error is None else round(error, 4),
+    }
 
 
 def _times(model: LocalModel, labelled: Sequence[Labelled], repeats: int = 5) -> dict[str, float]:

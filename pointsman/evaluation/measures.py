@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -86,7 +86,7 @@ class Figures:
 
 def figures(results: Sequence[Result]) -> Figures:
     """The figures of `results`, which must not be empty."""
-    bins = _bins([result for result in results if result.confidence is not None])
+    bins = binned([(each.confidence, each.is_choice_right) for each in results if each.confidence is not None])
     agents = sorted({name for result in results for name in (result.answer, result.agent) if name})
     return Figures(
         accuracy=_right(results),
@@ -98,7 +98,7 @@ def figures(results: Sequence[Result]) -> Figures:
         abstention_recall=_right([each for each in results if each.answer is None]),
         confusion=Counter((result.answer or NOBODY, result.agent or NOBODY) for result in results),
         bins=bins,
-        calibration_error=_calibration_error(bins),
+        calibration_error=calibration_error(bins),
         latency_ms=(_percentile(results, 0.50), _percentile(results, 0.95)),
         tokens_per_1000=(
             sum(result.input_tokens for result in results) / len(results) * 1000,
@@ -106,6 +106,37 @@ def figures(results: Sequence[Result]) -> Figures:
         ),
         usd_per_1000=_usd_per_1000(results),
     )
+
+
+def binned(said: Iterable[tuple[float, bool]]) -> list[Bin]:
+    """Choices by tenths of their confidence.
+
+    Args:
+        said: how sure each choice was, 0 to 1, and whether it was right.
+    """
+    held: dict[int, list[tuple[float, bool]]] = {}
+    for confidence, is_right in said:
+        held.setdefault(min(_BINS - 1, int(confidence * _BINS)), []).append((confidence, is_right))
+    return [
+        Bin(
+            count=len(each),
+            confidence=sum(confidence for confidence, _ in each) / len(each),
+            accuracy=sum(is_right for _, is_right in each) / len(each),
+        )
+        for _, each in sorted(held.items())
+    ]
+
+
+def calibration_error(bins: Sequence[Bin]) -> float | None:
+    """Expected calibration error, 0 to 1: how far confidence and share of right choices are apart, bins by their size.
+
+    From Naeini, Cooper, Hauskrecht: Obtaining Well Calibrated Probabilities Using Bayesian Binning (AAAI 2015); for
+    several classes and bins of one width as in Guo et al.: On Calibration of Modern Neural Networks (2017,
+    arXiv:1706.04599). None of nothing.
+    """
+    count = sum(each.count for each in bins)
+    apart = sum(each.count * abs(each.confidence - each.accuracy) for each in bins)
+    return apart / count if count else None
 
 
 def _usd_per_1000(results: Sequence[Result]) -> float | None:
@@ -121,32 +152,6 @@ def _right(results: Sequence[Result]) -> Share:
 def _grouped(results: Sequence[Result], by: Callable[[Result], str]) -> dict[str, Share]:
     names = sorted({by(result) for result in results})
     return {name: _right([result for result in results if by(result) == name]) for name in names}
-
-
-def _bins(results: Sequence[Result]) -> list[Bin]:
-    held: dict[int, list[Result]] = {}
-    for result in results:
-        held.setdefault(min(_BINS - 1, int((result.confidence or 0.0) * _BINS)), []).append(result)
-    return [
-        Bin(
-            count=len(each),
-            confidence=sum(result.confidence or 0.0 for result in each) / len(each),
-            accuracy=sum(result.is_choice_right for result in each) / len(each),
-        )
-        for _, each in sorted(held.items())
-    ]
-
-
-def _calibration_error(bins: Sequence[Bin]) -> float | None:
-    """Expected calibration error: how far confidence and share of right choices are apart, each bin by its size.
-
-    From Naeini, Cooper, Hauskrecht: Obtaining Well Calibrated Probabilities Using Bayesian Binning (AAAI 2015); for
-    several classes and bins of one width as in Guo et al.: On Calibration of Modern Neural Networks (2017,
-    arXiv:1706.04599).
-    """
-    count = sum(each.count for each in bins)
-    apart = sum(each.count * abs(each.confidence - each.accuracy) for each in bins)
-    return apart / count if count else None
 
 
 def _percentile(results: Sequence[Result], share: float) -> float:

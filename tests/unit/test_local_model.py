@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointsman.errors import ConfigurationError
+from pointsman.evaluation.measures import binned, calibration_error
 from pointsman.local_model import LocalModel, from_bytes, load, read_file, save, to_bytes
 from pointsman.local_model.features import features, numbers
 from pointsman.local_model.judging import changes, judged
@@ -134,6 +136,26 @@ def test_it_says_how_good_it_is_on_messages_that_it_has_not_seen(model: LocalMod
     assert held_out["right_agent"] > 0.9
     assert held_out["acted_on_right"] >= 0.95
     assert held_out["nobody_caught"] > 0.8
+
+
+def blurred(number: int, chance: Random) -> Labelled:
+    """A message some of whose words may be another agent's: no model is always right about it."""
+    answer = AGENTS[number % 2]
+    own, other = SUBJECTS[answer], SUBJECTS[AGENTS[1 - number % 2]]
+    text = " ".join(chance.choice(own if chance.random() < 0.75 else other) for _ in range(4))
+    return Labelled(event_type="thing.brought", payload={"text": text}, agents=AGENTS, answer=answer)
+
+
+def test_how_sure_it_is_is_how_often_it_is_right_on_messages_that_it_has_not_seen() -> None:
+    chance = Random(5)  # noqa: S311
+    seen, new = ([blurred(number, chance) for number in range(400)] for _ in range(2))
+    model = trained(seen)
+    said = [(choose_among(model, each), each.answer) for each in new]
+    right = [choice.agent == answer for choice, answer in said]
+    bins = binned([(choice.confidence, choice.agent == answer) for choice, answer in said])
+    assert 0.6 < sum(right) / len(right) < 0.9
+    assert len(bins) >= 3
+    assert (calibration_error(bins) or 0) < 0.06
 
 
 def test_the_threshold_keeps_the_share_that_is_asked_for() -> None:
