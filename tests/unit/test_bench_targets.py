@@ -18,7 +18,7 @@ from bench.frames import java_self, python_self, shares, thread_kind
 from bench.labelled import examples, is_reachable, percent, sdr_agents_among
 from bench.page import chapter, explanation, summarised
 from bench.profiled import PROFILES
-from bench.profiling import VIEWS, take
+from bench.profiling import VIEWS, profile_name, take
 from bench.results_file import RESULTS, Report
 from bench.targets import TARGETS, Target, judged
 from pointsman.catalog import Catalog
@@ -124,8 +124,9 @@ def missed(results: Path) -> list[str]:
     ]
 
 
-def test_every_target_that_a_kept_result_misses_is_explained_in_words() -> None:
+def test_every_target_that_a_kept_result_misses_is_explained_in_words_and_by_a_profile() -> None:
     assert [name for name in missed(RESULTS) if name not in WORDS] == []
+    assert [name for name in missed(RESULTS) if not (RESULTS / f"{profile_name(name)}.json").is_file()] == []
 
 
 def test_where_no_profile_was_taken_it_says_how(tmp_path: Path) -> None:
