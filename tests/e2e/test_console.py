@@ -92,6 +92,27 @@ def test_a_lead_fills_in_the_form_and_is_followed_to_the_mail_that_it_got(
     assert audit(system, "personal_data.shown")[-1]["details"]["reason"] == "a test"
 
 
+def test_what_became_of_a_mail_is_said_on_the_page(desk: Page, system: System) -> None:
+    workflow, where = system.insert({**hot_lead(), "company": "Answers Ltd"})
+    eventually(lambda: system.mails_to(where), within_s=60, what="the mail")
+    eventually(lambda: system.effects(workflow) == ["sent"], what="the ledger's word")
+    desk.goto(f"/workflows/{workflow}")
+    mails = desk.get_by_role("region", name="Mails")
+    mails.get_by_role("button", name="There is a meeting").click()
+    expect(desk.get_by_text("Noted: the router can learn from it.")).to_be_visible()
+    noted = eventually(
+        lambda: [one for one in audit(system, "mail.outcome") if one["by"] == owner(system)], what="the audit record"
+    )
+    assert noted[-1]["details"] == {"outcome": "meeting"}
+
+    def is_shown() -> bool:
+        desk.reload()
+        expect(mails.get_by_role("button", name="They replied")).to_be_visible()
+        return mails.get_by_text("meeting", exact=True).count() == 1
+
+    eventually(is_shown, what="what was said, beside the mail")
+
+
 def test_a_lead_posted_twice_with_one_key_is_one_workflow(system: System) -> None:
     body = json.dumps({**hot_lead(), "email": system.address(), "consent": True, "source": "shop"}).encode()
     headers = {"Content-Type": "application/json", "Idempotency-Key": f"order-{address()}"}
