@@ -49,9 +49,13 @@ class Report:
 
     def left_out(self, systems: list[str]) -> None:
         """Record who takes part otherwise and was not asked to this time."""
-        note = f"Left out of this run: {', '.join(systems)}."
-        if systems and note not in self.notes:
-            self.notes.append(note)
+        if systems:
+            self.note(f"Left out of this run: {', '.join(systems)}.")
+
+    def note(self, text: str) -> None:
+        """Record what a reader must know; said again it stands there once."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     def write(self, folder: Path = RESULTS) -> Path:
         """Write it as JSON, one run per line; the file."""

@@ -38,11 +38,12 @@ EXPECTED_TROUBLE = (
 """What one system may run into without ending the benchmark of the others."""
 
 
-TURNS_NOTE = "Of the Flink jobs only the one runs whose turn it is."
+_TURNS_NOTE = "Of the Flink jobs only the one runs whose turn it is."
 _STARTED_AT_ONCE = 3
 _WARM_UP_RATE = 400.0
-_WARM_UP_S = 12.0
-"""4,800 messages: with fewer, what is measured is how the JVM compiles."""
+_WARM_UP_S = 30.0
+"""12,000 messages: with fewer, what is measured is how the JVM compiles."""
+_WARM_UP_NOTE = f"Every system got up to {_WARM_UP_RATE * _WARM_UP_S:,.0f} messages before it was measured."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +110,8 @@ class Session:
         """
         jobs = [live for live in lives if live.entrant.system.needs_flink]
         taking_turns = jobs if len(jobs) > 1 else []
-        if taking_turns and TURNS_NOTE not in report.notes:
-            report.notes.append(TURNS_NOTE)
+        if taking_turns:
+            report.note(_TURNS_NOTE)
         for live in taking_turns:
             live.stop()
         for turn in range(self.repeats):
@@ -136,6 +137,8 @@ class Session:
         """Start the systems of `entrants`; those that do not start are recorded and left out."""
         chosen = [one for one in entrants if not self.systems or one.system.name.startswith(self.systems)]
         report.left_out([one.system.name for one in entrants if one not in chosen])
+        if not self.smoke:
+            report.note(_WARM_UP_NOTE)
         wanted = sum(entrant.system.needs_flink for entrant in chosen)
         flink = self.bed.flink(wanted + spare_slots) if wanted else None
         lives = [Live(entrant, self.bed, flink, thoroughly=not self.smoke) for entrant in chosen]
