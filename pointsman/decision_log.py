@@ -87,6 +87,11 @@ class LoggedDecision:
         return self._text("agent") or None
 
     @property
+    def proposed(self) -> str | None:
+        """Who gets it if a person approves."""
+        return self._text("proposed") or None
+
+    @property
     def reason(self) -> str:
         """Why, for a person."""
         return self._text("reason")

@@ -216,6 +216,7 @@ def upgrade(
 ) -> None:
     """Stop the job with a savepoint and start this version of the code from it; what is not given stays as it is."""
     told = settings()
+    before = job.running_options(told.flink_url, name)
     changes = {
         "parallelism": parallelism,
         "checkpoint_interval_ms": checkpoint_interval_ms,
@@ -228,12 +229,12 @@ def upgrade(
         "local_first": False if no_local_model and local_first is None else local_first,
         "confidence": confidence,
         "second_model": second_model,
-        "samples": samples,
+        # Of a job that nobody asked how sure it was, what it has is no wish of anybody's.
+        "samples": samples or (_DEFAULTS.samples if confidence and not before.confidence else None),
         "min_catalog": load_catalog(told.kafka_bootstrap).sequence,
         "encrypted": must_encrypt(told),
     }
     given: dict[str, Any] = {option: value for option, value in changes.items() if value is not None}
-    before = job.running_options(told.flink_url, name)
     options = replace(before, **given)
     if dry_run:
         changed = [f"{option} {getattr(before, option)} → {value}" for option, value in given.items()]

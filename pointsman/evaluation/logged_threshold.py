@@ -16,6 +16,7 @@ from pointsman.evaluation.running import Result
 from pointsman.evaluation.thresholds import FEWEST, Proposal, as_option, proposals
 
 _FOLDS: Final = 5
+_ROUTED: Final = "routed"
 _NOTHING: Final = Share(right=0, total=0)
 _BY_MODEL: Final = "decision:"
 """How the source of a label begins that says no more than that nobody objected."""
@@ -72,14 +73,15 @@ def _result(logged: LoggedDecision, label: Example) -> Result | None:
     if logged.how != "model" or choice is None or not isinstance(confidence, int | float):
         return None
     return Result(
-        id=label.id, category="", answer=label.answer, agent=choice, outcome=logged.outcome, how=logged.how,
-        reason=logged.reason, confidence=confidence,
+        id=label.id, category="", answer=label.answer, agent=choice, how=logged.how, reason=logged.reason,
+        # To ask for approval is to act on the choice.
+        outcome=_ROUTED if logged.proposed else logged.outcome, confidence=confidence,
     )  # fmt: skip
 
 
 def _choice(logged: LoggedDecision) -> str | None:
     if logged.reason_code != "low_confidence":
-        return logged.agent
+        return logged.agent or logged.proposed
     opinions: Any = (logged.model_call or {}).get("opinions")
     last = opinions[-1] if isinstance(opinions, list) and opinions else None
     choice = last.get("choice") if isinstance(last, dict) else None
@@ -97,7 +99,7 @@ def _changed(results: Sequence[Result], accuracy: float) -> tuple[Share, Share]:
         needed = {each.agent: 1.0 if each.threshold is None else each.threshold for each in proposals(others, accuracy)}
         for each in ordered[fold::_FOLDS]:
             acts = (each.confidence or 0.0) >= needed.get(each.agent or "", needed[""])
-            was_acted_on = each.outcome == "routed"
+            was_acted_on = each.outcome == _ROUTED
             stopped += [each] if was_acted_on and not acts else []
             released += [each] if acts and not was_acted_on else []
     return _share(stopped), _share(released)

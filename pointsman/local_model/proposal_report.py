@@ -135,6 +135,8 @@ def _chat_lines(chat: ChatThreshold) -> Iterator[str]:
         yield f"how sure the chat model must be: too little to tell, {counted} ({FEWEST} are needed)"
         return
     yield f"how sure the chat model must be: --confidence {chat.option} (from {counted})"
+    if beyond := [each.agent or "all others" for each in chat.found if each.threshold is None]:
+        yield f"  no threshold reaches the share for {', '.join(beyond)}: 1.000 still acts where two answers agree"
     yield "  what it would have changed, on choices that it was not chosen on:"
     yield f"  to a person instead of an agent: {chat.stopped.total}, of them right: {chat.stopped.right}"
     yield f"  to an agent instead of a person: {chat.released.total}, of them right: {chat.released.right}"

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Final
 
-from pointsman.errors import ConfigurationError, ModelAnswerError, ModelUnavailableError
+from pointsman.errors import ConfigurationError, ModelAnswerError, ModelRefusedError, ModelUnavailableError
 from pointsman.models.port import ChatAnswer, ChatModel, ChatRequest, Doubt, Opinion
 
 AGREE: Final = 1.0
 DIFFER: Final = 0.5
 """Confidence where it can only be told from two answers: they are the same, or only one of them can be right."""
 _SAMPLE_TEMPERATURE: Final = 1.0
+_WITHIN_S: Final = 30.0
+"""For another opinion: an answer is there already, and all of it together has a time, after which it is asked anew."""
+_NO_OPINION: Final = (ModelUnavailableError, ModelAnswerError, ModelRefusedError, ConfigurationError, TimeoutError)
 
 
 class OpinionsModel:
@@ -65,19 +69,21 @@ class OpinionsModel:
 
     async def _sampled(self, request: ChatRequest, first: ChatAnswer, doubt: Doubt) -> ChatAnswer:
         try:
-            other = await self._model.complete(replace(request, doubt=None, temperature=_SAMPLE_TEMPERATURE))
-        except (ModelUnavailableError, ModelAnswerError, ConfigurationError):
-            return first
+            async with asyncio.timeout(_WITHIN_S):
+                other = await self._model.complete(replace(request, doubt=None, temperature=_SAMPLE_TEMPERATURE))
+        except _NO_OPINION as error:
+            return _with_cost_of(error, first)
         confidence = AGREE if _choice(first, doubt) == _choice(other, doubt) else DIFFER
         both = _opinion(other, doubt), _opinion(first, doubt)
         return replace(_summed(first, other), confidence=confidence, opinions=both)
 
     async def _second(self, request: ChatRequest, first: ChatAnswer, doubt: Doubt) -> ChatAnswer:
         try:
-            second = await self._asked(replace(request, model=doubt.second_model))
-        except (ModelUnavailableError, ModelAnswerError, ConfigurationError):
+            async with asyncio.timeout(_WITHIN_S):
+                second = await self._asked(replace(request, model=doubt.second_model))
+        except _NO_OPINION as error:
             # Nobody else has an opinion: the first one stands, and it is in doubt.
-            return first
+            return _with_cost_of(error, first)
         confidence = second.confidence
         if confidence is None:
             confidence = AGREE if _choice(first, doubt) == _choice(second, doubt) else DIFFER
@@ -96,6 +102,12 @@ def _choice(answer: ChatAnswer, doubt: Doubt) -> str:
 
 def _opinion(answer: ChatAnswer, doubt: Doubt) -> Opinion:
     return Opinion(model=answer.model, choice=_choice(answer, doubt), confidence=answer.confidence)
+
+
+def _with_cost_of(error: Exception, first: ChatAnswer) -> ChatAnswer:
+    """`first`, with what an answer of no use has used."""
+    useless = error.answer if isinstance(error, ModelAnswerError | ModelRefusedError) else None
+    return first if useless is None else _summed(first, useless)
 
 
 def _summed(taken: ChatAnswer, other: ChatAnswer) -> ChatAnswer:

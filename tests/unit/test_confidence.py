@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from typer.testing import CliRunner
 from pointsman.catalog import Catalog
 from pointsman.cli.main import app
 from pointsman.decision_log import LoggedDecision, Place
-from pointsman.errors import ConfigurationError, ModelAnswerError, ModelUnavailableError
+from pointsman.errors import ConfigurationError, ModelAnswerError, ModelRefusedError, ModelUnavailableError
 from pointsman.evaluation.running import Result
 from pointsman.evaluation.runs import Run, save_run
 from pointsman.evaluation.thresholds import as_option, proposals
@@ -124,7 +125,15 @@ async def test_the_threshold_is_that_of_the_agent_that_was_chosen() -> None:
     assert len((await asked(REQUEST, answer("none", 0.1)))[1]) == 1
 
 
-@pytest.mark.parametrize("failure", [ModelUnavailableError("down"), ModelAnswerError("rubbish", answer("x"))])
+NOTHING_SAID = (
+    ModelUnavailableError("down"),
+    ModelAnswerError("rubbish", answer("x")),
+    ModelRefusedError("the content filter declined", answer("x")),
+    TimeoutError(),
+)
+
+
+@pytest.mark.parametrize("failure", NOTHING_SAID)
 async def test_where_the_second_model_says_nothing_the_doubt_remains(failure: Exception) -> None:
     got, _ = await asked(REQUEST, answer("warm", 0.6), failure)
     assert (got.content["agent"], got.confidence, len(got.opinions)) == ("warm", 0.6, 1)
@@ -144,9 +153,28 @@ async def test_who_wants_one_answer_only_has_an_unknown_confidence_hold_nothing_
     assert (len(calls), got.confidence, got.content["agent"]) == (1, None, "warm")
 
 
-async def test_a_second_answer_that_does_not_come_leaves_it_unknown() -> None:
-    got, calls = await asked(REQUEST, answer("warm"), ModelUnavailableError("down"))
+@pytest.mark.parametrize("failure", NOTHING_SAID)
+async def test_a_second_answer_that_does_not_come_leaves_it_unknown(failure: Exception) -> None:
+    got, calls = await asked(REQUEST, answer("warm"), failure)
     assert (len(calls), got.confidence, got.content["agent"]) == (2, None, "warm")
+
+
+async def test_a_second_answer_of_no_use_is_paid_for() -> None:
+    first, useless = answer("warm"), answer("x")
+    got, _ = await asked(REQUEST, first, ModelAnswerError("rubbish", useless))
+    assert got.input_tokens == first.input_tokens + useless.input_tokens > first.input_tokens
+
+
+async def test_a_second_answer_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Scripted):
+        async def complete(self, request: ChatRequest) -> ChatAnswer:
+            if self.asked:
+                await asyncio.Event().wait()
+            return await super().complete(request)
+
+    monkeypatch.setattr("pointsman.models.opinions._WITHIN_S", 0.01)
+    got = await OpinionsModel(Slow(answer("warm"))).complete(REQUEST)
+    assert (got.content["agent"], got.confidence) == ("warm", None)
 
 
 @pytest.mark.parametrize("thresholds", [{"": 0.7, "none": 0.0}, {"": 0.0, "careful": 0.9}])

@@ -117,8 +117,13 @@ def test_more_instances_than_slots_are_refused(flink: Callable[..., None]) -> No
 
 def rescale(monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[list[SubmitOptions], Any]:
     """`pointsman job rescale` beside a job of parallelism 2: what was submitted, and what was said."""
+    return changed(monkeypatch, "rescale", *words)
+
+
+def changed(monkeypatch: pytest.MonkeyPatch, *words: str, **runs: Any) -> tuple[list[SubmitOptions], Any]:
+    """A command of `pointsman job` beside a job that runs with `runs`: what was submitted, and what was said."""
     live = FlinkJob(id="j", name="pointsman-router", state="RUNNING", started_ms=1)
-    before = JobOptions(kafka_bootstrap="k:9092", parallelism=2, limits="{}", checkpoint_interval_ms=777)
+    before = JobOptions(kafka_bootstrap="k:9092", parallelism=2, limits="{}", checkpoint_interval_ms=777, **runs)
     submitted: list[SubmitOptions] = []
 
     def upgrade(options: SubmitOptions, directory: str | None) -> str:
@@ -129,7 +134,7 @@ def rescale(monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[list[SubmitOp
     monkeypatch.setattr(FlinkRest, "parameters", lambda self, job_id: before.parameters())
     monkeypatch.setattr("pointsman.cli.job.load_catalog", lambda _: Catalog(sequence=9))
     monkeypatch.setattr(job, "upgrade", upgrade)
-    return submitted, CliRunner().invoke(app, ["job", "rescale", *words])
+    return submitted, CliRunner().invoke(app, ["job", *words])
 
 
 def test_a_rescaled_job_is_told_the_same_but_its_parallelism(
@@ -158,6 +163,22 @@ def test_a_job_is_not_stopped_for_slots_that_are_not_there(
     submitted, said = rescale(monkeypatch, "4")
     assert submitted == []
     assert isinstance(said.exception, RefusedError)
+
+
+@pytest.mark.parametrize(
+    ("runs", "words", "samples"),
+    [
+        ({"samples": 1}, ("--confidence", "0.7"), 2),
+        ({"samples": 1, "confidence": "0.6"}, ("--confidence", "0.7"), 1),
+        ({"samples": 2}, ("--confidence", "0.7", "--samples", "1"), 1),
+        ({"samples": 1}, (), 1),
+    ],
+)
+def test_a_job_that_is_first_to_say_how_sure_it_is_asks_twice_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, runs: dict[str, Any], words: tuple[str, ...], samples: int
+) -> None:
+    (submitted,), _ = changed(monkeypatch, "upgrade", *words, **runs)
+    assert submitted.job.samples == samples  # type: ignore[union-attr]
 
 
 def test_a_job_that_does_not_run_cannot_be_rescaled(monkeypatch: pytest.MonkeyPatch) -> None:

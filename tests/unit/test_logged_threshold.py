@@ -51,6 +51,14 @@ def test_a_choice_that_was_left_to_a_person_for_doubt_counts_with_the_persons_an
     assert told.released == Share(right=30, total=30)
 
 
+def test_a_choice_that_waits_for_approval_counts_as_one_that_was_acted_on() -> None:
+    def proposed(one: LoggedDecision) -> LoggedDecision:
+        waits = {"agent": None, "proposed": "warm", "outcome": "abstained", "reason_code": "approval_required"}
+        return LoggedDecision(value={**one.value, **waits}, place=one.place)
+
+    assert found([(proposed(one), said) for one, said in (*SURE, *UNSURE)]) == found([*SURE, *UNSURE])
+
+
 def test_that_nobody_objected_is_no_word_and_proposes_nothing_alone() -> None:
     silent = [(one, label(number, "warm", "decision:model")) for number, (one, _) in enumerate(SURE)]
     told = found([*silent, *UNSURE[:19]])
