@@ -69,7 +69,9 @@ sent, and not fewer billed.""",
 aiohttp by itself takes more than twice the target here. On top of it the router's client holds each answer against its
 schema and counts what it used.""",
         "P12": """\
-Astray are the messages for which no answer is of use: they are with a person, as they should be.""",
+Astray are the messages for which no answer is of use: they are with a person, as they should be. The router's client
+heeds `Retry-After` with all its calls, where the rivals' own makes only the refused one wait: with every tenth call
+refused for a second, its median message waits for most of one.""",
         "P13": """\
 The TaskManager waits for most of it: 11 to 12 s are Flink's own client, which starts a JVM and Python and plans the
 SQL of the job; 2 to 3 s pass from there until all tasks run.""",

@@ -178,7 +178,8 @@ def test_a_job_that_is_first_to_say_how_sure_it_is_asks_twice_unless_told_otherw
     monkeypatch: pytest.MonkeyPatch, runs: dict[str, Any], words: tuple[str, ...], samples: int
 ) -> None:
     (submitted,), _ = changed(monkeypatch, "upgrade", *words, **runs)
-    assert submitted.job.samples == samples  # type: ignore[union-attr]
+    assert isinstance(submitted.job, JobOptions)
+    assert submitted.job.samples == samples
 
 
 def test_a_job_that_does_not_run_cannot_be_rescaled(monkeypatch: pytest.MonkeyPatch) -> None:
