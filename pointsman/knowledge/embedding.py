@@ -61,8 +61,12 @@ class Embedder(Protocol):
         ...
 
 
-def embedder_of(settings: Settings) -> Embedder:
+def embedder_of(settings: Settings, *, message_waits: bool = False) -> Embedder:
     """The embedder that the settings name.
+
+    Args:
+        settings: the process's settings.
+        message_waits: a message waits for what is embedded, so that a server is asked once and for a short time.
 
     Raises:
         ConfigurationError: there is none of that name, or what it needs is not installed.
@@ -75,7 +79,7 @@ def embedder_of(settings: Settings) -> Embedder:
     if wanted.startswith(OPENAI) and wanted != OPENAI:
         from pointsman.knowledge.served_embedding import OpenAIEmbeddings
 
-        return OpenAIEmbeddings(wanted.removeprefix(OPENAI), settings)
+        return OpenAIEmbeddings(wanted.removeprefix(OPENAI), settings, message_waits=message_waits)
     remedy = f"write {HASHED}, {SENTENCE_MODEL} or {OPENAI}MODEL"
     raise ConfigurationError("setting POINTSMAN_EMBEDDINGS names no way to embed", remedy)
 

@@ -120,7 +120,7 @@ def _opened(settings: Settings) -> tuple[Index, Embedder] | None:
 
     if not is_there(settings):
         return None
-    embedder = embedder_of(settings)
+    embedder = embedder_of(settings, message_waits=True)
     return open_index(settings, embedder), embedder
 
 

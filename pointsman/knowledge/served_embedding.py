@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
 
 _BATCH_TIMEOUT_S: Final = 60.0
-"""Nobody waits for documents; a server without a graphics card takes its time for 64 passages."""
+"""No message waits for a command; a server without a graphics card takes its time for 64 passages."""
 _BATCH_ATTEMPTS: Final = 3
 _LONGEST_PAUSE_S: Final = 60.0
 """What a server may ask for between two tries; whoever adds documents comes again later rather than wait for longer."""
@@ -29,24 +29,23 @@ _LONGEST_PAUSE_S: Final = 60.0
 class OpenAIEmbeddings:
     """A model of OpenAI, or of a server that speaks its API (`OPENAI_BASE_URL`).
 
-    One text is a question: a message waits for it, so it gets a short time and one try, and whoever handles the message
-    tries again. Several are documents: each batch gets more of both.
-
     Args:
         model: the model's name.
-        settings: key, address, and how long a question may take.
+        settings: key, address, and how long a message may wait.
+        message_waits: short time and one try, as whoever handles the message tries again; a command has more of both.
 
     Raises:
         ConfigurationError: neither a key nor an address is set.
     """
 
-    def __init__(self, model: str, settings: Settings) -> None:
+    def __init__(self, model: str, settings: Settings, *, message_waits: bool = False) -> None:
         key = settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
         if not key and not settings.openai_base_url:
             raise ConfigurationError("there is no embedding server to ask", "set OPENAI_API_KEY or OPENAI_BASE_URL")
         self.name = f"{OPENAI}{model}"
         self.weight = KNOWS_MEANING
         self._timeout_s = settings.model_timeout_s
+        self._vectors = self._at_once if message_waits else self._patiently
         # A server of one's own mostly does not look at the key; some insist that there is one.
         self._http = EmbeddingsHttp(model, key or "not-needed", settings.openai_base_url or OPENAI_ADDRESS)
 
@@ -56,16 +55,18 @@ class OpenAIEmbeddings:
         Raises:
             ModelUnavailableError: the server does not answer.
             ModelAnswerError: the server refuses the texts.
+            ModelRefusedError: the server's content filter declines them.
             ConfigurationError: key, model name or address is wrong.
         """
         asked = [text[:LONGEST_TEXT] or " " for text in texts]
-        if len(asked) == 1:
-            return _rows(self._http.vectors(asked, self._timeout_s))
-        return _rows([vector for batch in _batches(asked) for vector in self._patiently(batch)])
+        return _rows([vector for batch in _batches(asked) for vector in self._vectors(batch)])
 
     def close(self) -> None:
         """Give connections back."""
         self._http.close()
+
+    def _at_once(self, batch: Sequence[str]) -> list[Any]:
+        return self._http.vectors(batch, self._timeout_s)
 
     def _patiently(self, batch: Sequence[str]) -> list[Any]:
         # Not a decorator: stamina would log the arguments.

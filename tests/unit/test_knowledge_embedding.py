@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -16,7 +17,9 @@ import stamina
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
+from pointsman.cli import knowledge
 from pointsman.errors import (
     ConfigurationError,
     ModelAnswerError,
@@ -25,6 +28,7 @@ from pointsman.errors import (
     PointsmanError,
 )
 from pointsman.knowledge.embedding import BATCH, HashedNgrams, SentenceModel, embedder_of
+from pointsman.knowledge.retrieval import IndexRetriever, open_index
 from pointsman.knowledge.served_embedding import OpenAIEmbeddings
 from pointsman.settings import Settings
 
@@ -75,12 +79,17 @@ class Server:
 
 
 @asynccontextmanager
-async def asking(server: Server, **settings: Any) -> AsyncIterator[OpenAIEmbeddings]:
+async def serving(server: Server, **settings: Any) -> AsyncIterator[Settings]:
     app = web.Application()
     app.router.add_post("/v1/embeddings", server.answer)
     async with TestServer(app) as running:
-        known = Settings(openai_base_url=str(running.make_url("/v1")), openai_api_key=SecretStr("k"), **settings)
-        embedder = OpenAIEmbeddings("small", known)
+        yield Settings(openai_base_url=str(running.make_url("/v1")), openai_api_key=SecretStr("k"), **settings)
+
+
+@asynccontextmanager
+async def asking(server: Server, *, message_waits: bool = False, **settings: Any) -> AsyncIterator[OpenAIEmbeddings]:
+    async with serving(server, **settings) as known:
+        embedder = OpenAIEmbeddings("small", known, message_waits=message_waits)
         yield embedder
         embedder.close()
 
@@ -139,24 +148,25 @@ async def test_a_server_that_refuses_is_told_apart_from_one_that_is_away(
 ) -> None:
     server = Server()
     server.status, server.headers = status, {"Retry-After": "7"}
-    async with asking(server) as embedder:
+    async with asking(server, message_waits=True) as embedder:
         with pytest.raises(error, match=told) as caught:
             await embedded(embedder, "secret")
     assert "secret" not in str(caught.value)
     assert len(server.requests) == 1, "whoever handles the message tries again"
 
 
+@pytest.mark.parametrize("texts", [("one",), ("one", "two")])
 @pytest.mark.parametrize(("status", "tries"), [(503, 3), (401, 1)])
-async def test_documents_are_tried_again_while_that_may_help(status: int, tries: int) -> None:
+async def test_a_command_tries_again_while_that_may_help(status: int, tries: int, texts: tuple[str, ...]) -> None:
     server = Server()
     server.status = status
     with stamina.set_testing(True, attempts=3):
         async with asking(server) as embedder:
             with pytest.raises(PointsmanError):
-                await embedded(embedder, "one", "two")
+                await embedded(embedder, *texts)
             assert len(server.requests) == tries
             server.status = 200
-            assert (await embedded(embedder, "one", "two")).shape == (2, 2)
+            assert (await embedded(embedder, *texts)).shape == (len(texts), 2)
 
 
 @pytest.mark.parametrize(
@@ -179,19 +189,42 @@ async def test_an_answer_of_no_use_is_as_none(of_no_use: Entries) -> None:
                 await embedded(embedder, "one", "two")
 
 
-async def test_a_question_is_given_up_soon_and_documents_have_longer() -> None:
+async def test_the_search_for_a_message_asks_once_and_the_command_tries_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server()
+    server.status = 503
+    with stamina.set_testing(True, attempts=3):
+        async with serving(server, data_dir=tmp_path, embeddings="openai:small") as known:
+            open_index(known, embedder_of(known), may_write=True).close()
+            retriever = IndexRetriever.of(known)
+            with pytest.raises(ModelUnavailableError):
+                await retriever.search("late deliveries", collection="product", passages=3)
+            await retriever.close()
+            assert len(server.requests) == 1
+            monkeypatch.setattr(knowledge, "settings", lambda: known)
+            words = ["search", "late deliveries", "-c", "product"]
+            result = await asyncio.to_thread(CliRunner().invoke, knowledge.app, words)
+    assert isinstance(result.exception, ModelUnavailableError)
+    assert len(server.requests) == 1 + 3
+
+
+async def test_a_message_gives_up_soon_and_a_command_has_longer() -> None:
     server = Server()
     server.answering.clear()
-    async with asking(server, model_timeout_s=0.05) as embedder:
-        documents = asyncio.create_task(embedded(embedder, "one", "two"))
+    async with (
+        asking(server, model_timeout_s=0.05) as patient,
+        asking(server, model_timeout_s=0.05, message_waits=True) as hurried,
+    ):
+        one_passage = asyncio.create_task(embedded(patient, "one"))
         with pytest.raises(ModelUnavailableError, match=r"within 0\.05 s"):
-            await embedded(embedder, "a question")
+            await embedded(hurried, "a question")
         server.answering.set()
-        assert (await documents).shape == (2, 2)
+        assert (await one_passage).shape == (1, 2)
 
 
 def test_a_server_that_is_not_there_is_unavailable() -> None:
-    embedder = OpenAIEmbeddings("small", Settings(openai_base_url="http://127.0.0.1:9/v1"))
+    embedder = OpenAIEmbeddings("small", Settings(openai_base_url="http://127.0.0.1:9/v1"), message_waits=True)
     with pytest.raises(ModelUnavailableError, match="no connection to the embedding server"):
         embedder.embed(["x"])
     embedder.close()
