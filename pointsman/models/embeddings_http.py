@@ -13,11 +13,13 @@ from typing import Any, Final
 
 import httpx2
 
-from pointsman.errors import ConfigurationError, ModelUnavailableError
+from pointsman.errors import ConfigurationError, ModelAnswerError, ModelUnavailableError, PointsmanError
 from pointsman.models.completions_http import OPENAI
 from pointsman.models.http_errors import Server, translated
 
 _SERVER: Final = Server(name="the embedding server", named_by="POINTSMAN_EMBEDDINGS")
+_FOR_THE_TEXTS: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
+"""What a server answers because of the texts. Any other refusal would meet every text: no message is lost over it."""
 
 
 class EmbeddingsHttp:
@@ -48,8 +50,10 @@ class EmbeddingsHttp:
             timeout_s: seconds to wait for the server, each time that it has to say something.
 
         Raises:
-            ModelUnavailableError: no connection, no answer in time, a status that may pass, or no vectors in it.
+            ModelUnavailableError: no connection, no answer in time, a status that no text is to blame for, or no
+                vectors in it.
             ModelAnswerError: the server refuses the texts.
+            ModelRefusedError: the server's content filter declines them.
             ConfigurationError: the key, the model's name or the address is wrong.
         """
         octets = json.dumps({"model": self._model, "input": list(texts), "encoding_format": "float"}).encode()
@@ -62,12 +66,19 @@ class EmbeddingsHttp:
         except httpx2.HTTPError as error:
             raise ModelUnavailableError(f"no connection to {_SERVER.name} ({type(error).__name__})") from None
         if answer.status_code >= HTTPStatus.BAD_REQUEST:
-            raise translated(answer.status_code, answer.headers, answer.content, _SERVER)
+            raise _meaning(answer)
         return _in_order(answer.content, len(texts))
 
     def close(self) -> None:
         """Give connections back."""
         self._client.close()
+
+
+def _meaning(answer: httpx2.Response) -> PointsmanError:
+    error = translated(answer.status_code, answer.headers, answer.content, _SERVER)
+    if isinstance(error, ModelAnswerError) and answer.status_code not in _FOR_THE_TEXTS:
+        return ModelUnavailableError(error.detail)
+    return error
 
 
 def _in_order(body: bytes, wanted: int) -> list[Any]:

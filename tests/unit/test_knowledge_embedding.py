@@ -24,6 +24,7 @@ from pointsman.errors import (
     ConfigurationError,
     ModelAnswerError,
     ModelBusyError,
+    ModelRefusedError,
     ModelUnavailableError,
     PointsmanError,
 )
@@ -60,7 +61,7 @@ class Server:
     """A server that speaks OpenAI's embeddings API, or answers `status`, or as `entries` says."""
 
     def __init__(self, entries: Entries = entries) -> None:
-        self.status, self.headers = 200, dict[str, str]()
+        self.status, self.code, self.headers = 200, "", dict[str, str]()
         self.entries = entries
         self.requests: list[web.Request] = []
         self.bodies: list[dict[str, Any]] = []
@@ -73,7 +74,7 @@ class Server:
         self.bodies.append(asked)
         await self.answering.wait()
         if self.status != 200:
-            told = {"error": {"message": "the text was: secret"}}
+            told = {"error": {"message": "the text was: secret", "code": self.code}}
             return web.json_response(told, status=self.status, headers=self.headers)
         return web.json_response({"object": "list", "data": self.entries(asked["input"]), "model": asked["model"]})
 
@@ -137,6 +138,10 @@ async def test_vectors_belong_to_the_texts_that_the_answer_numbers() -> None:
     ("status", "error", "told"),
     [
         (400, ModelAnswerError, "the embedding server refused the request"),
+        (413, ModelAnswerError, "the embedding server refused the request"),
+        (402, ModelUnavailableError, r"the embedding server refused the request \(402\)"),
+        (405, ModelUnavailableError, "405"),
+        (422, ModelUnavailableError, "422"),
         (401, ConfigurationError, "OPENAI_API_KEY"),
         (404, ConfigurationError, "POINTSMAN_EMBEDDINGS"),
         (429, ModelBusyError, "asked to wait 7 s"),
@@ -153,6 +158,14 @@ async def test_a_server_that_refuses_is_told_apart_from_one_that_is_away(
             await embedded(embedder, "secret")
     assert "secret" not in str(caught.value)
     assert len(server.requests) == 1, "whoever handles the message tries again"
+
+
+async def test_what_a_content_filter_declines_is_left_to_a_person() -> None:
+    server = Server()
+    server.status, server.code = 422, "content_filter"
+    async with asking(server, message_waits=True) as embedder:
+        with pytest.raises(ModelRefusedError):
+            await embedded(embedder, "secret")
 
 
 @pytest.mark.parametrize("texts", [("one",), ("one", "two")])
