@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
     from pointsman.knowledge.index import Vector, Vectors
 
-_CONNECT_S: Final = 10
+_LIMITS: Final = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""A server whose machine is gone says nothing: without them, all searches would wait for it for many minutes."""
+_READ_WITHIN: Final = "-c statement_timeout=15000"
+"""Below the 20 s of a search, which gives up waiting and cannot end the statement that holds the connection."""
 _MOST_WORDS: Final = 64
 _WORD: Final = re.compile(r"\w+")
 
@@ -135,9 +144,8 @@ class PgvectorIndex:
         from psycopg.rows import dict_row
 
         if self._connection is None or self._connection.closed:
-            self._connection = psycopg.connect(
-                self._address, autocommit=True, row_factory=dict_row, connect_timeout=_CONNECT_S
-            )
+            address = _with_limits(self._address, may_write=self._may_write)
+            self._connection = psycopg.connect(address, autocommit=True, row_factory=dict_row)
             if self._may_write:
                 with self._connection.transaction():
                     self._connection.execute(self._sql["lock"])
@@ -152,6 +160,15 @@ class PgvectorIndex:
 
 class _NoTablesError(StoreUnavailableError):
     """Nothing was ever added."""
+
+
+def _with_limits(address: str, *, may_write: bool) -> str:
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+    given = conninfo_to_dict(address)
+    if not may_write:  # Whoever writes may have to wait for another who writes a large document.
+        given["options"] = f"{_READ_WITHIN} {given.get('options') or ''}".strip()
+    return make_conninfo("", **{**_LIMITS, **given})
 
 
 def _literal(vector: Vector) -> str:
