@@ -211,7 +211,8 @@ class Live:
         hop = self.entrant.workload.hops - 1
         warmed(self._bed, self._running, hop=hop, **self.about)
         if thoroughly and self._thoroughly:
-            rate = min(_WARM_UP_RATE, self.entrant.system.most_per_s / 2)
+            # Of a journey each hop is a message; what is left over would be in the way of what is measured.
+            rate = min(_WARM_UP_RATE, self.entrant.system.most_per_s / 2) / self.entrant.workload.hops
             measure(self._bed, self._running, Load.steady(rate, _WARM_UP_S, hop=hop), **self.about)
 
     def measure(self, load: Load, **more: Any) -> Measured:
