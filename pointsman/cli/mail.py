@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -14,7 +15,7 @@ from pointsman.bounce_work import Result, put_aside, read, waiting, work_off
 from pointsman.cli.leads import with_store
 from pointsman.cli.options import By, DryRun, operator
 from pointsman.envelope import Record
-from pointsman.errors import ConfigurationError, RefusedError, TransientError
+from pointsman.errors import ConfigurationError, ErasedError, PointsmanError, RefusedError, TransientError
 from pointsman.evaluation.feedback import MailOutcome, outcome_record
 from pointsman.kafka import publish
 from pointsman.runtime.ledger import EFFECTS
@@ -40,17 +41,16 @@ def bounces(
     """Put people whose mailbox returned a mail for good, or who complained, on the suppression list; note replies."""
     while True:
         try:
-            for file in waiting(folder):
-                typer.echo(("would be: " if dry_run else "") + line(_work_off(file, dry_run=dry_run)))
-                if not dry_run:
-                    put_aside(folder, file)
+            trouble = _look(folder, dry_run=dry_run)
         except OSError as error:
             remedy = "let this process read and write the folder"
             raise ConfigurationError(f"{folder}: {error.strerror}", remedy) from None
         except TransientError as error:
-            if not watch:
-                raise
-            typer.echo(f"pointsman: {error}; trying again", err=True)
+            trouble = error
+        if trouble and not watch:
+            raise trouble
+        if trouble:
+            typer.echo(f"pointsman: {trouble}; trying again", err=True)
         if not watch or dry_run:
             return
         time.sleep(_LOOK_AGAIN_S)
@@ -83,12 +83,44 @@ def line(result: Result) -> str:
     return f"{result.file}  {result.outcome}{'  suppressed' if result.is_suppressed else ''}"
 
 
+def _look(folder: Path, *, dry_run: bool) -> PointsmanError | None:
+    """Deal with each file once; why replies stay in the folder, if some do."""
+    replies: list[tuple[Path, Result]] = []
+    for file in waiting(folder):
+        result = _work_off(file, dry_run=dry_run)
+        if dry_run:
+            typer.echo(f"would be: {line(result)}")
+        elif result.record:
+            # They need Kafka, and nobody's bounce is to wait for that.
+            replies.append((file, result))
+        else:
+            _finish(folder, file, result)
+    return _finish_replies(folder, replies)
+
+
+def _finish_replies(folder: Path, replies: Iterable[tuple[Path, Result]]) -> PointsmanError | None:
+    trouble = None
+    for file, result in replies:
+        try:
+            _finish(folder, file, result)
+        except ErasedError as error:
+            trouble = error
+        except PointsmanError as error:
+            # Not this reply's fault: the next one would wait for Kafka as long, for nothing.
+            return error
+    return trouble
+
+
+def _finish(folder: Path, file: Path, result: Result) -> None:
+    if result.record:
+        _note(result.record)
+    typer.echo(line(result))
+    put_aside(folder, file)
+
+
 def _work_off(file: Path, *, dry_run: bool) -> Result:
     raw = read(file)
-    result = with_store(lambda store: work_off(file.name, raw, store, datetime.now(UTC), dry_run=dry_run))
-    if result.record and not dry_run:
-        _note(result.record)
-    return result
+    return with_store(lambda store: work_off(file.name, raw, store, datetime.now(UTC), dry_run=dry_run))
 
 
 def _note(record: Record) -> None:

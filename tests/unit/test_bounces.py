@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from pointsman.audit import read_entry
+from pointsman.bounce_work import waiting
 from pointsman.bounces import ReturnedMail, Verdict, read_returned
 from pointsman.cli import leads, mail
 from pointsman.envelope import Record
-from pointsman.errors import BrokerUnavailableError
+from pointsman.errors import BrokerUnavailableError, ConfigurationError, ErasedError
 from pointsman.evaluation.feedback import MailOutcome, feedback
 from pointsman.replies import read_reply
 from pointsman.runtime.ledger import effect_id
@@ -187,7 +188,7 @@ async def test_a_reply_in_the_folder_is_on_record_and_becomes_a_label(
     told = await asyncio.to_thread(run, tmp_path, "--dry-run")
     assert (told.splitlines()[0], published) == ("would be: 1.eml  reply", [])
     output = await asyncio.to_thread(run, tmp_path)
-    assert output.splitlines() == ["1.eml  reply", "2.eml  not_a_notification", "3.eml  unknown_mail"]
+    assert output.splitlines() == ["2.eml  not_a_notification", "3.eml  unknown_mail", "1.eml  reply"]
     entries = [entry for record in published if (entry := read_entry(record))]
     assert [(entry.by, entry.workflow_id) for entry in entries] == [("mail-reader", "lead-1")]
     assert feedback(entries, await store.find("effects", {}), []).outcomes == {"m-1": MailOutcome.REPLY}
@@ -205,6 +206,57 @@ async def test_a_reply_that_cannot_be_recorded_is_read_again(
     told = await asyncio.to_thread(CliRunner().invoke, mail.app, ["bounces", "--folder", str(tmp_path)])
     assert isinstance(told.exception, BrokerUnavailableError)
     assert (tmp_path / "1.eml").is_file()
+
+
+class LookedTwiceError(Exception):
+    """The command would look a third time."""
+
+
+def refuse_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Nothing can be published; what was tried."""
+    tried: list[object] = []
+
+    def refused(*some: object) -> None:
+        tried.append(some)
+        raise error
+
+    monkeypatch.setattr(mail, "publish", refused)
+    return tried
+
+
+@pytest.mark.parametrize("error", [BrokerUnavailableError("Kafka does not answer"), ConfigurationError("no access")])
+async def test_a_reply_that_cannot_be_recorded_holds_no_bounce_up_and_does_not_end_the_watch(
+    store: InMemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    tried, looks = refuse_with(error, monkeypatch), list[float]()
+
+    def look_again(wait_s: float) -> None:
+        looks.append(wait_s)
+        if len(looks) == 2:
+            raise LookedTwiceError
+
+    monkeypatch.setattr("pointsman.cli.mail.time.sleep", look_again)
+    for name, raw in (("1.eml", reply()), ("2.eml", reply()), ("3.eml", dsn())):
+        (tmp_path / name).write_bytes(raw)
+    words = ["bounces", "--folder", str(tmp_path), "--watch"]
+    told = await asyncio.to_thread(CliRunner().invoke, mail.app, words)
+    assert isinstance(told.exception, LookedTwiceError)
+    assert told.stdout == "3.eml  hard_bounce  suppressed\n"
+    assert told.stderr == f"pointsman: {error}; trying again\n" * 2
+    assert await is_suppressed(store, PERSON)
+    assert [file.name for file in waiting(tmp_path)] == ["1.eml", "2.eml"]
+    assert len(tried) == 2, "once a round: what Kafka does not take of one reply it takes of none"
+
+
+async def test_a_reply_about_an_erased_workflow_holds_no_other_up(
+    store: InMemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = refuse_with(ErasedError(), monkeypatch)
+    for name in ("1.eml", "2.eml"):
+        (tmp_path / name).write_bytes(reply())
+    told = await asyncio.to_thread(CliRunner().invoke, mail.app, ["bounces", "--folder", str(tmp_path)])
+    assert isinstance(told.exception, ErasedError)
+    assert len(tried) == 2
 
 
 async def test_nothing_is_kept_of_a_reply_from_somebody_who_was_erased(
