@@ -17,7 +17,7 @@ from pointsman.store import DocumentStore
 from pointsman.suppressions import SuppressionReason, suppress
 
 PROCESSED: Final = "processed"
-_LARGEST_BYTES: Final = 10 * 1024 * 1024
+_MOST_BYTES: Final = 10 * 1024 * 1024
 _ENDS: Final = {Verdict.HARD_BOUNCE: SuppressionReason.RETURNED, Verdict.COMPLAINT: SuppressionReason.COMPLAINED}
 
 
@@ -51,8 +51,9 @@ def waiting(folder: Path) -> list[Path]:
 
 
 def read(file: Path) -> bytes:
-    """What `file` holds; nothing of one that is too large to be a notification."""
-    return file.read_bytes() if file.stat().st_size <= _LARGEST_BYTES else b""
+    """What `file` holds, or begins with: what says whose mail it is stands before large attachments."""
+    with file.open("rb") as opened:
+        return opened.read(_MOST_BYTES)
 
 
 def put_aside(folder: Path, file: Path) -> None:

@@ -14,8 +14,8 @@ from email.policy import default
 from enum import StrEnum
 from typing import Final
 
-MESSAGE_ID: Final = re.compile(r"<([0-9a-f]{64})@[^<>\s]+>")
-"""A `Message-ID` of ours, and in it the ledger id."""
+MESSAGE_ID: Final = re.compile(r"<([0-9a-f]{64})@([^<>\s]+)>")
+"""A `Message-ID` of ours, and in it the ledger id and the domain of the sender."""
 BROKEN: Final = (ValueError, LookupError, AttributeError, TypeError, RecursionError)
 """What the standard library raises for mails that are broken enough."""
 _PERMANENT: Final = re.compile(r"5\.\d{1,3}\.\d{1,3}")

@@ -99,8 +99,8 @@ def test_no_bytes_make_it_fail(junk: bytes, at: int) -> None:
     read_returned(dsn()[:at] + junk + dsn()[at:])
 
 
-def reply(*headers: str, effect: str = EFFECT) -> bytes:
-    lines = ["From: Mara <mara@elsewhere.example>", f"In-Reply-To: <{effect}@sdr.example>", *headers, "", "Call me!"]
+def reply(*headers: str, effect: str = EFFECT, sender: str = "Mara <mara@elsewhere.example>") -> bytes:
+    lines = [f"From: {sender}", f"In-Reply-To: <{effect}@sdr.example>", *headers, "", "Call me!"]
     return "\r\n".join(lines).encode()
 
 
@@ -130,6 +130,20 @@ def test_an_answer_names_the_mail_that_it_answers() -> None:
 )
 def test_what_a_machine_answers_is_no_reply(header: str) -> None:
     assert read_reply(reply(header)) is None
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "MAILER-DAEMON@mx.example",
+        "Mail Delivery System <Mailer-Daemon@mx.example>",
+        "MAILER-DAEMON (Mail Delivery System)",
+        "postmaster@elsewhere.example",
+        '"Kim, Alex" <Kim@SDR.example>',
+    ],
+)
+def test_what_a_mail_server_or_a_colleague_writes_in_the_thread_is_no_reply(sender: str) -> None:
+    assert read_reply(reply(sender=sender)) is None
 
 
 @given(st.binary(max_size=200), st.integers(min_value=0, max_value=len(reply())))
@@ -257,6 +271,12 @@ async def test_a_reply_about_an_erased_workflow_holds_no_other_up(
     told = await asyncio.to_thread(CliRunner().invoke, mail.app, ["bounces", "--folder", str(tmp_path)])
     assert isinstance(told.exception, ErasedError)
     assert len(tried) == 2
+
+
+async def test_a_reply_with_large_files_is_one(store: InMemoryStore, tmp_path: Path, published: list[Record]) -> None:
+    (tmp_path / "1.eml").write_bytes(reply() + b"x" * 11_000_000)
+    assert await asyncio.to_thread(run, tmp_path) == "1.eml  reply\n"
+    assert len(published) == 1
 
 
 async def test_nothing_is_kept_of_a_reply_from_somebody_who_was_erased(
