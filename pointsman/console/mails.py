@@ -39,9 +39,10 @@ def mails(effects: Iterable[Mapping[str, Any]], records: Sequence[Record], *, un
 def _mail(effect: Mapping[str, Any], drafts: Mapping[str, Record]) -> dict[str, Any]:
     facts: Mapping[str, Any] = effect["facts"]
     kept = _as_sent(facts.get("content"))
-    about = {"effect_id": effect["_id"], "state": effect["state"], "message_id": str(facts.get("message_id") or "")}
+    about = {"effect_id": effect["_id"], "state": effect["state"], "is_erased": "erased_at" in effect}
+    sent = {"message_id": str(facts.get("message_id") or ""), "sent_at": facts.get("sent_at")}
     text = kept or _draft(drafts.get(str(facts.get("message") or "")))
-    return {**about, "as_sent": bool(kept), "sent_at": facts.get("sent_at"), "reason": facts.get("reason"), **text}
+    return {**about, **sent, "as_sent": bool(kept), "reason": facts.get("reason"), **text}
 
 
 def _as_sent(content: Any) -> dict[str, str]:

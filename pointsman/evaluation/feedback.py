@@ -98,7 +98,9 @@ def correction_record(
     ).to_record()
 
 
-def outcome_record(effect: Mapping[str, Any], outcome: MailOutcome, by: str, at: datetime) -> Record:
+def outcome_record(
+    effect: Mapping[str, Any], outcome: MailOutcome, by: str, at: datetime, workflow_id: str | None = None
+) -> Record:
     """The audit record of what became of a mail.
 
     Args:
@@ -106,8 +108,9 @@ def outcome_record(effect: Mapping[str, Any], outcome: MailOutcome, by: str, at:
         outcome: what became of it.
         by: who says so.
         at: when, UTC.
+        workflow_id: the mail's workflow, where the ledger knows no lead.
     """
-    return _noted(effect, {"outcome": outcome.value}, by, at)
+    return _noted(effect, {"outcome": outcome.value}, by, at, workflow_id)
 
 
 def reply_record(effect: Mapping[str, Any], at: datetime) -> Record:
@@ -172,8 +175,10 @@ def _told(acts: Iterable[AuditEntry], *, is_recognised: bool) -> dict[str, MailO
     return {identity: outcome for identity, outcome in found.items() if outcome is not None}
 
 
-def _noted(effect: Mapping[str, Any], details: Mapping[str, Any], by: str, at: datetime) -> Record:
-    lead = effect["facts"].get("lead_id")
+def _noted(
+    effect: Mapping[str, Any], details: Mapping[str, Any], by: str, at: datetime, workflow_id: str | None = None
+) -> Record:
+    lead = effect["facts"].get("lead_id", workflow_id)
     return AuditEntry(
         action=Action.MAIL_OUTCOME, subject=f"{MAIL_PREFIX}{effect['_id']}", by=by, at=at,
         details=details, workflow_id=None if lead is None else str(lead),

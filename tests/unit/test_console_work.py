@@ -368,6 +368,24 @@ async def test_nothing_is_said_of_a_mail_that_is_not_the_workflows_or_was_not_se
     assert acts(office) == []
 
 
+async def test_nothing_is_said_of_a_mail_to_somebody_who_was_erased(client: TestClient, office: Office) -> None:
+    await begun(office)
+    assert client.get("/api/workflows/w").json()["mails"][0]["is_erased"] is False
+    await office.store.update_if("effects", "e1", {}, {"facts.lead_id": "erased", "erased_at": office.clock()})
+    answer = client.post("/api/workflows/w/outcome", json={"effect_id": "e1", "outcome": "reply"})
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:pointsman:problem:erased")
+    assert client.get("/api/workflows/w").json()["mails"][0]["is_erased"] is True
+    assert acts(office) == []
+
+
+async def test_what_became_of_a_mail_whose_lead_the_ledger_does_not_know_is_the_workflows(
+    client: TestClient, office: Office
+) -> None:
+    await begun(office)
+    client.post("/api/workflows/w/outcome", json={"effect_id": "e1", "outcome": "reply"})
+    assert client.get("/api/workflows/w").json()["mails"][0]["outcome"] == "reply"
+
+
 def test_a_workflow_without_all_its_messages_makes_no_case(client: TestClient, office: Office) -> None:
     office.kafka.write(decision("w", 1, "lead.received"))
     answer = client.get("/api/workflows/w/case")

@@ -131,7 +131,9 @@ async def note_outcome(
         raise ProblemError(404, "There is no such mail of this workflow.", code="mail")
     if mail["state"] != EffectState.SENT:
         raise ProblemError(409, "Nothing can have come of it: the mail is not known to be sent.", code="unsent")
-    record = outcome_record(mail, outcome, session.name, desk.now())
+    if "erased_at" in mail:
+        raise ProblemError(409, "Nothing is noted about somebody who was erased.", code="erased")
+    record = outcome_record(mail, outcome, session.name, desk.now(), workflow_id)
     await run_in_threadpool(desk.topics.publish, [record], f"pointsman.feedback.{header(record, 'ce_id')}")
     return {"effect_id": effect_id}
 

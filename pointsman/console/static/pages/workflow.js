@@ -138,7 +138,7 @@ function drawMail(workflow, mail) {
     mail.body ? h("pre", { class: "letter" }, mail.body) : null,
     mail.hidden ? h("p", { class: "hint" }, "The text is masked.") : null,
     mail.body && !mail.as_sent ? h("p", { class: "hint" }, "This is the text that the mail was made of; the mail server has the mail itself.") : null,
-    mail.state === "sent" ? h("div", { class: "row actions" },
+    mail.state === "sent" && !mail.is_erased ? h("div", { class: "row actions" },
       actionButton("They replied", () => became(workflow, mail, "reply"), "quiet"),
       actionButton("There is a meeting", () => became(workflow, mail, "meeting"), "quiet")) : null);
 }
