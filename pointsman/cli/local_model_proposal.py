@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -130,20 +130,28 @@ def _happened(since: str, archive: Path | None) -> Happened:
 
 def _examples(datasets: Sequence[Path], labels: Path | None, found: list[Example]) -> list[Example]:
     """All labelled messages, each once with its last label; `found` is kept in the folder `labels`, if there is one."""
-    files = [*datasets]
     if labels is not None:
-        if not labels.is_dir():
-            raise ConfigurationError(
-                f"{labels} is no folder", "make it, readable by you alone: labels are personal data"
-            )
-        if found:
-            write_dataset(labels / f"labels-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.jsonl", found)
-        files += sorted(labels.glob("*.jsonl"))
-    examples = [*once([example for path in files for example in read_dataset(path)] + ([] if labels else found))]
+        _keep(labels, found)
+    collected = _read_all(sorted(labels.glob("*.jsonl"))) if labels else found
+    examples = once([*_read_all(datasets), *collected])
     if not examples:
         remedy = "name a DATASET, --labels, or --since with which something was decided"
         raise ConfigurationError("there are no labelled messages to train on", remedy)
     return examples
+
+
+def _keep(labels: Path, found: list[Example]) -> None:
+    """Write what is new in `found` to a file of its own: nights overlap, and labels are personal data."""
+    if not labels.is_dir():
+        raise ConfigurationError(f"{labels} is no folder", "make it, readable by you alone: labels are personal data")
+    known = {one.id: (one.answer, one.source) for one in _read_all(sorted(labels.glob("*.jsonl")))}
+    new = [one for one in found if known.get(one.id) != (one.answer, one.source)]
+    if new:
+        write_dataset(labels / f"labels-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.jsonl", new)
+
+
+def _read_all(files: Iterable[Path]) -> list[Example]:
+    return [example for path in files for example in read_dataset(path)]
 
 
 def _write(path: Path, text: str, option: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -146,3 +146,16 @@ def test_a_reply_of_a_later_night_changes_the_label_of_the_decision_before_it(ni
     later = local_model_proposal._happened("7d", None)
     (label,) = [one for one in local_model_proposal._examples([], tmp_path, later.labels) if one.id == "m0"]
     assert label.source == "outcome:reply"
+
+
+def labelled(id: str, answer: str | None, source: str) -> Example:
+    return Example(id=id, event_type="lead.scored", payload={"of": id}, answer=answer, source=source)
+
+
+def test_a_night_keeps_what_no_night_before_it_found(tmp_path: Path) -> None:
+    quiet, judged = labelled("m1", "outreach", "decision:model"), labelled("m2", "outreach", "decision:model")
+    taken_back = replace(judged, answer=None, source="correction")
+    for found in ([quiet, judged], [quiet, judged], [quiet, taken_back], [quiet, judged]):
+        every = local_model_proposal._examples([], tmp_path, found)
+        assert sorted(every, key=lambda one: one.id) == found
+    assert [read_dataset(path) for path in sorted(tmp_path.iterdir())] == [[quiet, judged], [taken_back], [judged]]
