@@ -1,4 +1,4 @@
-r"""What the local model's choices would be with sentence vectors instead of words: what meaning would add.
+r"""What the local model's choices would be with sentence vectors instead of words, and beside them.
 
     HF_HUB_OFFLINE=1 python bench/local_model_embedded.py examples/evaluation/sdr.jsonl --catalog agent_definitions \
         --out bench/results/local-model-embedded.json
@@ -16,7 +16,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ from pointsman.catalog import Catalog
 from pointsman.definitions.loader import load_folder_or_raise
 from pointsman.evaluation.dataset import read_dataset
 from pointsman.knowledge.embedding import SentenceModel
+from pointsman.local_model.features import features, values
+from pointsman.local_model.fitting import fit
 from pointsman.local_model.judging import Choice, shares
 from pointsman.local_model.labelled import Labelled, choices
 from pointsman.local_model.model import NOBODY
@@ -39,6 +41,7 @@ from pointsman.local_model.model import NOBODY
 FOLDS = 10
 INNER_FOLDS = 5
 SEED = 11
+MOST_FEATURES = 40_000
 KEEP = 0.963
 REGULARISATION = 10.0
 
@@ -52,13 +55,15 @@ def main() -> None:
     options = parser.parse_args()
     labelled = choices(read_dataset(options.dataset), Catalog.of(load_folder_or_raise(options.catalog).definitions))
     embedder = SentenceModel()
+    meaning, words = np.array(embedder.embed([_text(each) for each in labelled])), _words(labelled)
+    looked_at = {"words": words, "vectors": meaning, "both": np.hstack([words, meaning])}
     result = {
         "dataset": options.dataset.name,
         "messages": len(labelled),
         "nobody": sum(each.answer == NOBODY for each in labelled),
         "machine": f"{platform.machine()}, Python {platform.python_version()}",
         "embedding": embedder.name,
-        "closed_set": {"keep 0.963": shares(_judged(labelled, embedder.embed([_text(each) for each in labelled])))},
+        "closed_set": {name: {"keep 0.963": shares(_judged(labelled, vectors))} for name, vectors in looked_at.items()},
     }
     text = json.dumps(result, indent=2)
     sys.stdout.write(text + "\n")
@@ -84,21 +89,24 @@ def _judged(labelled: Sequence[Labelled], vectors: Any) -> list[Choice]:
     return found
 
 
+def _words(labelled: Sequence[Labelled]) -> Any:
+    """What the local model sees, a row per message; the vocabulary is that of all of them."""
+    linear = fit(labelled, MOST_FEATURES)
+    rows = np.zeros((len(labelled), len(linear.vocabulary)), dtype=np.float32)
+    for row, each in zip(rows, labelled, strict=True):
+        columns, told = linear.scaled(features(each.event_type, each.payload, linear.cuts))
+        row[columns] = told
+    return rows
+
+
 def _classifier() -> LogisticRegression:
     return LogisticRegression(C=REGULARISATION, max_iter=500)
 
 
 def _text(message: Labelled) -> str:
-    return " ".join([message.event_type, *_texts(message.payload)])
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield str(value)
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _texts(inner)
+    """What the words are taken from, too: an id would tell which part of the data set a message was written for."""
+    told = (str(value) for _, value in values(message.payload) if isinstance(value, str | int | float))
+    return " ".join([message.event_type, *told])
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def features(event_type: str, payload: Payload, cuts: Cuts) -> dict[str, int]:
     """
     counts = {f"{FIELD}:type={event_type}": 1}
     left = _MAX_CHARS
-    for path, value in _values(payload):
+    for path, value in values(payload):
         if isinstance(value, str):
             text = unicodedata.normalize("NFKC", value[:left]).lower()
             left -= len(text)
@@ -65,7 +65,7 @@ def features(event_type: str, payload: Payload, cuts: Cuts) -> dict[str, int]:
 
 def numbers(payload: Payload) -> Iterator[tuple[str, float]]:
     """Every number in a payload with its path, but for those that no float holds."""
-    for path, value in _values(payload):
+    for path, value in values(payload):
         if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _LARGEST:
             yield path, float(value)
 
@@ -94,8 +94,8 @@ def _count(counts: dict[str, int], name: str) -> None:
     counts[name] = counts.get(name, 0) + 1
 
 
-def _values(payload: Payload) -> Iterator[tuple[str, Any]]:
-    """The payload's plain values with their paths, entries of a list under one path, a bounded number of them."""
+def values(payload: Payload) -> Iterator[tuple[str, Any]]:
+    """The payload's plain values but for ids, and their paths: entries of a list have one. A bounded number of them."""
     waiting: list[tuple[str, Any, int]] = [("", payload, 0)]
     given = 0
     while waiting and given < _MAX_VALUES:

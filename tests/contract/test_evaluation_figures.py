@@ -91,9 +91,9 @@ def test_what_is_said_of_the_local_model_on_labelled_messages_was_measured() -> 
 
 def test_what_is_said_of_sentence_vectors_was_measured() -> None:
     rows = table("threshold keeps 96.3 %")
-    words, vectors = (result(name)["closed_set"][KEEP] for name in ("local-model", "local-model-embedded"))
+    shipped, others = result("local-model")["closed_set"], result("local-model-embedded")["closed_set"]
     assert len(rows) == 4
-    assert rows == of_model(rows, words, vectors)
+    assert rows == of_model(rows, shipped[KEEP], *(others[name][KEEP] for name in ("words", "vectors", "both")))
 
 
 def test_what_is_said_of_clinc150_was_measured() -> None:
