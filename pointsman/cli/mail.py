@@ -43,8 +43,7 @@ def bounces(
         try:
             trouble = _look(folder, dry_run=dry_run)
         except OSError as error:
-            remedy = "let this process read and write the folder"
-            raise ConfigurationError(f"{folder}: {error.strerror}", remedy) from None
+            raise _of_file(folder, error) from None
         except TransientError as error:
             trouble = error
         if trouble and not watch:
@@ -67,7 +66,8 @@ def outcome(
     """Say what became of a lead's latest mail; `eval examples` makes a label of it."""
     sent = {"facts.lead_id": lead_id, "state": "sent"}
     found = with_store(lambda store: store.find(EFFECTS, sent, sort="-finished_at", limit=1))
-    if not found:
+    # An erased person's mails share one name in the place of the lead's.
+    if not found or "erased_at" in found[0]:
         raise RefusedError("no mail was sent to that lead", "`pointsman effects ls` shows which were")
     record = outcome_record(found[0], became, operator(by), datetime.now(UTC))
     told = f"{str(found[0]['_id'])[:12]}  {became.value}"
@@ -84,27 +84,37 @@ def line(result: Result) -> str:
 
 
 def _look(folder: Path, *, dry_run: bool) -> PointsmanError | None:
-    """Deal with each file once; why replies stay in the folder, if some do."""
+    """Deal with each file once; why some stay in the folder, if some do."""
     replies: list[tuple[Path, Result]] = []
+    trouble: PointsmanError | None = None
     for file in waiting(folder):
-        result = _work_off(file, dry_run=dry_run)
-        if dry_run:
-            typer.echo(f"would be: {line(result)}")
-        elif result.record:
-            # They need Kafka, and nobody's bounce is to wait for that.
-            replies.append((file, result))
-        else:
-            _finish(folder, file, result)
-    return _finish_replies(folder, replies)
+        try:
+            result = _work_off(file, dry_run=dry_run)
+            if dry_run:
+                typer.echo(f"would be: {line(result)}")
+            elif result.record:
+                # They need Kafka, and nobody's bounce is to wait for that.
+                replies.append((file, result))
+            else:
+                _finish(folder, file, result)
+        except OSError as error:
+            trouble = _of_file(file, error)
+    return _finish_replies(folder, replies) or trouble
+
+
+def _of_file(path: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(f"{path}: {error.strerror}", "let this process read and write the folder")
 
 
 def _finish_replies(folder: Path, replies: Iterable[tuple[Path, Result]]) -> PointsmanError | None:
-    trouble = None
+    trouble: PointsmanError | None = None
     for file, result in replies:
         try:
             _finish(folder, file, result)
         except ErasedError as error:
             trouble = error
+        except OSError as error:
+            trouble = _of_file(file, error)
         except PointsmanError as error:
             # Not this reply's fault: the next one would wait for Kafka as long, for nothing.
             return error

@@ -16,7 +16,7 @@ from pointsman.bounce_work import waiting
 from pointsman.bounces import ReturnedMail, Verdict, read_returned
 from pointsman.cli import leads, mail
 from pointsman.envelope import Record
-from pointsman.errors import BrokerUnavailableError, ConfigurationError, ErasedError
+from pointsman.errors import BrokerUnavailableError, ConfigurationError, ErasedError, RefusedError
 from pointsman.evaluation.feedback import MailOutcome, feedback
 from pointsman.replies import read_reply
 from pointsman.runtime.ledger import effect_id
@@ -296,3 +296,30 @@ async def test_a_forged_notification_about_no_mail_of_ours_suppresses_nobody(
     (tmp_path / "new" / "1").write_bytes(dsn(effect="0" * 64))
     assert await asyncio.to_thread(run, tmp_path) == "1  unknown_mail\n"
     assert await store.count("suppressions", {}) == 0
+
+
+async def test_a_file_that_cannot_be_read_holds_no_other_up(
+    store: InMemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(file: Path) -> bytes:
+        if file.name == "1.eml":
+            raise PermissionError(13, "Permission denied")
+        return file.read_bytes()
+
+    monkeypatch.setattr(mail, "read", read)
+    for name in ("1.eml", "2.eml"):
+        (tmp_path / name).write_bytes(dsn())
+    told = await asyncio.to_thread(CliRunner().invoke, mail.app, ["bounces", "--folder", str(tmp_path)])
+    assert told.stdout == "2.eml  hard_bounce  suppressed\n"
+    assert isinstance(told.exception, ConfigurationError)
+    assert "1.eml: Permission denied" in str(told.exception)
+    assert [file.name for file in waiting(tmp_path)] == ["1.eml"]
+
+
+async def test_nothing_is_noted_of_a_mail_to_somebody_who_was_erased(
+    store: InMemoryStore, published: list[Record]
+) -> None:
+    await store.update_if("effects", EFFECT, {}, {"facts.lead_id": "erased", "erased_at": datetime.now(UTC)})
+    told = await asyncio.to_thread(CliRunner().invoke, mail.app, ["outcome", "erased", "--as", "reply"])
+    assert isinstance(told.exception, RefusedError)
+    assert published == []
