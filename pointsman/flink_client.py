@@ -126,6 +126,9 @@ def _command(options: SubmitOptions, archive: Path, configuration: Path) -> list
         "-Xmx256m",
         "-XX:+UseSerialGC",
         "-XX:TieredStopAtLevel=1",
+        # The client deletes none of what it unpacks there, and to its folder in the common one, once it is another
+        # user's, it could not write.
+        f"-Djava.io.tmpdir={configuration}",
         *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENED),
         f"-Dlog4j.configurationFile={(configuration / 'log4j.properties').as_uri()}",
         "-cp",

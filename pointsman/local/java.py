@@ -19,6 +19,8 @@ LONG_LIVED_JVM: Final = (
     # Otherwise a killed JVM leaves its statistics file in the temporary folder.
     "-XX:+PerfDisableSharedMem",
     "-XX:+ExitOnOutOfMemoryError",
+    # What a killed JVM leaves is swept with the stack's own; relative to the data folder, where they all run.
+    "-Djava.io.tmpdir=run",
 )
 """JVM options of the programs that stay small and get faster the longer they run."""
 # C1 alone: these programs start in half the time, and their heavy work is I/O.

@@ -95,6 +95,19 @@ def test_what_every_cluster_has_of_python_does_not_travel_with_the_job(tmp_path:
 
 
 @pytest.mark.usefixtures("_no_live_job")
+def test_what_the_client_leaves_in_its_temporary_folder_is_deleted(tmp_path: Path) -> None:
+    # Flink's client makes a folder there for each job that it sends, and deletes none.
+    log = tmp_path / "temporary folder"
+    told = 'for one; do case $one in -Djava.io.tmpdir=*) at=${one#*=};; esac; done; mkdir "$at/left"'
+    client = f'{told}; echo "$at" > "{log}"; '
+    submit(options(tmp_path, client + f"echo Job has been submitted with JobID {ID}"))
+
+    folder = Path(log.read_text().strip())
+    assert folder.is_absolute()
+    assert not folder.exists()
+
+
+@pytest.mark.usefixtures("_no_live_job")
 @pytest.mark.parametrize("new_guard", [False, True])
 def test_state_that_finds_no_operator_is_left_out_only_when_asked_for(tmp_path: Path, new_guard: bool) -> None:
     log = tmp_path / "said"
