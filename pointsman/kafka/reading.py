@@ -9,13 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
+import stamina
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pointsman.catalog import Catalog, CatalogReader
 from pointsman.controls import is_about_effects
 from pointsman.envelope import Record
 from pointsman.errors import BrokerUnavailableError, PermanentError
-from pointsman.kafka.clients import REQUEST_TIMEOUT_S, reader_config, to_record, translated
+from pointsman.kafka.clients import REQUEST_TIMEOUT_S, kafka_error, reader_config, to_record, translated
 from pointsman.kafka.login import KafkaLogin
 from pointsman.shredding.values import closed, read_for_people
 from pointsman.topics import CONTROLS, DEFINITIONS, READERS
@@ -24,6 +25,12 @@ _SILENT_FOR_S: Final = 30.0
 _POLL_S: Final = 0.2
 # To who may not see it, a topic does not exist.
 _NO_SUCH_TOPIC: Final = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED)
+# A broker stops, comes back, or was not heard of for a while, and another leads its partitions in a moment.
+_LEADER_MOVES: Final = (
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 (a public name of librdkafka)
+)
 
 _PartitionId = tuple[str, int]
 
@@ -166,6 +173,14 @@ def _consumer(bootstrap: str, login: KafkaLogin | None = None) -> Iterator[Consu
         consumer.close()
 
 
+def _is_led_soon(error: Exception) -> bool:
+    return isinstance(error, KafkaException) and kafka_error(error).code() in _LEADER_MOVES
+
+
+_until_led: Final = stamina.retry(on=_is_led_soon, attempts=None, timeout=REQUEST_TIMEOUT_S)
+
+
+@_until_led
 def _ends(consumer: Consumer, topic: str) -> dict[_PartitionId, tuple[int, int]]:
     metadata = consumer.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
     if metadata.error is not None:
@@ -176,6 +191,7 @@ def _ends(consumer: Consumer, topic: str) -> dict[_PartitionId, tuple[int, int]]
     }
 
 
+@_until_led
 def _starts(consumer: Consumer, partitions: set[_PartitionId], since_ms: int | None) -> list[TopicPartition]:
     """Where to begin; partitions that end before `since_ms` are left out."""
     if since_ms is None:
