@@ -49,13 +49,22 @@ def main(arguments: Sequence[str]) -> None:
 
 def configuration(options: JobOptions) -> Configuration:
     """Flink's settings that belong to the job."""
-    settings: dict[str, str] = {
+    config = Configuration()
+    for name, value in settings(options).items():
+        config.set_string(name, value)
+    return config
+
+
+def settings(options: JobOptions) -> dict[str, str]:
+    """The same by name."""
+    return {
         "pipeline.name": options.name,
         "pipeline.global-job-parameters": json.dumps(options.parameters()),
         "python.execution-mode": options.python_mode,
-        # The defaults (1000 ms and 100 ms) are waiting times that every message would pay.
+        # In process mode a message would wait for its bundle, a second by default. Thread mode has none: the timer that
+        # ends them would wake the operator 500 times a second for nothing.
         "python.fn-execution.bundle.size": "1000",
-        "python.fn-execution.bundle.time": "2",
+        "python.fn-execution.bundle.time": "2" if options.python_mode == "process" else "1000",
         # A record crosses five exchanges, and would wait for half an interval at each.
         "execution.buffer-timeout.interval": "0 ms",
         "state.backend.type": options.state_backend,
@@ -86,10 +95,6 @@ def configuration(options: JobOptions) -> Configuration:
         # than one instance stood between them (docs/adr/0003).
         "table.exec.resource.default-parallelism": "1",
     }
-    config = Configuration()
-    for name, value in settings.items():
-        config.set_string(name, value)
-    return config
 
 
 def route_options(options: JobOptions) -> RouteOptions:
