@@ -11,6 +11,7 @@ from typing import Any
 from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 
+from pointsman.audit import read_entry
 from pointsman.catalog import Catalog, CatalogReader
 from pointsman.console.access import Access
 from pointsman.console.desk import Desk
@@ -182,3 +183,14 @@ def login(client: TestClient, key: str) -> dict[str, Any]:
     about: dict[str, Any] = answer.json()
     client.headers["X-CSRF-Token"] = about["csrf"]
     return about
+
+
+def unlock(client: TestClient) -> None:
+    """Have personal data shown."""
+    assert client.post("/api/session/unlock", json={"reason": "test"}).status_code == 200
+
+
+def acts(office: Office) -> list[tuple[str, str, str]]:
+    """What is on record: what was done, to what, by whom."""
+    entries = [read_entry(record) for record in office.kafka.of(AUDIT)]
+    return [(one.action.value, one.subject, one.by) for one in entries if one]
