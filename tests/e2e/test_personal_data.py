@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
 from pointsman.console.keys import local_keys
@@ -22,6 +23,13 @@ def marked() -> dict[str, Any]:
     return {**hot_lead(), **own, "message": f"{hot_lead()['message']} Ask for {mark}."}
 
 
+def _text(log: Path) -> str:
+    try:
+        return log.read_text(errors="replace")
+    except FileNotFoundError:  # RocksDB's own goes with the job that wrote it
+        return ""
+
+
 def test_no_lead_and_no_secret_stands_in_a_log_or_on_flinks_page(system: System) -> None:
     lead = marked()
     mark, (workflow, address) = lead["first_name"].removeprefix("Zoe"), system.insert(lead)
@@ -31,7 +39,7 @@ def test_no_lead_and_no_secret_stands_in_a_log_or_on_flinks_page(system: System)
     assert mark in json.dumps([seen.json() for seen in system.messages(broken)])
 
     logs = [file for file in (system.data_dir / "logs").iterdir() if file.is_file()]
-    shown = {file.name: file.read_text(errors="replace") for file in logs}
+    shown = {file.name: _text(file) for file in logs}
     shown |= {page: json.dumps(system.flink(page)) for page in PAGES}
     shown |= {page: json.dumps(system.flink(f"/jobs/{system.job_id()}{page}")) for page in PAGES_OF_A_JOB}
 
