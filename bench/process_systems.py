@@ -18,7 +18,7 @@ from bench.systems import Running, Workload, common_config
 from bench.testbed import FlinkCluster, Testbed
 from bench.venvs import python_of
 
-_READY_WITHIN_S = 40.0
+_READY_WITHIN_S = 120.0
 
 
 @dataclass(frozen=True, kw_only=True)

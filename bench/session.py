@@ -211,9 +211,16 @@ class Live:
         hop = self.entrant.workload.hops - 1
         warmed(self._bed, self._running, hop=hop, **self.about)
         if thoroughly and self._thoroughly:
-            # Of a journey each hop is a message; what is left over would be in the way of what is measured.
+            # Of a journey each hop is a message.
             rate = min(_WARM_UP_RATE, self.entrant.system.most_per_s / 2) / self.entrant.workload.hops
-            measure(self._bed, self._running, Load.steady(rate, _WARM_UP_S, hop=hop), **self.about)
+            self._is_spoilt = not self._carries(Load.steady(rate, _WARM_UP_S, hop=hop))
+
+    def _carries(self, load: Load) -> bool:
+        """Offer `load`; whether nothing is left of it, which would be in the way of what is measured."""
+        try:
+            return measure(self._bed, self.running, load, **self.about).is_drained
+        except EXPECTED_TROUBLE:
+            return False
 
     def measure(self, load: Load, **more: Any) -> Measured:
         """One measurement, of a system that is started if need be; losses make the next one begin with a new start."""

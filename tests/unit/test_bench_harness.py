@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import bench.session
 from bench.answering import answer
 from bench.arithmetic import Offered
 from bench.benchmarks import ALL
@@ -15,13 +16,16 @@ from bench.catalogs import CONTRACT_ONLY_TYPE, agents, agents_apart
 from bench.figures import SHOWN
 from bench.labelled import NOW
 from bench.load import offer
+from bench.measuring import Load, Measured
 from bench.messages import ID, chosen, headers, message_id, payload
 from bench.mock_model import Counters as ModelCounters
 from bench.mock_model import agents_in, behaviour
 from bench.page import section, summarised
 from bench.pinning import split
-from bench.programs import ROOT
+from bench.programs import ROOT, BenchError
 from bench.results_file import Report
+from bench.session import Entrant, Live
+from bench.systems import Running, Workload
 from pointsman.catalog import Catalog
 from pointsman.definitions.checks import check
 from pointsman.envelope import Record, decode
@@ -207,3 +211,38 @@ def test_every_kept_result_is_of_a_known_benchmark_and_the_page_is_made_of_it() 
         assert found["benchmark"] == name
         assert f"## {name}: {found['title']}" in page
     assert kept
+
+
+class Startable:
+    """A system that starts and does nothing."""
+
+    name, guarantee, needs_flink, most_per_s = "startable", "G1", False, 100.0
+
+    def __init__(self) -> None:
+        self.starts = 0
+
+    def start(self, *_: object) -> Running:
+        self.starts += 1
+        return Running(bootstrap="", in_topic="", out_topics={}, processes=list, stop=lambda: None, kill=lambda: None)
+
+
+@pytest.mark.parametrize(("warm_up", "starts"), [({"lost": 0}, 1), ({"lost": 3}, 2), (BenchError("too slow"), 2)])
+def test_who_is_left_with_a_backlog_by_the_warm_up_is_started_anew_before_it_is_measured(
+    warm_up: dict[str, int] | BenchError, starts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came_of = [warm_up, {"lost": 0}, {"lost": 0}]
+
+    def measured(*_: object, **__: object) -> Measured:
+        found = came_of.pop(0)
+        if isinstance(found, BenchError):
+            raise found
+        return Measured(figures=dict(found), offered=Offered(count=1, began=0.0, rate=1.0))
+
+    monkeypatch.setattr(bench.session, "measure", measured)
+    monkeypatch.setattr(bench.session, "warmed", lambda *_, **__: None)
+    system = Startable()
+    live = Live(Entrant(system=system, workload=Workload(), loads={}), None, None)  # type: ignore[arg-type]
+    live.start()
+
+    assert live.measure(Load(rate=1, count=1)).is_drained
+    assert system.starts == starts
