@@ -24,9 +24,9 @@ count its workflow's steps, keep the call in state until it is answered, hold th
 decision, in a transaction. 3,000/s on two cores leave 0.67 ms per message, less than the plain loop takes; and the
 pass-through, which decides nothing, does not come to 8,000/s here either.""",
         "P2": f"""\
-At 100/s nothing queues: the median is made of waits. Five exchanges between operators each wake another thread, a
-bundle goes to Python after 2 ms at most, the question and the answer cross to the model's process and back, and the
-operator looks for the answer when it may be there. The 99th percentile is the checkpoint's.
+At 100/s nothing queues: the median is made of waits. Five exchanges between operators each wake another thread, the
+question and the answer cross to the model's process and back, and the operator looks for the answer when it may be
+there. The 99th percentile is the checkpoint's.
 
 {_CHECKPOINT}
 
@@ -36,8 +36,9 @@ and how long the queue is hangs on how much of its code the JVM has compiled."""
 A message waits for earlier ones of its own workflow only; those of other workflows pass it.""",
         "P4": """\
 A journey is six times P2's way, and as often through an agent's consumer and producer. Behind the exactly-once
-router each hop but the last waits for the next checkpoint as well, half a second in the mean: what agents may see is
-committed. Whoever needs short journeys checkpoints more often or takes fast delivery.""",
+router each hop but the last waits for a checkpoint as well, since agents see what is committed: the first for half a
+second in the mean, the others for nearly a whole one, because these agents answer at once, when the checkpoint that
+let them see the message has just gone by. Who needs short journeys checkpoints more often or takes fast delivery.""",
         "P5": """\
 `committed` is half of the interval, in the mean, and then the checkpoint itself and the broker's commit: the
 pass-through, which does nothing but write in transactions, waits as long but for a few dozen milliseconds. At 200 ms a
