@@ -1,14 +1,17 @@
-"""The TaskManager is killed while model calls are in flight: nothing is lost, nobody gets a second mail."""
+"""The TaskManager is killed, or stands still, while there is work: nothing is lost, nobody gets a second mail."""
 
 from __future__ import annotations
 
 import signal
+import time
 
 from tests.e2e.system import System, hot_lead
 from tests.witness import eventually
 
 LEADS = 20
 MODEL_LATENCY_MS = 1500
+STANDS_STILL_S = 5.0
+"""As on a starved machine."""
 
 
 def test_a_killed_taskmanager_loses_no_lead_and_sends_no_second_mail(system: System) -> None:
@@ -32,6 +35,18 @@ def test_a_killed_taskmanager_loses_no_lead_and_sends_no_second_mail(system: Sys
         events = system.witness.events(workflow)
         assert len(events) == len(set(events)) == 5
         assert len(system.outcomes(workflow)) == 5
+
+
+def test_a_taskmanager_that_stands_still_for_some_seconds_is_not_taken_for_dead(system: System) -> None:
+    before = system.job_failures()
+    _, address = system.insert(hot_lead())
+    assert system.kill("taskmanager", signal.SIGSTOP)
+    try:
+        time.sleep(STANDS_STILL_S)  # it is time itself that is tested
+    finally:
+        system.kill("taskmanager", signal.SIGCONT)
+    eventually(lambda: system.mails_to(address), within_s=60, what="a mail to the lead")
+    assert system.job_failures() == before
 
 
 def _scored(system: System, leads: dict[str, str]) -> int:
