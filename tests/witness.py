@@ -87,13 +87,13 @@ class Witness:
 
     def write_many(self, topic: str, records: Iterable[tuple[bytes | None, bytes | None, dict[str, bytes]]]) -> None:
         """Raw records (key, value, headers), one right after the other."""
-        producer = KafkaProducer(bootstrap_servers=self.bootstrap, max_request_size=6_000_000, retries=3, **self._login)
+        producer = KafkaProducer(bootstrap_servers=self.bootstrap, max_request_size=6_000_000, **self._login)
         try:
             sent = [
                 producer.send(topic, value=value, key=key, headers=[*named.items()]) for key, value, named in records
             ]
             for one in sent:
-                one.get(timeout=20)
+                one.get(timeout=60)
         finally:
             producer.close()
 
@@ -125,7 +125,7 @@ def _until(consumer: KafkaConsumer, ends: dict[TopicPartition, int]) -> Iterator
 
 
 def eventually(
-    probe: Callable[[], T], *, within_s: float = 30, every_s: float = 0.25, what: str = "the condition"
+    probe: Callable[[], T], *, within_s: float = 60, every_s: float = 0.25, what: str = "the condition"
 ) -> T:
     """The first truthy answer of `probe`; fails with its last answer when none comes in time."""
     deadline = time.monotonic() + within_s

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -33,12 +32,15 @@ def test_a_hanging_model_call_delays_no_other_workflow(system: System) -> None:
     with system.model_control(hang_next=1):
         stuck = system.send("lead.activity_noted", NOTE)
         eventually(lambda: system.model_in_flight() == 1, every_s=0.05, what="the hanging call")
-        began = time.monotonic()
         others = [system.send("lead.activity_noted", NOTE) for _ in range(5)]
         eventually(lambda: all(system.outcomes(workflow) for workflow in others), every_s=0.1, what="the others")
-        took = time.monotonic() - began
-        assert system.outcomes(stuck) == [], f"the others took {took:.1f} s, longer than the hanging call"
     eventually(lambda: system.outcomes(stuck) == ["abstained"], what="the hanging call's end and its repeat")
+    # By the router's clock: on a busy machine this test may see all of them at once.
+    assert max(_decided_at(system, workflow) for workflow in others) < _decided_at(system, stuck)
+
+
+def _decided_at(system: System, workflow: str) -> str:
+    return str(system.witness.decisions(workflow)[0]["decided_at"])
 
 
 def test_rubbish_from_the_model_is_repaired_once(system: System) -> None:
