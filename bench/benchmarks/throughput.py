@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -42,11 +42,11 @@ def run(session: Session) -> Report:
         benchmark="P1", title=TITLE, machine=machine(session.bed.cores),
         what=f"{BURST} messages at once (burst), then steady rates of {', '.join(f'{step:.0%}' for step in STEPS)} of "
         f"what the burst came to, until 99 % of the messages are routed within {MARGIN_MS:g} ms over the model's own "
-        "time and nothing is lost (held; a repeat in which no rate is held counts as 0); later repeats begin about "
-        "where the one before ended. The model answers after 0, 200 and 1000 ms, 4000 calls may be in flight; "
-        "systems that no target names at 200 ms only. Slow systems get less. `contract only`: one agent takes the "
-        "message, and no model is asked; the pass-through reads and writes and decides nothing. Systems without a "
-        "broker pay no Kafka.",
+        "time and nothing is lost (held; a repeat in which no rate is held counts as 0); later repeats begin where the "
+        "one before ended, and go up where that is held. The model answers after 0, 200 and 1000 ms, 4000 calls may be "
+        "in flight; systems that no target names at 200 ms only. Slow systems get less. `contract only`: one agent "
+        "takes the message, and no model is asked; the pass-through reads and writes and decides nothing. Systems "
+        "without a broker pay no Kafka.",
     )  # fmt: skip
     workload = Workload(model="l200", concurrency=4000, checkpoint_ms=1000)
     entrants = [Entrant(system=one, workload=workload, loads=_loads(one)) for one in _systems(session)]
@@ -99,22 +99,20 @@ class _Search:
         """A burst, and steady rates below what it came to, until one is held."""
         at_once = replace(load, count=_burst(self.session, live.entrant.system, load), drain_s=45)
         capacity = self._measured(live, turn, name, at_once, "burst")["per_s"]
-        for share in self._shares(live.entrant.system.name, name):
-            rate = max(1.0, round(capacity * share))
+        lines: dict[int, dict[str, Any]] = {}
+
+        def is_held(step: int) -> bool:
+            rate = max(1.0, round(capacity * STEPS[step]))
             count = round(rate * (1 + self.session.seconds(5, 3, 1)))
             steady = replace(load, rate=rate, count=count, warm_up_s=1.0, drain_s=15)
-            line = self._measured(live, turn, name, steady, "steady")
-            if _is_held(line):
-                line["held_per_s"] = rate
-                return
-        line["held_per_s"] = 0.0
+            lines[step] = self._measured(live, turn, name, steady, "steady")
+            return _is_held(lines[step])
 
-    def _shares(self, system: str, name: str) -> Iterator[float]:
-        """From the highest; the next repeat begins where this one ended, one higher if it ended with its first."""
-        begin = self._begin.get((system, name), 0)
-        for step in range(begin, len(STEPS)):
-            self._begin[system, name] = step if step > begin else max(0, step - 1)
-            yield STEPS[step]
+        own = live.entrant.system.name, name
+        held = highest(is_held, self._begin.get(own, 0))
+        last = max(lines)
+        lines[last if held is None else held]["held_per_s"] = 0.0 if held is None else lines[held]["rate"]
+        self._begin[own] = last if held is None else held
 
     def _measured(self, live: Live, turn: int, name: str, offered: Load, phase: str) -> dict[str, Any]:
         system = live.entrant.system
@@ -123,6 +121,23 @@ class _Search:
         self.report.rows.append(line)
         self.session.say(f"P1 {system.name}, {name}, {phase} {offered.rate:g}/s: {brief(found)}")
         return line
+
+
+def highest(is_held: Callable[[int], bool], begin: int) -> int | None:
+    """The first of STEPS that is held: looked for downwards from `begin`, or upwards where that is held at once.
+
+    Args:
+        is_held: measures; true where a step is held.
+        begin: the step to begin at.
+
+    Returns:
+        None where none is held.
+    """
+    if not is_held(begin):
+        return next((step for step in range(begin + 1, len(STEPS)) if is_held(step)), None)
+    while begin and is_held(begin - 1):
+        begin -= 1
+    return begin
 
 
 def _burst(session: Session, system: System, load: Load) -> int:

@@ -12,6 +12,7 @@ from bench.answering import answer
 from bench.arithmetic import Offered
 from bench.benchmarks import ALL
 from bench.benchmarks.catalogue_size import decisions
+from bench.benchmarks.throughput import STEPS, highest
 from bench.catalogs import CONTRACT_ONLY_TYPE, agents, agents_apart
 from bench.figures import SHOWN
 from bench.labelled import NOW
@@ -158,6 +159,32 @@ def test_a_run_with_a_loss_counts_for_nothing_and_is_named_on_the_page() -> None
     assert "faust: gone" in text
     assert "busy with other work: these figures show that it runs" in text
     assert "host kept 4.0 % of its processor time back in the median run, 31.0 % at most" in text
+
+
+@pytest.mark.parametrize(
+    ("begin", "best", "tried"),
+    [(0, 2, [0, 1, 2]), (2, 2, [2, 1]), (4, 2, [4, 3, 2, 1]), (1, 0, [1, 0]), (0, 0, [0])],
+)
+def test_the_highest_rate_that_is_held_is_found_wherever_the_search_begins(
+    begin: int, best: int, tried: list[int]
+) -> None:
+    asked: list[int] = []
+
+    def is_held(step: int) -> bool:
+        asked.append(step)
+        return step >= best
+
+    assert (highest(is_held, begin), asked) == (best, tried)
+
+
+def test_where_no_rate_is_held_all_below_the_first_are_tried() -> None:
+    asked: list[int] = []
+
+    def is_held(step: int) -> bool:
+        asked.append(step)
+        return False
+
+    assert (highest(is_held, 3), asked) == (None, list(range(3, len(STEPS))))
 
 
 def steady(repeat: int, rate: float, held_per_s: float | None, *, void: bool = False) -> dict[str, object]:
