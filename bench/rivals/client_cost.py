@@ -10,6 +10,7 @@ import json
 import resource
 import sys
 import time
+from urllib.parse import urlsplit
 
 SCHEMA = {
     "type": "object", "required": ["agent", "reason"], "additionalProperties": False,
@@ -89,8 +90,58 @@ def pointsman_client(plan):
     return ask, model.close
 
 
+class Connection(asyncio.Protocol):
+    """Frames requests and answers, and nothing more."""
+
+    def connection_made(self, transport):
+        self._transport, self._received, self._answer = transport, b"", None
+
+    def ask(self, request):
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return self._answer
+
+    def data_received(self, data):
+        self._received += data
+        head, found, body = self._received.partition(b"\r\n\r\n")
+        if found and len(body) == int(head.lower().partition(b"content-length:")[2].split()[0]):
+            self._received = b""
+            self._answer.set_result(body)
+
+    def close(self):
+        self._transport.close()
+
+
+def bare_sockets_client(plan):
+    where = urlsplit(plan["url"])
+    start = f"POST {where.path}/chat/completions HTTP/1.1\r\nhost: {where.netloc}\r\ncontent-length: "
+    body = json.dumps({"model": "m", "messages": turns(0), "response_format": FORMAT, "temperature": 0})
+    request = f"{start}{len(body)}\r\n\r\n{body}".encode()
+    free, opened = [], []
+
+    async def connection():
+        if free:
+            return free.pop()
+        loop = asyncio.get_running_loop()
+        _, made = await loop.create_connection(Connection, where.hostname, where.port)
+        opened.append(made)
+        return made
+
+    async def ask(_):
+        chosen = await connection()
+        await chosen.ask(request)
+        free.append(chosen)
+
+    async def close():
+        for one in opened:
+            one.close()
+
+    return ask, close
+
+
 CLIENTS = {
     "Pointsman": pointsman_client,
+    "bare sockets": bare_sockets_client,
     "aiohttp": aiohttp_client,
     "openai": openai_client,
     "openai, aiohttp transport": openai_aiohttp_client,
