@@ -50,6 +50,7 @@ class Load:
         once: in the first turn only, because it takes long.
         kind: type of the messages; empty: the usual one.
         agent: who gets all of them; empty: whom the model names.
+        disturb: what is done to the system meanwhile; gets it, and the moment at which the first message is due.
     """
 
     rate: float
@@ -61,6 +62,7 @@ class Load:
     once: bool = False
     kind: str = ""
     agent: str = ""
+    disturb: Callable[[Running, float], None] | None = None
 
     @staticmethod
     def steady(rate: float, seconds: float, warm_up_s: float = 1.0, **more: Any) -> Load:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -55,14 +55,12 @@ class Entrant:
         workload: what it is told.
         loads: what it is offered, by name.
         is_answered: agents answer what is routed to them, until a message has made its workload's hops.
-        disturb: what is done to it during each load; gets the moment at which the first message is due.
     """
 
     system: System
     workload: Workload
     loads: dict[str, Load]
     is_answered: bool = False
-    disturb: Callable[[Running, float], None] | None = None
 
 
 @dataclass(kw_only=True)
@@ -229,7 +227,7 @@ class Live:
         if self._running is None:
             self.start()
         self._is_spoilt = True  # until it has come to a good end
-        disturb, running = self.entrant.disturb, self.running
+        disturb, running = load.disturb, self.running
         if disturb is not None:
             more = {"during": lambda began: disturb(running, began), **more}
         found = measure(self._bed, running, load, **{**self.about, **more})

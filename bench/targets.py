@@ -185,7 +185,7 @@ TARGETS: Final[Mapping[str, tuple[Target, ...]]] = MappingProxyType(
             ),
         ),
         "P9": (
-            Target(said="5 s of silence", figure="longest silence, s", at_most=5),
+            Target(said="5 s of silence", figure="longest silence, s", load="killed", at_most=5),
             Target(said="nothing lost", figure="lost", at_most=0),
         ),
         "P10": (

@@ -66,6 +66,10 @@ class Model:
         for _ in range(4 * MOCK_WORKERS):
             self._post("/counters")
 
+    def be_down(self, seconds: float) -> None:
+        """Have it refuse every call for `seconds`."""
+        self._post(f"/down/{seconds:g}")
+
     def close(self) -> None:
         """End it."""
         end(self._process)
@@ -195,6 +199,12 @@ class Testbed:
             broker = _broker_in(folder, self.cores)
             self._second = Testbed(folder=folder, cores=self.cores, model=self.model, _broker=broker, _flinks=[])
         return self._second
+
+    def kill_broker(self, bootstrap: str) -> None:
+        """SIGKILL to the broker at this address; its supervisor starts it again."""
+        for bed in filter(None, (self, self._second)):
+            if bed.bootstrap == bootstrap:
+                bed._broker.kill("kafka")  # noqa: SLF001 - its own
 
     def close_flinks(self) -> None:
         """Stop every cluster."""

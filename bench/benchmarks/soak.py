@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from bench.flink_systems import FAST_ROUTER, HAS_FAST_MODE, ROUTER
 from bench.measuring import Load
@@ -25,16 +26,15 @@ def run(session: Session) -> Report:
     )  # fmt: skip
     part_s = session.seconds(KILL_EVERY_S, 20, 3)
     load = Load.steady(RATE, part_s, drain_s=120)
-    killed = {f"part {number}": load for number in range(2, 7)}
     system = FAST_ROUTER if HAS_FAST_MODE else ROUTER
 
     def kill(running: Running, began: float) -> None:
         time.sleep(max(0.0, began + part_s / 2 - time.time()))
         running.kill()
 
+    killed = {f"part {number}": replace(load, disturb=kill) for number in range(2, 7)}
+
     session.repeats = 1
     session.interleaved(report, [Entrant(system=system, workload=Workload(), loads={"part 1": load})], spare_slots=1)
-    session.interleaved(
-        report, [Entrant(system=system, workload=Workload(), loads=killed, disturb=kill)], spare_slots=1
-    )
+    session.interleaved(report, [Entrant(system=system, workload=Workload(), loads=killed)], spare_slots=1)
     return report
