@@ -77,7 +77,7 @@ def _consumer(plan: dict[str, Any]) -> Consumer:
         {
             "bootstrap.servers": plan["bootstrap"], "group.id": f"collect-{plan['run']}", "enable.auto.commit": False,
             "isolation.level": "read_committed" if plan["committed"] else "read_uncommitted",
-            "fetch.wait.max.ms": 500, "fetch.min.bytes": 1, "fetch.queue.backoff.ms": 1,
+            "fetch.wait.max.ms": 500, "fetch.min.bytes": 1, "fetch.queue.backoff.ms": 1, "log_level": 0,
         }
     )  # fmt: skip
     begin_at_end(consumer, plan["topics"])

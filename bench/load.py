@@ -24,7 +24,7 @@ def main() -> None:
     offered = Offered(count=plan["count"], began=plan["begin"], rate=plan["rate"])
     producer = Producer(
         {
-            "bootstrap.servers": plan["bootstrap"], "acks": 1, "linger.ms": 0,
+            "bootstrap.servers": plan["bootstrap"], "acks": 1, "linger.ms": 0, "log_level": 0,
             "queue.buffering.max.messages": 1_000_000, "message.timeout.ms": 60_000,
         }
     )  # fmt: skip

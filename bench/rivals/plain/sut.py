@@ -10,11 +10,12 @@ import json
 import queue
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import uvloop
 from asking import Asker, routed
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 
 class Offsets:
@@ -117,7 +118,8 @@ async def main():
         # All calls of the consumer are made here: made from two threads they can wait for each other for ever.
         while True:
             while not to_store.empty():
-                consumer.store_offsets(offsets=to_store.get())
+                with suppress(KafkaException):  # not this reader's any more: whoever has them begins further back
+                    consumer.store_offsets(offsets=to_store.get())
             record = consumer.poll(0.2)
             if record is not None and record.error() is None:
                 free.acquire()
