@@ -44,6 +44,7 @@ class MailServer:
         done: faults that happened, by kind.
         slow_s: seconds between a mail's last byte and the answer, at most; each mail's are random.
         dice: decides them.
+        unanswered: mails for which an answer is due after that time.
     """
 
     mails: list[EmailMessage] = field(default_factory=list)
@@ -52,6 +53,7 @@ class MailServer:
     done: Counter[str] = field(default_factory=Counter)
     slow_s: float = 0.0
     dice: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - no secret hangs on it
+    unanswered: int = 0
     _addresses: list[str] = field(default_factory=list)
 
     def to(self, address: str) -> list[EmailMessage]:
@@ -79,9 +81,15 @@ class MailServer:
             _hang_up(server)
         if kind == "hang after data":
             await asyncio.sleep(LONGER_THAN_ANY_TIMEOUT_S)
-        if self.slow_s:
-            await asyncio.sleep(self.dice.uniform(0, self.slow_s))
+        await self._take_time()
         return _OK
+
+    async def _take_time(self) -> None:
+        self.unanswered += 1
+        try:
+            await asyncio.sleep(self.dice.uniform(0, self.slow_s))
+        finally:
+            self.unanswered -= 1
 
     def _next(self, recipient: str, is_due: Callable[[str], bool]) -> str:
         planned = self.plan.get(recipient, [])

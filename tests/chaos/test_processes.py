@@ -81,6 +81,10 @@ def test_mail_agent_killed_while_it_sends(lab: Lab) -> None:
         experiment.load(over_s=0.4 * lab.tier.leads)
         while experiment.is_loading():
             experiment.pause(1, 5)
+            eventually(
+                lambda: lab.partners.mail.unanswered or not experiment.is_loading(),
+                every_s=0.01, what="a mail on its way",
+            )  # fmt: skip
             experiment.kill("agent-send_email")
         experiment.finish()
     finally:
