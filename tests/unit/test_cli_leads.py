@@ -34,7 +34,7 @@ def stored(store: InMemoryStore) -> list[Document]:
 def test_one_lead_by_its_fields(store: InMemoryStore) -> None:
     result = run("add", "--email", "dana@x.example", "--first-name", "Dana", "--company", "Northwind", "--consent")
     (lead,) = stored(store)
-    assert result.output == f"{lead['_id']} added\n"
+    assert result.stdout == f"{lead['_id']} added\n"
     assert (lead["email"], lead["first_name"], lead["consent"]) == ("dana@x.example", "Dana", True)
     assert datetime.fromisoformat(lead["created_at"]).tzinfo == UTC
     assert "website" not in lead
@@ -43,8 +43,8 @@ def test_one_lead_by_its_fields(store: InMemoryStore) -> None:
 def test_a_file_of_leads_twice_adds_those_with_an_id_once(store: InMemoryStore, tmp_path: Path) -> None:
     file = tmp_path / "some leads.json"
     file.write_text('[{"_id": "one", "email": "a@x.example"}, {"_id": "two", "email": "junk", "extra": {"x": [1]}}]')
-    assert run("add", "--file", file).output == "one added\ntwo added\n"
-    assert run("add", "--file", file).output == "one was there already\ntwo was there already\n"
+    assert run("add", "--file", file).stdout == "one added\ntwo added\n"
+    assert run("add", "--file", file).stdout == "one was there already\ntwo was there already\n"
     assert len(stored(store)) == 2
 
 
