@@ -40,7 +40,8 @@ def run(session: Session) -> Report:
     load = Load.steady(RATE, session.seconds(12, 9), drain_s=40, disturb=faults.kill)
     others = {
         BROKER_KILLED: replace(load, disturb=faults.kill_broker),
-        NO_MODEL: replace(load, disturb=faults.stop_model, drain_s=40 + _DOWN_S),
+        # Longer than the outage, which would be the next system's, too, where one gives messages up.
+        NO_MODEL: Load.steady(RATE, _DOWN_S + 10, drain_s=40, disturb=faults.stop_model),
     }
     patient: list[System] = [ROUTER, *([FAST_ROUTER] if HAS_FAST_MODE else []), PLAIN, FAUST_TUNED]
     entrants = [Entrant(system=one, workload=workload, loads={KILLED: load, **others}) for one in patient]

@@ -110,9 +110,9 @@ class _Search:
 
         own = live.entrant.system.name, name
         held = highest(is_held, self._begin.get(own, 0))
-        last = max(lines)
-        lines[last if held is None else held]["held_per_s"] = 0.0 if held is None else lines[held]["rate"]
-        self._begin[own] = last if held is None else held
+        end = max(lines) if held is None else held
+        lines[end]["held_per_s"] = 0.0 if held is None else lines[end]["rate"]
+        self._begin[own] = end
 
     def _measured(self, live: Live, turn: int, name: str, offered: Load, phase: str) -> dict[str, Any]:
         system = live.entrant.system
