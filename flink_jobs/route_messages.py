@@ -75,6 +75,8 @@ def settings(options: JobOptions) -> dict[str, str]:
         # Each four checkpoints' files are merged into the first level, which were all of the state with 256 MB.
         "state.backend.rocksdb.compaction.level.max-size-level-base": "1 mb",
         "state.backend.rocksdb.compaction.level.target-file-size-base": "4 mb",
+        # Each checkpoint writes the log of RocksDB's files anew, which by default grows to a gigabyte.
+        "state.backend.rocksdb.options-factory": "pointsman.BoundedManifest",
         "execution.checkpointing.interval": f"{options.checkpoint_interval_ms} ms",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -22,6 +22,7 @@ from pointsman.job_health import refuse_foreign_state
 
 ENTRY_MODULE: Final = "flink_jobs.route_messages"
 SUBMIT_TIMEOUT_S: Final = 120.0
+_OWN_JAR: Final = "pointsman-flink"
 _SUBMITTED: Final = re.compile(r"Job has been submitted with JobID ([0-9a-f]{32})")
 _ERROR_LINE: Final = re.compile(r"[\w.]+(Error|Exception)\b")
 # What Java 17 must be told for Flink's client; the same as in Flink's stock configuration.
@@ -57,7 +58,8 @@ class SubmitOptions:
         job: what the job is told.
         module: the module that builds the job.
         flink_url: REST address of the JobManager.
-        flink_lib_dir: folder with the client's jars: those of the cluster's `lib`, flink-python, the Kafka connector.
+        flink_lib_dir: folder with the client's jars: those of the cluster's `lib`, flink-python, the Kafka connector,
+            and pointsman-flink, whose classes travel with the job.
         restore_from: savepoint or retained checkpoint to start from; None starts with empty state.
         java: the java to run.
         python: the Python that runs the job module on this machine.
@@ -94,7 +96,7 @@ def run_client(options: SubmitOptions, archive: Path, folder: Path) -> str:
     environment = {
         **os.environ,
         "FLINK_CONF_DIR": str(configuration),
-        "FLINK_OPT_DIR": str(_stand_in_for_python(folder / "opt")),
+        "FLINK_OPT_DIR": str(_own_jar(folder / "opt", options.flink_lib_dir)),
         "FLINK_LIB_DIR": str(options.flink_lib_dir),
     }
     try:
@@ -164,20 +166,19 @@ def _write_configuration(folder: Path, options: SubmitOptions) -> Path:
     return folder
 
 
-def _stand_in_for_python(folder: Path) -> Path:
-    """The jar that Flink's client looks for and sends along with a job in Python, empty.
+def _own_jar(folder: Path, lib: Path) -> Path:
+    """The jar that Flink's client looks for and sends along with a job in Python: our own in place of flink-python.
 
     Every cluster has flink-python in `lib`, where thread mode needs it. The 42 MB would be written, read and hashed by
     the client, the JobManager and each TaskManager, and kept by these for every job there was.
     """
     folder.mkdir()
-    with zipfile.ZipFile(folder / "flink-python-stand-in.jar", "w") as jar:
-        jar.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\n")
+    shutil.copyfile(next(lib.glob(f"{_OWN_JAR}-*.jar")), folder / "flink-python-stand-in.jar")
     return folder
 
 
 def _check_jars(folder: Path) -> None:
-    for name in ("flink-dist", "flink-python", "flink-sql-connector-kafka"):
+    for name in ("flink-dist", "flink-python", "flink-sql-connector-kafka", _OWN_JAR):
         if not any(folder.glob(f"{name}-*.jar")):
             remedy = "`pointsman up` makes that folder; see docs/operations.md for another cluster"
             raise ConfigurationError(f"there is no {name} jar in {folder}", remedy)

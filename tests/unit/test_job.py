@@ -16,7 +16,8 @@ from pointsman.job import check_local_model, pack, submit
 from pointsman.job_options import JobOptions
 
 ID = "0123456789abcdef0123456789abcdef"
-JARS = ("flink-dist-2.3.0.jar", "flink-python-2.3.0.jar", "flink-sql-connector-kafka-5.0.0-2.2.jar")
+OWN_JAR = "pointsman-flink-2.3.0.jar"
+JARS = ("flink-dist-2.3.0.jar", "flink-python-2.3.0.jar", "flink-sql-connector-kafka-5.0.0-2.2.jar", OWN_JAR)
 
 
 @pytest.fixture
@@ -85,13 +86,15 @@ def test_the_client_is_called_with_everything_it_needs(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_no_live_job")
-def test_what_every_cluster_has_of_python_does_not_travel_with_the_job(tmp_path: Path) -> None:
+def test_our_own_classes_travel_with_the_job_in_place_of_what_every_cluster_has_of_python(tmp_path: Path) -> None:
     sent = tmp_path / "sent.jar"
     # The client takes the one jar of that name.
     client = f'cp "$FLINK_OPT_DIR"/flink-python*.jar "{sent}"; '
-    submit(options(tmp_path, client + f"echo Job has been submitted with JobID {ID}"))
+    asked = options(tmp_path, client + f"echo Job has been submitted with JobID {ID}")
+    (asked.flink_lib_dir / OWN_JAR).write_bytes(b"our own")
+    submit(asked)
 
-    assert zipfile.ZipFile(sent).namelist() == ["META-INF/MANIFEST.MF"]
+    assert sent.read_bytes() == b"our own"
 
 
 @pytest.mark.usefixtures("_no_live_job")
@@ -126,11 +129,12 @@ def test_a_client_that_fails_is_quoted_by_its_causes(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_no_live_job")
-def test_a_missing_jar_is_named_before_anything_starts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["flink-sql-connector-kafka", "pointsman-flink"])
+def test_a_missing_jar_is_named_before_anything_starts(tmp_path: Path, name: str) -> None:
     told = options(tmp_path, "exit 1")
-    (told.flink_lib_dir / JARS[2]).unlink()
+    next(told.flink_lib_dir.glob(f"{name}-*")).unlink()
 
-    with pytest.raises(ConfigurationError, match="flink-sql-connector-kafka"):
+    with pytest.raises(ConfigurationError, match=name):
         submit(told)
 
 
