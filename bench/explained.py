@@ -61,10 +61,12 @@ candidates.""",
 The steps follow each other in one job. At the first of them the JVM has seen few messages and still compiles, so its
 99th percentile is the highest; what state adds to later ones is less than that.""",
         "P9": """\
-Of the silence two seconds are the model, which is asked again about everything that was under way; half a checkpoint
-follows until the answers may be seen. Before that the death is noticed and tasks are deployed (0.75 s each), state is
-read, and what Python imports of the project is imported (ADR 25); then the two cores work off what has come meanwhile
-while the JVM that took over compiles. `make chaos` kills brokers and models as well (`docs/guarantees.md`).""",
+Of the silence after a kill two seconds are the model, which is asked again about everything that was under way; half a
+checkpoint follows until the answers may be seen. Before that the death is noticed and tasks are deployed (0.75 s each),
+state is read, and what Python imports of the project is imported (ADR 25); then the two cores work off what has come
+meanwhile while the JVM that took over compiles. After the broker's kill everybody waits for Kafka, and about as long.
+While there is no model, 30 s and the model's own time are the least that can be, and who waits shorter gave messages to
+nobody: the ones astray. `make chaos` does all of it to the whole system (`docs/guarantees.md`).""",
         "P10": """\
 The labelled messages were written to leave a choice, so contracts alone decide few of them; a lead's way is what the
 example does all day. *Billed*: who always asks has the same prompt of more than 1,024 tokens each time, which is where
