@@ -2,7 +2,9 @@
 
 `default` is what `faust.App` does by itself, but that a death is noticed after six seconds and that as many messages
 may wait as calls be in flight; `tuned` has uvloop, no linger in its producer and commits each second; `exactly-once` is
-`tuned` with faust's transactions, which are committed as often as offsets.
+`tuned` with faust's `exactly_once`, committing as often as Flink makes checkpoints. Its transactions hold what goes to
+topics that the same program reads: a producer for each partition read, chosen by the consumer's metadata
+(`Consumer.key_partition`). Answers go to another topic, which that does not know, and so outside of any transaction.
 """
 
 import json
