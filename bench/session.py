@@ -38,7 +38,7 @@ EXPECTED_TROUBLE = (
 """What one system may run into without ending the benchmark of the others."""
 
 
-_TURNS_NOTE = "Of the Flink jobs only the one runs whose turn it is."
+_TURNS_NOTE = "Each Flink job has a cluster of its own; of them only the one runs whose turn it is."
 _STARTED_AT_ONCE = 3
 _WARM_UP_RATE = 400.0
 _WARM_UP_S = 30.0
@@ -104,7 +104,8 @@ class Session:
         """Number and system of each turn; `report` is written after every round.
 
         Of several Flink jobs each runs during its own turns only, and TaskManagers go on: an idle job takes a tenth to
-        a fifth of a core of those that are measured.
+        a fifth of a core of those that are measured. In one cluster a job would come to whichever TaskManager is free,
+        and begin again and again in a JVM that has compiled another one.
         """
         jobs = [live for live in lives if live.entrant.system.needs_flink]
         taking_turns = jobs if len(jobs) > 1 else []
@@ -137,10 +138,11 @@ class Session:
         report.left_out([one.system.name for one in entrants if one not in chosen])
         if not self.smoke:
             report.note(_WARM_UP_NOTE)
-        wanted = sum(entrant.system.needs_flink for entrant in chosen)
-        flink = self.bed.flink(wanted + spare_slots) if wanted else None
-        lives = [Live(entrant, self.bed, flink, thoroughly=not self.smoke) for entrant in chosen]
+        lives: list[Live] = []
         try:
+            for entrant in chosen:
+                flink = self.bed.flink(1 + spare_slots) if entrant.system.needs_flink else None
+                lives.append(Live(entrant, self.bed, flink, thoroughly=not self.smoke))
             with ThreadPoolExecutor(max_workers=_STARTED_AT_ONCE) as pool:
                 started = list(pool.map(lambda live: self._start(report, live), lives))
             yield [live for live, is_up in zip(lives, started, strict=True) if is_up]
