@@ -18,11 +18,11 @@ WORDS: Final[Mapping[str, str]] = MappingProxyType(
 left for everything else; until the JVM has compiled what runs often, which takes tens of thousands of messages, its two
 compilers take the cores from the messages at the same time.
 
-What a burst comes to is bounded by processor time: about 1.2 ms per message with a model and 0.45 without, where the
-plain loop with the same client takes 0.6. The difference is what the loop does not do: look whether a message is new,
+What a burst comes to is bounded by processor time: about 1.1 ms per message with a model and 0.4 without, where the
+plain loop with the same client takes 0.5. The difference is what the loop does not do: look whether a message is new,
 count its workflow's steps, keep the call in state until it is answered, hold the answer against the contract, write the
-decision, in a transaction. 3,000/s on two cores leave 0.67 ms per message, which is about all that the plain loop
-takes. The pass-through, which decides nothing, copies 21,000 messages a second, and holds 2,500 of them within 50 ms.
+decision, in a transaction. 3,000/s on two cores leave 0.67 ms per message, which is little more than the plain loop
+takes. The pass-through, which decides nothing, copies 20,000 messages a second, and holds 4,000 of them within 50 ms.
 
 ML_PREDICT has about five calls under way at a time, or eighty to a hundred where it is tuned: at 1 s it holds five a
 second. AsyncDataStream holds no rate: its median message takes 200 ms over the model's own time where it is tuned, and
