@@ -43,9 +43,7 @@ How it is measured:
   which is up sooner). Every system gets messages before it is measured, up to 12,000 where it is said under the
   table; up to 4,800 otherwise, which leaves compilers at work while the first loads are measured.
 - Each Flink job has a cluster of its own where a note says so. Before (commits before 580301f) the jobs of a benchmark
-  shared one, and came with each turn to whichever TaskManager was free: a JVM that had to compile them first. In P1 the
-  router held 244 messages per second then and 488 now; part of that is a search that also goes up. faust, which is no
-  Flink job, came to 878 and 679.
+  shared one, and came with each turn to whichever TaskManager was free: a JVM that had to compile them first.
 - `RocksDB in memory`: what TaskManagers work with is in `/dev/shm`, as on the local stack. Without that note it is on
   the machine's disk, and each checkpoint stops messages for as long as that takes, or on the heap (commits before
   015da01, where a checkpoint writes everything).

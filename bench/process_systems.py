@@ -133,7 +133,7 @@ FAUST = ProgramSystem(name="faust-streaming", folder="faust_streaming", guarante
 FAUST_TUNED = ProgramSystem(
     name="faust-streaming, tuned", folder="faust_streaming", guarantee="G1", told={"form": "tuned"}
 )
-# Of G1, whatever it says: see there.
+# G1 by what it does, whatever its option is called: its program says why.
 FAUST_EXACTLY_ONCE = ProgramSystem(
     name="faust-streaming, exactly once", folder="faust_streaming", guarantee="G1", told={"form": "exactly-once"}
 )
